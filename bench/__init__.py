@@ -1,0 +1,1 @@
+"""Runs cells, measures their cost, keeps records, and gives the verdict."""

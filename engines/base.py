@@ -1,0 +1,268 @@
+"""What an engine is. The base classes own the verbs (checks, wording, state); a plug-in writes the hooks.
+
+A plug-in subclasses :class:`Engine` and :class:`Session` in one file of about 150 lines and is named by one line of
+``engines/catalog.py``. Importing that file must not import the engine's library: hooks do, when they run.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from export.artifact import Artifact
+from export.errors import CellError, Unavailable, UserError
+from export.spec import Precision, PreprocessSpec, TensorSpec
+from export.store import Entry, Store, key
+
+Pixels = npt.NDArray[np.uint8]
+Outputs = dict[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The batch sizes that a plan is built and tuned for. A session refuses every other.
+
+    One plan holds them all, so that accuracy (scored at one batch size) and cost (timed at several) come from the same
+    plan. Where an engine compiles a static shape for each, they are variants inside the plan.
+    """
+
+    batches: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        if not self.batches or any(b < 1 for b in self.batches):
+            raise UserError(f"A profile needs batch sizes of at least 1, not {list(self.batches)}.")
+        object.__setattr__(self, "batches", tuple(sorted(set(self.batches))))
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """An engine as asked for: ``name[:provider]``, and how it may use the machine.
+
+    Attributes:
+        threads: threads for one inference; 0 means all cores that this process may use.
+    """
+
+    name: str
+    provider: str = ""
+    threads: int = 0
+
+    @classmethod
+    def parse(cls, text: str, threads: int = 0) -> EngineSpec:
+        """``"ort"`` or ``"ort:cuda"``."""
+        name, _, provider = text.strip().partition(":")
+        return cls(name, provider, threads)
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.provider}" if self.provider else self.name
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether an engine can run here; if not, ``reason`` says what is missing and ``remedy`` what would mend it."""
+
+    ok: bool
+    reason: str = ""
+    remedy: str = ""
+    version: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a session's work really ran: the nodes on each device and at each precision, as the engine tells it.
+
+    Attributes:
+        provider: what was asked for, in the engine's own word.
+        nodes: device or provider → number of nodes (or layers) placed there.
+        precisions: precision → number of nodes; empty where the engine does not tell.
+        note: what cannot be told, and why.
+    """
+
+    provider: str
+    nodes: Mapping[str, int] = field(default_factory=dict)
+    precisions: Mapping[str, int] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A built engine file, or files, in the store; ``content`` is one hash over them."""
+
+    key: str
+    path: Path
+    content: str
+    plan_bytes: int
+    engine: EngineSpec
+    profile: Profile
+    artifact: Artifact
+    fields: Mapping[str, Any]
+
+
+class Engine(ABC):
+    """Builds plans from artifacts and opens sessions on them.
+
+    Subclasses set ``name``, ``providers`` (the first is the default; friendly lower-case names) and ``precisions``, and
+    write ``_probe``, ``_build`` and ``_open``.
+    """
+
+    name: ClassVar[str]
+    providers: ClassVar[tuple[str, ...]] = ("cpu",)
+    precisions: ClassVar[frozenset[Precision]] = frozenset({Precision.FP32})
+
+    def __init__(self, spec: EngineSpec) -> None:
+        if spec.provider and spec.provider not in self.providers:
+            raise UserError(
+                f"Engine {self.name!r} has no provider {spec.provider!r}.",
+                f"Available: {', '.join(self.providers)}.",
+                "python -m engines",
+            )
+        self.spec = EngineSpec(spec.name, spec.provider or self.providers[0], spec.threads)
+
+    # -- verbs ---------------------------------------------------------------------------------------------------
+
+    def available(self) -> Availability:
+        """Whether this engine with this provider runs on this machine. Cheap; never raises for what is missing."""
+        return self._probe()
+
+    def require(self) -> Availability:
+        """As :meth:`available`.
+
+        Raises:
+            Unavailable: it cannot run here; the message says what is missing and what would mend it.
+        """
+        found = self.available()
+        if not found.ok:
+            raise Unavailable(f"Engine {str(self.spec)!r} cannot run on this machine.", found.reason, found.remedy)
+        return found
+
+    def plan_key(self, artifact_key: str, profile: Profile) -> str:
+        """The plan's key: everything that can move its output or its speed. Loads nothing heavy."""
+        return key("plan", onnx=artifact_key, profile=list(profile.batches), **self._identity())
+
+    def plan(self, artifact: Artifact, profile: Profile, store: Store) -> Plan:
+        """Build the plan, or load it from the store.
+
+        Raises:
+            Unavailable: the engine cannot run here.
+            CellError: the engine cannot build this artifact (the reason is the engine's own).
+        """
+        version = self.require().version
+        if artifact.precision not in self.precisions:
+            raise CellError(
+                f"Engine {str(self.spec)!r} does not run {artifact.precision}.",
+                f"It runs {', '.join(sorted(self.precisions))}.",
+            )
+
+        def build(folder: Path) -> dict[str, Any]:
+            fields = dict(self._build(artifact, profile, folder))
+            return {**fields, "engine": asdict(self.spec), "version": version, "onnx": artifact.key}
+
+        entry = store.obtain("plan", self.plan_key(artifact.key, profile), build)
+        return self._plan_of(entry, artifact, profile)
+
+    def load(self, plan: Plan) -> Session:
+        """Open a session on a plan.
+
+        Raises:
+            Unavailable: the engine cannot run here.
+            CellError: the plan does not load, or work would fall back to another provider than the one asked for.
+        """
+        self.require()
+        return self._open(plan)
+
+    def _plan_of(self, entry: Entry, artifact: Artifact, profile: Profile) -> Plan:
+        return Plan(entry.key, entry.path, entry.content, entry.bytes, self.spec, profile, artifact, entry.fields)
+
+    # -- hooks ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _probe(self) -> Availability:
+        """Look for library, provider and device."""
+
+    def _identity(self) -> dict[str, Any]:
+        """The settings that belong into the plan's key: override to add options, GPU architecture, driver."""
+        return {"engine": self.name, "provider": self.spec.provider, "version": self.available().version}
+
+    @abstractmethod
+    def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
+        """Write the plan's files into ``folder``; return what the manifest should say (options, build seconds)."""
+
+    @abstractmethod
+    def _open(self, plan: Plan) -> Session:
+        """Load the plan's files."""
+
+
+class Session(ABC):
+    """A loaded plan that turns pixels into features. Use as a context manager; not for several threads at once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.outputs: tuple[TensorSpec, ...] = plan.artifact.outputs
+        self._shape = (plan.artifact.preprocess.height, plan.artifact.preprocess.width, 3)
+        self._closed = False
+
+    @property
+    def preprocess(self) -> PreprocessSpec:
+        return self.plan.artifact.preprocess
+
+    def run(self, pixels: Pixels) -> Outputs:
+        """Features of a batch, over the boundary that is timed: host uint8 in, host float32 out.
+
+        Args:
+            pixels: uint8 RGB [n, height, width, 3], C-contiguous, at the network's own size (see
+                ``engines.preprocess``); n must be one of the profile's batch sizes.
+
+        Returns:
+            For each output its array [n, …], float32, owned by the caller.
+
+        Raises:
+            UserError: the session is closed, or dtype, shape or batch size are not as above.
+        """
+        if self._closed:
+            raise UserError("This session is closed.")
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != self._shape:
+            raise UserError(
+                f"A session takes uint8 [n, {self._shape[0]}, {self._shape[1]}, 3].",
+                f"It was given {pixels.dtype} {list(pixels.shape)}.",
+            )
+        if len(pixels) not in self.plan.profile.batches:
+            raise UserError(
+                f"The plan was not built for batches of {len(pixels)}.",
+                f"Its profile holds {', '.join(map(str, self.plan.profile.batches))}.",
+            )
+        return self._run(np.ascontiguousarray(pixels))
+
+    def placement(self) -> Placement:
+        """Where the work really ran. Call after a first run."""
+        return self._placement()
+
+    def close(self) -> None:
+        """Free what the session holds; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def _run(self, pixels: Pixels) -> Outputs:
+        """Normalise (see ``engines.preprocess.normalize``), infer, copy out."""
+
+    @abstractmethod
+    def _placement(self) -> Placement: ...
+
+    def _close(self) -> None:
+        """Override to free what Python's own reference counting would not."""

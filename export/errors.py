@@ -1,0 +1,95 @@
+"""Errors that a reader can act on, and the exit codes that go with them.
+
+An error is three short lines: what happened; why (what was asked, what is available); what to try.
+Exit codes: 0 done, 1 some cell failed, 2 the user can mend it, 3 a bug (which keeps its traceback).
+This module must import nothing but the standard library: every start-up pays for it.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import NoReturn
+
+
+class UserError(Exception):
+    """Something that the user can mend: shown without traceback, exit code 2.
+
+    Args:
+        what: one sentence, what happened.
+        why: one sentence, what was asked and what is available; may be empty.
+        remedy: a command or an action, shown after ``Try:``; may be empty.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, why: str = "", remedy: str = "") -> None:
+        self.what, self.why, self.remedy = what, why, remedy
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        lines = [self.what, self.why, f"Try: {self.remedy}" if self.remedy else ""]
+        return "\n".join(line for line in lines if line)
+
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str]]:
+        return type(self), (self.what, self.why, self.remedy)  # crosses process borders whole
+
+
+class Unavailable(UserError):
+    """An engine, a package, a device or a hub that this machine does not have."""
+
+
+class CellError(UserError):
+    """One cell could not be completed; the sweep goes on, and ends with exit code 1."""
+
+    exit_code = 1
+
+
+def unknown(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UserError:
+    """An error for a name that is in no table, with its nearest neighbours."""
+    names = sorted(known)
+    near = get_close_matches(name.lower(), names, n=3, cutoff=0.5) or [n for n in names if name.lower() in n][:3]
+    shown = ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:8])} … ({len(names)} in all)"
+    why = f"Did you mean {' or '.join(near)}?" if near else f"Available: {shown}."
+    return UserError(f"Unknown {kind} {name!r}.", why, remedy)
+
+
+def disk_full(error: OSError, doing: str) -> UserError:
+    """Turn ``ENOSPC``/``EDQUOT`` into a sentence; raise the original for every other errno."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(
+            f"No space left on the disk while {doing}.",
+            f"{error.filename or 'The target'} could not be written; what was finished before is kept.",
+            "free some space, or name another place with --store DIR / --out DIR, then run the same command again",
+        )
+    raise error
+
+
+def run_cli(main: Callable[[], int | None]) -> NoReturn:
+    """Run a command and leave with the exit code that its outcome deserves."""
+    try:
+        code = main() or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has left: nobody is there to be told
+        code = 0
+    except OSError as error:
+        try:
+            print(f"error: {disk_full(error, 'writing')}", file=sys.stderr)
+            code = 2
+        except OSError:
+            traceback.print_exc()
+            code = 3
+    except Exception:
+        traceback.print_exc()
+        print("This is a bug: please report it with the lines above.", file=sys.stderr)
+        code = 3
+    sys.exit(code)

@@ -1,0 +1,97 @@
+"""What a :class:`PreprocessSpec` means, in Pillow and numpy: slow, plain, and the twin that every other path is held to.
+
+The parity gate uses it, so that an artifact is judged on pixels that no fast path has touched.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from export.errors import UserError
+from export.spec import PreprocessSpec
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+class Undecodable(UserError):
+    """Bytes that are not a whole image."""
+
+
+def decode(encoded: bytes) -> npt.NDArray[np.uint8]:
+    """Decode an image to RGB uint8 [h, w, 3], as ``Image.open(…).convert("RGB")`` does (EXIF rotation is not applied,
+    as in the evaluation code of the checkpoints' authors).
+
+    Raises:
+        Undecodable: the bytes are truncated, damaged or of no known format.
+    """
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise Undecodable("An image cannot be decoded.", str(error)) from error
+
+
+def resized_size(spec: PreprocessSpec, height: int, width: int) -> tuple[int, int]:
+    """Height and width after the resize and before the crop or the padding (timm's and torchvision's rounding)."""
+    target_h, target_w = (math.floor(side / spec.crop_pct) for side in (spec.height, spec.width))
+    if spec.crop_mode == "squash":
+        return target_h, target_w
+    if spec.crop_mode == "border" or target_h != target_w:
+        # timm's ResizeKeepRatio: 'border' fits the long side into the target, 'center' fits the short side.
+        ratios = (height / target_h, width / target_w)
+        ratio = max(ratios) if spec.crop_mode == "border" else min(ratios)
+        return round(height / ratio), round(width / ratio)
+    if height <= width:
+        return target_h, int(target_h * width / height)
+    return int(target_w * height / width), target_w
+
+
+def crop_offsets(spec: PreprocessSpec, height: int, width: int) -> tuple[int, int]:
+    """Top and left of the central crop in a resized image; negative where it must be padded."""
+    top, left = height - spec.height, width - spec.width
+    # torchvision rounds half to even for a crop, and pads with floor division
+    return (
+        round(top / 2) if top >= 0 else -((-top) // 2),
+        round(left / 2) if left >= 0 else -((-left) // 2),
+    )
+
+
+def resize_and_crop(image: npt.NDArray[np.uint8], spec: PreprocessSpec) -> npt.NDArray[np.uint8]:
+    """The geometric part: RGB uint8 [h, w, 3] → RGB uint8 [height, width, 3]."""
+    h, w = resized_size(spec, *image.shape[:2])
+    resized = np.asarray(Image.fromarray(image).resize((w, h), _FILTERS[spec.interpolation]))
+    return crop_or_pad(resized, spec)
+
+
+def crop_or_pad(resized: npt.NDArray[np.uint8], spec: PreprocessSpec) -> npt.NDArray[np.uint8]:
+    """Cut the centre out of a resized image, or pad it with ``spec.fill`` where it is smaller."""
+    top, left = crop_offsets(spec, *resized.shape[:2])
+    if top >= 0 and left >= 0:
+        return resized[top : top + spec.height, left : left + spec.width]
+    out = np.empty((spec.height, spec.width, 3), np.uint8)
+    out[:] = np.array(spec.fill, np.uint8)
+    part = resized[max(top, 0) : max(top, 0) + spec.height, max(left, 0) : max(left, 0) + spec.width]
+    y, x = max(-top, 0), max(-left, 0)
+    out[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return out
+
+
+def normalize(pixels: npt.NDArray[np.uint8], spec: PreprocessSpec) -> npt.NDArray[np.float32]:
+    """The value part: RGB uint8 [n, height, width, 3] → float32 in ``spec.layout`` ([n, 3, height, width])."""
+    values = pixels.astype(np.float32)
+    if spec.channel_order == "BGR":
+        values = values[..., ::-1]
+    if spec.value_range == 1:
+        values = values / np.float32(255)
+    values = (values - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
+    return np.ascontiguousarray(values if spec.layout == "NHWC" else values.transpose(0, 3, 1, 2))

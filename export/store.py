@@ -1,0 +1,208 @@
+"""One lifecycle for everything that is built: ``try_load → build → load``, under a lock, published by rename.
+
+An ONNX file, an engine plan, a set of features, an index of photographs, a fetched checkpoint: each is an *entry*, a
+folder named by its key that holds files and a ``manifest.json`` with the SHA-256 of each. An entry is immutable. One
+that does not match its manifest is set aside, said, and rebuilt. Two processes may share one store.
+
+The key is a hash of every setting that can move the result, and keys chain: a plan's key contains its ONNX file's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from export.errors import UserError, disk_full
+
+MANIFEST = "manifest.json"
+
+
+def key(kind: str, /, **fields: Any) -> str:
+    """128 bits of SHA-256 over the canonical JSON of ``fields``, as 32 hex digits.
+
+    Raises:
+        TypeError: a field is not made of JSON values (a key must not depend on an object's repr).
+    """
+    text = json.dumps({"kind": kind, **fields}, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def default_store() -> Path:
+    """The user's cache folder for built things: ``$XDG_CACHE_HOME`` or ``~/.cache``, then ``backbones-deployed``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "backbones-deployed"
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old one or the whole new one, whenever the writer dies.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o644)
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise disk_full(error, f"writing {path.name}") from error
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A published entry: its folder, and ``fields``, what its builder wrote into the manifest."""
+
+    kind: str
+    key: str
+    path: Path
+    fields: Mapping[str, Any]
+    files: Mapping[str, str]
+    """File name → SHA-256."""
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    @property
+    def bytes(self) -> int:
+        return sum((self.path / name).stat().st_size for name in self.files)
+
+    @property
+    def content(self) -> str:
+        """One hash over all files: two builds with equal content are the same artifact."""
+        return key("content", files=dict(self.files))
+
+
+class _Damaged(Exception):
+    """An entry is there and is not what its manifest says."""
+
+
+class Store:
+    """A folder of entries, ``root/<kind>/<key>/``; ``say`` gets the lines a user should see."""
+
+    def __init__(self, root: Path | None = None, say: Callable[[str], None] | None = None) -> None:
+        self.root = (root or default_store()).expanduser().resolve()
+        self.say = say or (lambda line: print(line, file=sys.stderr))
+
+    def folder(self, kind: str, key: str) -> Path:
+        return self.root / kind / key
+
+    def try_load(self, kind: str, key: str) -> Entry | None:
+        """The entry if it is there and whole, else None. Changes nothing: only a builder sets a damaged one aside."""
+        try:
+            return self._load(kind, key)
+        except _Damaged:
+            return None
+
+    def _load(self, kind: str, key: str) -> Entry | None:
+        folder = self.folder(kind, key)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_bytes())
+            if manifest["key"] != key or manifest["kind"] != kind:
+                raise ValueError("the manifest is of another entry")
+            if manifest["digest"] != self._digest(manifest):
+                raise ValueError("the manifest does not match its own hash")
+            for name, digest in manifest["files"].items():
+                if sha256_file(folder / name) != digest:
+                    raise ValueError(f"{name} does not match its SHA-256")
+        except FileNotFoundError as error:
+            if not folder.exists():
+                return None
+            raise _Damaged(f"{error.filename} is missing") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _Damaged(str(error)) from error
+        return Entry(kind, key, folder, manifest["fields"], manifest["files"])
+
+    def obtain(self, kind: str, key: str, build: Callable[[Path], Mapping[str, Any]]) -> Entry:
+        """The entry, built if it is not there.
+
+        Args:
+            kind: the shelf ("onnx", "plan", "features", …).
+            key: from :func:`key`; must hold every setting that can move the result.
+            build: writes its files into the folder it is given (nested folders are allowed) and returns the
+                manifest's ``fields``, which are JSON values. If it raises, nothing is published.
+
+        Raises:
+            UserError: the disk is full, or the folder cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        found = self.try_load(kind, key)
+        if found:
+            return found
+        folder = self.folder(kind, key)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder.parent / f"{key}.lock")
+            try:
+                lock.acquire(timeout=1)
+            except Timeout:
+                self.say(f"waiting for another run that builds {kind} {key[:8]} …")
+                lock.acquire()
+            try:
+                try:
+                    found = self._load(kind, key)  # another process may have built it while we waited
+                except _Damaged as error:
+                    self._set_aside(folder, str(error))
+                return found or self._publish(kind, key, build)
+            finally:
+                lock.release()
+        except PermissionError as error:
+            raise UserError(
+                f"The store {self.root} cannot be written.", str(error), "name another place with --store DIR"
+            ) from error
+        except OSError as error:
+            raise disk_full(error, f"building {kind} {key[:8]}") from error
+
+    def _publish(self, kind: str, key: str, build: Callable[[Path], Mapping[str, Any]]) -> Entry:
+        folder = self.folder(kind, key)
+        work = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=folder.parent))
+        try:
+            fields = dict(build(work))
+            files = {
+                path.relative_to(work).as_posix(): sha256_file(path)
+                for path in sorted(work.rglob("*"))
+                if path.is_file()
+            }
+            manifest = {"kind": kind, "key": key, "fields": fields, "files": files}
+            manifest["digest"] = self._digest(manifest)
+            write_atomic(work / MANIFEST, json.dumps(manifest, indent=1).encode())
+            work.chmod(0o755)
+            os.rename(work, folder)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        return Entry(kind, key, folder, fields, files)
+
+    def _set_aside(self, folder: Path, reason: str) -> None:
+        aside = folder.with_name(f"{folder.name}.bad-{time.time_ns()}")
+        os.rename(folder, aside)
+        self.say(f"set aside a damaged entry: {reason}; it is kept as {aside.name} and will be rebuilt")
+
+    @staticmethod
+    def _digest(manifest: Mapping[str, Any]) -> str:
+        return key("manifest", of=[manifest["kind"], manifest["key"], manifest["fields"], manifest["files"]])
