@@ -1,0 +1,137 @@
+"""Features of a whole data set from one compiled plan: decode, preprocess and inference overlap, memory stays bounded.
+
+Images go in shards of 8,192 through the store, so that an extraction that was killed goes on at the shard it was in.
+Within a shard, a pool of threads decodes and resizes into batch buffers while the engine works on earlier ones; the
+last batch is padded, and the padding's features are thrown away, so that every batch has the size that was tuned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.machine import cores
+from bench.queries import Preprocess
+from engines.base import Session
+from export.errors import CellError, UserError
+from export.spec import PreprocessSpec
+from export.store import Entry, Store, key
+from tasks.data.base import DataSet, Sample
+
+SHARD = 8192
+AHEAD = 3
+"""Batches that may be decoded before the engine has taken them: enough to ride out a large photograph."""
+
+Progress = Callable[[int], None]
+
+
+def feature_key(plan_key: str, preprocess: dict[str, Any], data: DataSet, output: str) -> str:
+    """The key of a data set's features: plan + preprocessing + data + output (pitfall 27)."""
+    return key("features", plan=plan_key, preprocess=preprocess, data=data.digest, output=output)
+
+
+def extract(
+    open_session: Callable[[], Session],
+    plan_key: str,
+    spec: PreprocessSpec,
+    preprocess: Preprocess,
+    data: DataSet,
+    output: str,
+    store: Store,
+    progress: Progress = lambda done: None,
+) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+    """Features of every sample of ``data``, in its order.
+
+    Args:
+        open_session: opens the plan's session; called only when some shard is not in the store.
+        progress: called with the number of images finished since the last call.
+
+    Returns:
+        float32 [n, d], and how it went: ``images``, ``seconds``, ``images_per_s`` (of the shards as they were built).
+
+    Raises:
+        CellError: the features hold NaN or Inf, or an image that was readable when it was indexed no longer is.
+    """
+    whole = feature_key(plan_key, preprocess.identity(), data, output)
+    entries: list[Entry] = []
+    session: Session | None = None
+    try:
+        for start in range(0, len(data.samples), SHARD):
+            samples = data.samples[start : start + SHARD]
+
+            def build(folder: Path, samples: Sequence[Sample] = samples) -> dict[str, Any]:
+                nonlocal session
+                session = session or open_session()
+                begin = time.perf_counter()
+                features = stream(session, spec, preprocess, data, samples, output, progress)
+                seconds = time.perf_counter() - begin
+                if not np.isfinite(features).all():
+                    bad = int((~np.isfinite(features)).any(axis=1).sum())
+                    raise CellError(f"The features of {bad} of {len(samples)} images hold NaN or Inf.")
+                np.save(folder / "features.npy", features)
+                return {"images": len(samples), "seconds": seconds}
+
+            entries.append(store.obtain("features", key("shard", of=whole, start=start, size=SHARD), build))
+    finally:
+        if session:
+            session.close()
+    images, seconds = (sum(e.fields[name] for e in entries) for name in ("images", "seconds"))
+    features = np.concatenate([np.load(e.file("features.npy")) for e in entries])
+    return features, {"images": images, "seconds": seconds, "images_per_s": images / seconds}
+
+
+def stream(
+    session: Session,
+    spec: PreprocessSpec,
+    preprocess: Preprocess,
+    data: DataSet,
+    samples: Sequence[Sample],
+    output: str,
+    progress: Progress = lambda done: None,
+) -> npt.NDArray[np.float32]:
+    """Features of ``samples``, float32 [n, d], through the session's largest batch."""
+    batch = session.plan.profile.batches[-1]
+    groups = [samples[i : i + batch] for i in range(0, len(samples), batch)]
+    free = deque(np.zeros((batch, spec.height, spec.width, 3), np.uint8) for _ in range(AHEAD + 1))
+    result: npt.NDArray[np.float32] | None = None
+
+    def fill(row: npt.NDArray[np.uint8], sample: Sample) -> None:
+        try:
+            row[...] = preprocess(data.read(sample.id))
+        except (UserError, OSError) as error:
+            raise CellError(f"{sample.id} was readable when it was indexed, and no longer is.", str(error)) from error
+
+    with ThreadPoolExecutor(cores(), thread_name_prefix="decode") as pool:
+        waiting: deque[tuple[npt.NDArray[np.uint8], list[Future[None]], int]] = deque()
+        todo = iter(groups)
+        done = 0
+        try:
+            while True:
+                while free and (group := next(todo, None)) is not None:
+                    buffer = free.popleft()
+                    waiting.append((buffer, [pool.submit(fill, *pair) for pair in zip(buffer, group)], len(group)))
+                if not waiting:
+                    break
+                buffer, fills, count = waiting.popleft()
+                for future in fills:
+                    future.result()
+                buffer[count:] = 0
+                found = session.run(buffer)[output][:count]
+                if result is None:
+                    result = np.empty((len(samples), *found.shape[1:]), np.float32)
+                result[done : done + count] = found
+                done += count
+                free.append(buffer)
+                progress(count)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    assert result is not None  # a data set is never empty
+    return result

@@ -1,0 +1,68 @@
+"""What machine this is, as far as a timing depends on it. Read from the system; nothing is guessed."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from export.store import key
+
+LIBRARIES = ("backbones-deployed", "numpy", "pillow", "torch", "timm", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """The processor's own name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.lower().startswith(("model name", "hardware", "cpu model")):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def board() -> str:
+    """The board's name where the device tree tells it (Jetson, Raspberry Pi), else empty."""
+    try:
+        return Path("/proc/device-tree/model").read_text().strip("\0\n ")
+    except OSError:
+        return ""
+
+
+def libraries() -> dict[str, str]:
+    """Installed versions of the libraries that a result may depend on."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def environment() -> dict[str, Any]:
+    """The record's environment. ``id`` names the hardware: timings of different ids are never compared."""
+    import psutil
+
+    hardware = {
+        "processor": processor(),
+        "board": board(),
+        "architecture": platform.machine(),
+        "cores": cores(),
+        "memory_mib": round(psutil.virtual_memory().total / 2**20, -2),
+    }
+    return {
+        "id": key("machine", **hardware)[:8],
+        **hardware,
+        "os": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "libraries": libraries(),
+    }

@@ -1,0 +1,103 @@
+"""What else went on while a measurement ran: other processes' share of the cores, clocks, temperature, throttling.
+
+A number that was taken while somebody else used the machine must say so. The monitor samples beside the measured
+process, at a low rate, and never inside it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from statistics import median
+from types import TracebackType
+from typing import Any
+
+FOREIGN_SHARE = 0.05
+"""A run during which other processes took more than this share of all cores is marked as disturbed."""
+
+
+class Monitor:
+    """Samples the machine while it is entered; :meth:`summary` afterwards.
+
+    Args:
+        pid: the measured process; its own CPU time is not counted as foreign.
+        interval: seconds between samples.
+    """
+
+    def __init__(self, pid: int, interval: float = 0.5) -> None:
+        self._pid, self._interval = pid, interval
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._clocks: list[float] = []
+        self._temperatures: list[float] = []
+        self._foreign: list[float] = []
+
+    def __enter__(self) -> Monitor:
+        self._throttled = _throttle_count()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        import psutil
+
+        try:
+            measured = psutil.Process(self._pid)
+        except psutil.Error:
+            return
+        busy, own, mine = _busy_seconds(), _cpu_seconds(measured), sum(os.times()[:2])
+        while not self._stop.wait(self._interval):
+            new_busy, new_mine = _busy_seconds(), sum(os.times()[:2])
+            try:
+                new_own = _cpu_seconds(measured)
+            except psutil.Error:
+                return
+            window = self._interval * (os.cpu_count() or 1)
+            foreign = (new_busy - busy) - (new_own - own) - (new_mine - mine)
+            self._foreign.append(min(1.0, max(0.0, foreign / window)))
+            busy, own, mine = new_busy, new_own, new_mine
+            frequency = psutil.cpu_freq()
+            if frequency and frequency.current:
+                self._clocks.append(frequency.current)
+            for group in getattr(psutil, "sensors_temperatures", dict)().values():
+                self._temperatures += [t.current for t in group if t.current and t.current > 0][:1]
+
+    def summary(self) -> dict[str, Any]:
+        """``foreign_share`` (median), ``disturbed``, ``throttled``; clocks and temperature where the system tells."""
+        foreign = median(self._foreign) if self._foreign else 0.0
+        return {
+            "foreign_share": round(foreign, 3),
+            "disturbed": foreign > FOREIGN_SHARE,
+            "throttled": _throttle_count() > self._throttled,
+            "clock_mhz": [round(min(self._clocks)), round(max(self._clocks))] if self._clocks else None,
+            "temperature_c": [min(self._temperatures), max(self._temperatures)] if self._temperatures else None,
+        }
+
+
+def _busy_seconds() -> float:
+    import psutil
+
+    t = psutil.cpu_times()
+    return float(t.user + t.system + getattr(t, "irq", 0) + getattr(t, "softirq", 0) + getattr(t, "steal", 0))
+
+
+def _cpu_seconds(process: Any) -> float:
+    t = process.cpu_times()
+    return float(t.user + t.system)
+
+
+def _throttle_count() -> int:
+    """Thermal throttle events since boot, over all cores; 0 where the system does not count them."""
+    total = 0
+    for file in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"):
+        try:
+            total += int(file.read_text())
+        except (OSError, ValueError):
+            continue
+    return total

@@ -1,0 +1,181 @@
+"""What is timed, and what the samples mean: one class a scenario, MLPerf's words, no claim of compliance.
+
+``run`` is executed in a child process of its own, around a fresh session; ``metrics`` is a pure function of the
+samples of all repeats. The boundary is the session's: host uint8 pixels in, host float32 features out.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bench import stats
+from bench.clock import Series, measure
+from bench.criterion import Stop, WarmUp
+from bench.queries import Preprocess, Queries
+from engines.base import Session
+from export.errors import unknown
+from export.spec import Metric
+
+Samples = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long to measure. ``seconds`` is for each series and repeat; ``samples`` the least number wanted of it; a
+    series ends at four times its seconds whatever it has seen."""
+
+    seconds: float = 4.0
+    samples: int = 64
+
+    @property
+    def warm_up(self) -> WarmUp:
+        return WarmUp(seconds=self.seconds)
+
+    def stop(self, parts: int = 1) -> Stop:
+        return Stop(self.seconds / parts, self.samples if parts == 1 else 8, 4 * self.seconds / parts)
+
+
+class Scenario(ABC):
+    """One way of asking, and how its samples are read."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    protocol: ClassVar[str]
+
+    @abstractmethod
+    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+        """Measure; series by name."""
+
+    @abstractmethod
+    def metrics(self, samples: Samples) -> list[Metric]:
+        """Metrics of the samples of all repeats; the main metric first."""
+
+
+class SingleStream(Scenario):
+    """One image at a time, the next as soon as the last is answered."""
+
+    name = "single_stream"
+    protocol = (
+        "Batch 1, one query after another over at least 64 real images; host uint8 pixels in, host float32 features "
+        "out. Percentiles only where LoadGen's rule grants enough samples (p90 64, p99 662)."
+    )
+
+    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+        images, count = queries.batches(1), len(queries)
+        return {"latency": measure(lambda i: session.run(images[i % count]), settings.warm_up, settings.stop())}
+
+    def metrics(self, samples: Samples) -> list[Metric]:
+        return latency_metrics(samples["latency"])
+
+
+class Offline(Scenario):
+    """All images at hand: how many a second, at each batch size of the plan."""
+
+    name = "offline"
+    protocol = (
+        "Full batches back to back at each batch size of the plan; images/s is images over the sum of query times. "
+        "The main figure is the best batch size's."
+    )
+
+    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+        sizes = session.plan.profile.batches
+        found = {}
+        for size in sizes:
+            batches, count = queries.batches(size), len(queries)
+            found[f"batch_{size}"] = measure(
+                lambda i, batches=batches, count=count: session.run(batches[i % count]),  # type: ignore[misc]
+                settings.warm_up,
+                settings.stop(parts=len(sizes)),
+            )
+        return found
+
+    def metrics(self, samples: Samples) -> list[Metric]:
+        rates = []
+        for series, values in samples.items():
+            size = int(series.removeprefix("batch_"))
+            rate = size * len(values) / (sum(values) / 1e9)
+            rates.append(Metric(f"throughput_b{size}_images_per_s", rate, "images/s", True, n=len(values)))
+        best = max(rates, key=lambda m: m.value or 0.0)
+        top = Metric("throughput_images_per_s", best.value, "images/s", True, n=best.n, note=best.name)
+        return [top, *rates]
+
+
+class EndToEnd(Scenario):
+    """From the encoded file to the features, and what decoding and preprocessing alone take of it."""
+
+    name = "end_to_end"
+    protocol = (
+        "Batch 1 from encoded bytes in memory: decode, resize and crop, run. The three parts are timed within the same "
+        "queries, one after another on one thread (the engine uses its own threads)."
+    )
+
+    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+        now, count = time.perf_counter_ns, len(queries)
+        decode: list[int] = []
+        resize: list[int] = []
+
+        def query(i: int) -> None:
+            start = now()
+            image = preprocess.decode(queries.encoded[i % count])
+            decoded = now()
+            pixels = preprocess.resize(image)
+            resized = now()
+            session.run(pixels[None])
+            decode.append(decoded - start)
+            resize.append(resized - decoded)
+
+        whole = measure(query, settings.warm_up, settings.stop())
+        steady = len(whole.samples)
+        found = {"end_to_end": whole}
+        for name, parts in (("decode", decode), ("preprocess", resize)):
+            found[name] = Series(parts[0], parts[1:-steady], parts[-steady:], whole.settled)
+        return found
+
+    def metrics(self, samples: Samples) -> list[Metric]:
+        parts = [
+            Metric(f"{name}_ms", stats.quantile(samples[name], 0.5) / 1e6, "ms", False, n=len(samples[name]))
+            for name in ("decode", "preprocess")
+        ]
+        whole = [
+            Metric(f"end_to_end_{m.name.removeprefix('latency_')}", m.value, m.unit, False, m.n, m.stderr, m.note)
+            for m in latency_metrics(samples["end_to_end"])
+        ]
+        return whole[:1] + parts + whole[1:]
+
+
+def latency_metrics(samples: Sequence[int]) -> list[Metric]:
+    """p50, p90, p99 in ms and the relative spread, of samples in ns; a percentile without enough samples is None."""
+    found = []
+    for q in (0.5, 0.9, 0.99):
+        need = stats.min_samples(q) if q > 0.5 else 1
+        enough = len(samples) >= need
+        found.append(
+            Metric(
+                f"latency_p{q * 100:.0f}_ms",
+                stats.quantile(samples, q) / 1e6 if enough else None,
+                "ms",
+                False,
+                n=len(samples),
+                note="" if enough else f"{len(samples)} of the {need} samples needed",
+            )
+        )
+    found.append(Metric("noise_percent", stats.noise(samples), "%", False, n=len(samples)))
+    return found
+
+
+SCENARIOS: dict[str, Scenario] = {s.name: s for s in (SingleStream(), Offline(), EndToEnd())}
+
+
+def scenario(name: str) -> Scenario:
+    """The scenario of that name.
+
+    Raises:
+        UserError: there is none; the nearest are suggested.
+    """
+    if name not in SCENARIOS:
+        raise unknown("scenario", name, SCENARIOS, "python -m bench.run --help")
+    return SCENARIOS[name]
