@@ -39,7 +39,7 @@ def feature_key(plan_key: str, preprocess: dict[str, Any], data: DataSet, output
 
 def extract(
     open_session: Callable[[], Session],
-    plan_key: str,
+    whole: str,
     spec: PreprocessSpec,
     preprocess: Preprocess,
     data: DataSet,
@@ -51,6 +51,7 @@ def extract(
 
     Args:
         open_session: opens the plan's session; called only when some shard is not in the store.
+        whole: the :func:`feature_key` of it all.
         progress: called with the number of images finished since the last call.
 
     Returns:
@@ -59,7 +60,6 @@ def extract(
     Raises:
         CellError: the features hold NaN or Inf, or an image that was readable when it was indexed no longer is.
     """
-    whole = feature_key(plan_key, preprocess.identity(), data, output)
     entries: list[Entry] = []
     session: Session | None = None
     try:

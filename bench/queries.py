@@ -7,7 +7,6 @@ A network is faster on zeros, and a cache is warmer with one image than with man
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,10 +62,8 @@ def queries_key(data: DataSet, spec: PreprocessSpec, identity: dict[str, Any], s
     return key("queries", data=data.digest, geometry=spec.geometry().as_json(), by=identity, seed=seed, count=COUNT)
 
 
-def prepare(data: DataSet, spec: PreprocessSpec, make: Callable[[], Preprocess], seed: int, store: Store) -> Entry:
+def prepare(data: DataSet, spec: PreprocessSpec, preprocess: Preprocess, seed: int, store: Store) -> Entry:
     """Write the images in rotation to the store, where child processes find them without decoding anything."""
-    preprocess = make()
-
     def build(folder: Path) -> dict[str, Any]:
         encoded = [data.read(i) for i in chosen(data, seed)]
         np.save(folder / "pixels.npy", np.stack([preprocess(e) for e in encoded]))

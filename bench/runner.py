@@ -27,7 +27,7 @@ def run(job: Job, limit: float | None = None) -> Outcome:
     Returns:
         The child's outcome; where it died or hung, an outcome whose ``failure`` says how.
     """
-    limit = limit or START_SECONDS + 20 * job.settings.seconds
+    limit = limit or START_SECONDS + len(job.scenarios) * 10 * job.settings.seconds
     with tempfile.TemporaryDirectory(prefix="backbones-") as folder:
         job_file, result_file = Path(folder, "job.json"), Path(folder, "result.json")
         job_file.write_bytes(msgspec.json.encode(job))

@@ -1,4 +1,4 @@
-"""The child process of one measurement: one session, one scenario, and nothing else in its memory.
+"""The child process of one measured cell: one session, its scenarios, and nothing else in its memory.
 
 ``python -m bench.worker JOB RESULT`` reads a job (JSON), measures, and writes what it saw (JSON). It imports no
 torch unless the engine or the scenario does, so that its peak memory is the engine's own.
@@ -22,7 +22,7 @@ from export.errors import UserError
 
 @dataclass(frozen=True)
 class Job:
-    """One measurement: everything is named by key in the store, so that the child builds nothing."""
+    """One cell to measure: everything is named by key in the store, so that the child builds nothing."""
 
     store: str
     engine: str
@@ -32,17 +32,20 @@ class Job:
     batches: tuple[int, ...]
     preprocess: str
     queries_key: str
-    scenario: str
+    scenarios: tuple[str, ...]
     settings: Settings
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the child saw. ``failure`` is (type, what, why, remedy) where it could not measure."""
+    """What the child saw: for each scenario its series and the process's peak memory up to its end.
 
-    series: dict[str, Series] = field(default_factory=dict)
+    ``failure`` is (type, what, why, remedy) where it could not measure.
+    """
+
+    series: dict[str, dict[str, Series]] = field(default_factory=dict)
+    peak_memory_bytes: dict[str, int] = field(default_factory=dict)
     load_ns: int = 0
-    peak_memory_bytes: int = 0
     placement: dict[str, Any] = field(default_factory=dict)
     failure: tuple[str, str, str, str] | None = None
     monitor: dict[str, Any] = field(default_factory=dict)
@@ -66,14 +69,15 @@ def work(job: Job) -> Outcome:
     images = queries.load(queries_entry)
     runner = engine(EngineSpec(job.engine, job.provider, job.threads))
     plan = runner.plan(artifact, Profile(job.batches), store)
+    path = preprocess(job.preprocess, artifact.preprocess)
     start = time.perf_counter_ns()
     with runner.load(plan) as session:
         load_ns = time.perf_counter_ns() - start
-        series = scenario(job.scenario).run(
-            session, images, job.settings, preprocess(job.preprocess, artifact.preprocess)
-        )
-        peak = peak_memory_bytes()  # before placement(), which some engines need a second session for
-        return Outcome(series, load_ns, peak, msgspec.to_builtins(session.placement()))
+        series, peak = {}, {}
+        for name in job.scenarios:
+            series[name] = scenario(name).run(session, images, job.settings, path)
+            peak[name] = peak_memory_bytes()
+        return Outcome(series, peak, load_ns, msgspec.to_builtins(session.placement()))
 
 
 def peak_memory_bytes() -> int:

@@ -48,6 +48,10 @@ class CellError(UserError):
     exit_code = 1
 
 
+class OutOfSpace(UserError):
+    """The disk is full: nothing after it can succeed, so a sweep stops; what was finished before is kept."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UserError:
     """An error for a name that is in no table, with its nearest neighbours."""
     names = sorted(known)
@@ -60,7 +64,7 @@ def unknown(kind: str, name: str, known: Iterable[str], remedy: str = "") -> Use
 def disk_full(error: OSError, doing: str) -> UserError:
     """Turn ``ENOSPC``/``EDQUOT`` into a sentence; raise the original for every other errno."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
+        return OutOfSpace(
             f"No space left on the disk while {doing}.",
             f"{error.filename or 'The target'} could not be written; what was finished before is kept.",
             "free some space, or name another place with --store DIR / --out DIR, then run the same command again",

@@ -1,0 +1,157 @@
+"""``python -m bench.run``: backbones × engines, scored on the features that the engines emit, timed, ranked.
+
+With no arguments it runs the demo sweep. Heavy libraries load after the arguments have been read, not before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.errors import UserError, run_cli
+
+if TYPE_CHECKING:
+    from bench.config import SweepSpec
+    from bench.sweep import Planned
+
+EXAMPLES = """\
+examples:
+  python -m bench.run                                            the demo: real backbones, real photographs
+  python -m bench.run --engine ort --models efficientnet_lite0,vit_s --data ~/photos --tasks knn,linear_probe
+  python -m bench.run --config sweep.yaml --dry-run              what would be run, and what is finished
+
+A run that was stopped goes on where it was: the same command does only what is missing.
+Exit code: 0 done, 1 some result failed, 2 something that you can mend, 3 a bug.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every option overrides the field of the same name in the sweep file."""
+    p = argparse.ArgumentParser(
+        prog="python -m bench.run",
+        description="Score and time backbones on the engines that will be deployed, and rank them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = p.add_argument_group("what to run (lists are separated by commas)")
+    what.add_argument("--config", type=Path, metavar="FILE", help="a sweep in YAML; its fields are the options below")
+    what.add_argument("--models", "--model", metavar="A,B", help="zoo names, aliases, timm ids, NAME@random, FILE.onnx")
+    what.add_argument("--backbone", action="append", metavar="MODULE:FUNCTION", help="your own module; repeatable")
+    what.add_argument("--engine", "--engines", dest="engines", metavar="A,B", help="name or name:provider")
+    what.add_argument("--precision", "--precisions", dest="precisions", metavar="A,B", help="fp32")
+    what.add_argument("--preprocess", metavar="PATH", help="preprocessing path: cpu")
+    what.add_argument("--data", metavar="REF", action="append", help="a data set's name, folder, CSV or archive; repeatable")
+    what.add_argument("--tasks", metavar="A,B", help="python -m tasks lists them; 'none' for no task")
+    what.add_argument("--scenario", "--scenarios", dest="scenarios", metavar="A,B", help="single_stream, offline, end_to_end; 'none'")
+    what.add_argument("--weights", action="append", metavar="MODEL=FILE", help="a local checkpoint for a model; repeatable")
+    what.add_argument("--zoo", action="append", type=Path, metavar="FILE", help="a YAML file with zoo rows of your own")
+    how = p.add_argument_group("how")
+    how.add_argument("--batches", metavar="1,8", help="batch sizes of each plan")
+    how.add_argument("--threads", type=int, metavar="N", help="threads for one inference; 0: all cores")
+    how.add_argument("--limit", type=int, metavar="N", help="at most N images of each data set (seeded, stratified)")
+    how.add_argument("--seed", type=int, metavar="N")
+    how.add_argument("--seconds", type=float, metavar="S", help="measuring time for each scenario and repeat")
+    how.add_argument("--repeats", type=int, metavar="N", help="fresh processes for each cell, interleaved")
+    how.add_argument("--max-unreadable", type=float, metavar="F", help="share of unreadable images that stops the run")
+    where = p.add_argument_group("where, and what to say")
+    where.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="records and report (results)")
+    where.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    where.add_argument("--dry-run", action="store_true", help="list the cells and what is finished, and stop")
+    where.add_argument("--fresh", action="store_true", help="score and time again what is finished")
+    where.add_argument("--json", action="store_true", help="print the final table as JSON")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    sweep = _sweep(args)
+
+    from bench.desk import Desk
+    from bench.machine import environment
+    from bench.pipeline import run
+    from bench.progress import counting, say
+    from bench.sweep import expand
+    from export.store import Store
+    from tasks.data.catalog import open_dataset
+
+    store = Store(args.store, say)
+    cells = expand(sweep, store, args.zoo or (), _weights(args.weights or ()))
+    data = []
+    for ref in sweep.data:
+        images = open_dataset(ref, store, limit=sweep.limit, seed=sweep.seed, max_unreadable=sweep.max_unreadable)
+        data.append(images)
+        say(
+            f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes, splits {images.splits_from}"
+            + (f", licence {images.licence}" if images.licence else "")
+        )
+        for one in images.unreadable[:5]:
+            say(f"  unreadable, left out: {one.id}: {one.reason}")
+    desk = Desk(args.out, environment(), args.fresh)
+    if args.dry_run:
+        return _dry_run(cells, data, desk, args.json)
+    say(f"{desk.environment['processor']}, {desk.environment['cores']} cores; records in {args.out}/records")
+    good = run(cells, data, desk)
+    _verdict(args)
+    return 0 if good else 1
+
+
+def _sweep(args: argparse.Namespace) -> SweepSpec:
+    from bench.config import DEMO, changed, read
+
+    def listed(text: str | None) -> tuple[str, ...] | None:
+        if text is None:
+            return None
+        return () if text == "none" else tuple(part.strip() for part in text.split(",") if part.strip())
+
+    try:
+        batches = tuple(int(b) for b in args.batches.split(",")) if args.batches else None
+    except ValueError:
+        raise UserError(f"--batches takes whole numbers with commas between, not {args.batches!r}.") from None
+    models = (listed(args.models) or ()) + tuple(args.backbone or ())
+    return changed(
+        read(args.config or DEMO),
+        models=models or None,
+        engines=listed(args.engines),
+        precisions=listed(args.precisions),
+        tasks=listed(args.tasks),
+        scenarios=listed(args.scenarios),
+        data=tuple(args.data) if args.data else None,
+        preprocess=args.preprocess,
+        batches=batches,
+        threads=args.threads,
+        limit=args.limit if args.limit is not None or not args.data else None,
+        seed=args.seed,
+        seconds=args.seconds,
+        repeats=args.repeats,
+        max_unreadable=args.max_unreadable,
+    )
+
+
+def _weights(pairs: Sequence[str]) -> dict[str, Path]:
+    found = {}
+    for pair in pairs:
+        model, equals, file = pair.partition("=")
+        if not equals:
+            raise UserError(f"--weights takes MODEL=FILE, not {pair!r}.")
+        found[model] = Path(file)
+    return found
+
+
+def _dry_run(cells: Sequence[Planned], data: Sequence[Any], desk: Any, as_json: bool) -> int:
+    raise NotImplementedError
+
+
+def _verdict(args: argparse.Namespace) -> None:
+    raise NotImplementedError
+
+
+def cli() -> None:
+    """The console script."""
+    run_cli(main)
+
+
+if __name__ == "__main__":
+    cli()

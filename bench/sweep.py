@@ -1,0 +1,159 @@
+"""From what was asked to the cells that answer it, each with its keys, before anything heavy is loaded.
+
+Keys chain (onnx → plan → features → score; plan → timing) and can be told without building anything. So a sweep that
+was finished, or killed half-way, knows at once what is left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.config import SweepSpec
+from bench.features import feature_key
+from bench.machine import cores
+from bench.record import Cell, protocol_hash
+from bench.scenarios import Scenario, scenario
+from engines.base import Availability, Engine, EngineSpec, Profile
+from engines.catalog import engine
+from engines.preprocess.catalog import identity
+from export.backbones import Backbone, resolve
+from export.errors import UserError
+from export.onnx_from_torch import artifact_key
+from export.spec import Precision
+from export.store import Store, key
+from tasks.base import Task
+from tasks.catalog import task
+from tasks.data.base import DataSet
+
+OUTPUT = "features"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One cell of the sweep, resolved. ``availability`` says whether its engine runs here, and why not."""
+
+    backbone: Backbone
+    engine: Engine
+    availability: Availability
+    precision: Precision
+    sweep: SweepSpec
+    store: Store
+
+    @property
+    def profile(self) -> Profile:
+        return Profile(self.sweep.batches)
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(
+            self.backbone.name,
+            str(self.engine.spec),
+            str(self.precision),
+            self.sweep.preprocess,
+            self.profile.batches,
+            self.sweep.threads or cores(),
+            self.backbone.untrained,
+        )
+
+    @cached_property
+    def onnx_key(self) -> str:
+        return artifact_key(self.backbone, self.store, precision=self.precision)
+
+    @cached_property
+    def plan_key(self) -> str:
+        return self.engine.plan_key(self.onnx_key, self.profile)
+
+    @cached_property
+    def preprocess(self) -> dict[str, Any]:
+        return identity(self.sweep.preprocess)
+
+    def score_key(self, data: DataSet, scorer: Task) -> str:
+        """Features, task and all its settings, seed."""
+        return key("score", features=feature_key(self.plan_key, self.preprocess, data, OUTPUT), **self._task(scorer))
+
+    def score_protocol(self, data: DataSet, scorer: Task) -> str:
+        """What two scores must share to stand in one column: the data and the task, not the backbone or engine."""
+        return protocol_hash("score", data=data.digest, **self._task(scorer))
+
+    def timing_key(self, data: DataSet, timed: Scenario, machine: str) -> str:
+        """Plan, preprocessing, images, scenario and machine."""
+        how = {"seconds": self.sweep.seconds, "repeats": self.sweep.repeats}
+        return key("timing", plan=self.plan_key, how=how, **self._timing(data, timed, machine))
+
+    def timing_protocol(self, data: DataSet, timed: Scenario, machine: str) -> str:
+        """What two timings must share: scenario, machine, threads, images, preprocessing path."""
+        return protocol_hash("timing", **self._timing(data, timed, machine))
+
+    def _task(self, scorer: Task) -> dict[str, Any]:
+        meta = scorer.meta
+        return {
+            "task": meta.name,
+            "version": meta.version,
+            "settings": dict(meta.settings),
+            "seed": self.sweep.seed,
+        }
+
+    def _timing(self, data: DataSet, timed: Scenario, machine: str) -> dict[str, Any]:
+        return {
+            "scenario": timed.name,
+            "version": timed.version,
+            "machine": machine,
+            "threads": self.cell.threads,
+            "data": data.digest,
+            "preprocess": self.preprocess,
+            "seed": self.sweep.seed,
+        }
+
+
+def expand(
+    sweep: SweepSpec, store: Store, zoo_files: Sequence[Path] = (), weights: dict[str, Path] | None = None
+) -> list[Planned]:
+    """The sweep's cells, backbone by backbone. Every name is checked here, before anything runs.
+
+    Raises:
+        UserError: an unknown model, engine, precision, task, scenario or preprocessing path.
+        Unavailable: none of the engines runs on this machine; the first one's reason is told.
+    """
+    weights = weights or {}
+    for name in sweep.tasks:
+        task(name)
+    for name in sweep.scenarios:
+        scenario(name)
+    identity(sweep.preprocess)
+    precisions = [_precision(name) for name in sweep.precisions]
+    for name in weights:
+        if name not in sweep.models:
+            raise UserError(f"--weights names {name!r}, which is not among the models.")
+    backbones = [resolve(m, zoo_files=zoo_files, weights=weights.get(m)) for m in sweep.models]
+    engines = [engine(EngineSpec.parse(text, sweep.threads)) for text in sweep.engines]
+    found = [e.available() for e in engines]
+    if not any(a.ok for a in found):
+        engines[0].require()
+    return [
+        Planned(b, e, a, p, sweep, store)
+        for b in _unique(backbones)
+        for e, a in zip(engines, found, strict=True)
+        for p in precisions
+    ]
+
+
+def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:
+    seen: set[str] = set()
+    for backbone in backbones:
+        if backbone.name not in seen:
+            seen.add(backbone.name)
+            yield backbone
+
+
+def _precision(name: str) -> Precision:
+    try:
+        precision = Precision(name)
+    except ValueError:
+        raise UserError(f"Unknown precision {name!r}.", f"Available: {', '.join(Precision)}.") from None
+    if precision is not Precision.FP32:
+        raise UserError(f"Precision {precision} cannot be exported yet.", "This version makes fp32 files.")
+    return precision
