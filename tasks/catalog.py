@@ -1,0 +1,26 @@
+"""The tasks by name. A new task is one file and one line here; listing the names imports none of them."""
+
+from __future__ import annotations
+
+from export.registry import Registry
+from tasks.base import Task
+
+TASKS: Registry[type[Task]] = Registry(
+    "task",
+    {
+        "knn": "tasks.knn:Knn",
+        "linear_probe": "tasks.linear_probe:LinearProbe",
+        "few_shot": "tasks.few_shot:FewShot",
+        "retrieval": "tasks.retrieval:Retrieval",
+    },
+    listing="python -m tasks",
+)
+
+
+def task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        UserError: the name is not in the table.
+    """
+    return TASKS.get(name)()
