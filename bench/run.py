@@ -6,16 +6,19 @@ With no arguments it runs the demo sweep. Heavy libraries load after the argumen
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from export.errors import UserError, run_cli
 
 if TYPE_CHECKING:
     from bench.config import SweepSpec
+    from bench.desk import Desk
     from bench.sweep import Planned
+    from tasks.data.base import DataSet
 
 EXAMPLES = """\
 examples:
@@ -140,8 +143,40 @@ def _weights(pairs: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _dry_run(cells: Sequence[Planned], data: Sequence[Any], desk: Any, as_json: bool) -> int:
-    raise NotImplementedError
+def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_json: bool) -> int:
+    """What each cell still owes. Weights may be looked for (a key needs their hash), but nothing is built."""
+    from bench.scenarios import scenario
+    from tasks.catalog import task
+
+    rows = []
+    for planned in cells:
+        sweep, note = planned.sweep, planned.availability.reason
+        scores = len(data) * len(sweep.tasks)
+        row = {"cell": str(planned.cell), "scores": scores, "timings": len(sweep.scenarios), "note": note}
+        try:
+            if planned.availability.ok:
+                done = [desk.finished(planned.score_key(d, task(t))) for d in data for t in sweep.tasks]
+                timed = [
+                    desk.finished(planned.timing_key(data[0], scenario(s), desk.machine)) for s in sweep.scenarios
+                ]
+                untrained = planned.backbone.untrained
+                row |= {"scores_left": 0 if untrained else done.count(False), "timings_left": timed.count(False)}
+                row["note"] = "untrained: timed, never scored" if untrained else ""
+        except UserError as error:
+            row["note"] = error.what
+        rows.append(row)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("cell", "scores left", "timings left", "note", box=None, header_style="bold")
+    for row in rows:
+        left = [f"{row.get(f'{kind}_left', '–')} of {row[kind]}" for kind in ("scores", "timings")]
+        table.add_row(str(row["cell"]), *left, str(row["note"]))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    return 0
 
 
 def _verdict(args: argparse.Namespace) -> None:

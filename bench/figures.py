@@ -1,0 +1,298 @@
+"""``python -m bench.figures`` (``make bench-self``): what this harness itself costs, as ratios taken side by side.
+
+Each figure interleaves its two sides, repeats them, and prints medians with their spread. It is a report, never a
+test: a noisy neighbour may spoil a ratio, and the reader can see it in the spread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from export.errors import UserError, run_cli
+from export.store import Store
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure beside its target; ``spread`` is (smallest, largest) of the repeats."""
+
+    name: str
+    value: float
+    spread: tuple[float, float]
+    target: str
+    reached: bool
+    how: str
+
+
+def ratios(left: Callable[[], float], right: Callable[[], float], repeats: int) -> list[float]:
+    """left/right of interleaved repeats; which side goes first alternates."""
+    found = []
+    for i in range(repeats):
+        if i % 2:
+            b = right()
+            a = left()
+        else:
+            a = left()
+            b = right()
+        found.append(a / b)
+    return found
+
+
+def figure(name: str, values: Sequence[float], target: str, reached: Callable[[float], bool], how: str) -> Figure:
+    """The median of the repeats, with their range."""
+    middle = median(values)
+    return Figure(name, middle, (min(values), max(values)), target, reached(middle), how)
+
+
+def photographs(store: Store, shared: Path) -> list[bytes]:
+    """Encoded JPEGs: the thousand ImageNet photographs where they lie in ``shared``, else twenty from a package."""
+    file = shared / "data" / "imagenet1k.tar"
+    if file.exists():
+        with tarfile.open(file) as tar:
+            return [tar.extractfile(m).read() for m in tar if m.isfile()]  # type: ignore[union-attr]
+    from export.verify import photographs as published
+
+    return published(store)
+
+
+def harness_overhead(store: Store, shared: Path) -> Iterator[Figure]:
+    """p50 of the single_stream scenario against a bare loop over the same session."""
+    from bench.queries import Queries
+    from bench.scenarios import Settings, scenario
+
+    for name in ("ort", "openvino"):
+        session, path, _ = _session(store, name, "efficientnet_lite0", (1,))
+        encoded = photographs(store, shared)[:64]
+        queries = Queries(np.stack([path(e) for e in encoded]), encoded)
+        images = queries.batches(1)
+
+        def harness(session: Any = session, path: Any = path, queries: Any = queries) -> float:
+            series = scenario("single_stream").run(session, queries, Settings(3.0), path)["latency"]
+            return median(series.samples)
+
+        def bare(session: Any = session, images: Any = images) -> float:
+            for image in images:
+                session.run(image)
+            times = []
+            end = time.perf_counter() + 3.0
+            i = 0
+            while time.perf_counter() < end:
+                start = time.perf_counter_ns()
+                session.run(images[i % len(images)])
+                times.append(time.perf_counter_ns() - start)
+                i += 1
+            return median(times)
+
+        values = ratios(harness, bare, 7)
+        session.close()
+        yield figure(
+            f"SingleStream p50, harness / bare loop ({name})",
+            values,
+            "≤ 1.02",
+            lambda v: v <= 1.02,
+            "EfficientNet-Lite0, batch 1, 64 photographs, 7 interleaved repeats of 3 s",
+        )
+
+
+def extraction(store: Store, shared: Path) -> Iterator[Figure]:
+    """images/s of streamed extraction against the bound that the processor's time sets."""
+    from bench.features import stream
+    from bench.machine import cores
+    from tasks.data.base import DataSet, Sample
+
+    encoded = photographs(store, shared)
+    names = {f"{i:05d}": e for i, e in enumerate(encoded)}
+    samples = [Sample(n, 0, "test") for n in names]
+    data = DataSet("photographs", samples, ("all",), "-", names.__getitem__)
+    for name in ("ort", "openvino"):
+        session, path, spec = _session(store, name, "efficientnet_lite0", (1, 8))
+        pixels = np.stack([path(e) for e in encoded[:8]])
+        stream(session, spec, path, data, samples[:64], "features")
+
+        def bound(session: Any = session, path: Any = path, pixels: Any = pixels) -> float:
+            start = time.process_time()
+            for e in encoded[:200]:
+                path(e)
+            prepare = (time.process_time() - start) / min(200, len(encoded))
+            start = time.process_time()
+            for _ in range(25):
+                session.run(pixels)
+            infer = (time.process_time() - start) / 200
+            return cores() / (prepare + infer)
+
+        def streamed(session: Any = session, path: Any = path, spec: Any = spec) -> float:
+            start = time.perf_counter()
+            stream(session, spec, path, data, samples, "features")
+            return len(samples) / (time.perf_counter() - start)
+
+        values = ratios(streamed, bound, 5)
+        session.close()
+        yield figure(
+            f"Extraction from JPEG, images/s / bound ({name})",
+            values,
+            "≥ 0.90",
+            lambda v: v >= 0.90,
+            f"EfficientNet-Lite0, {len(samples)} JPEGs; bound = cores / (decode + preprocess + engine CPU seconds)",
+        )
+
+
+def preprocessing(store: Store, shared: Path) -> Iterator[Figure]:
+    """Speed of our resize, crop and normalisation against timm's Pillow transform, on decoded images, one core."""
+    import torch
+    from PIL import Image
+
+    from engines.preprocess.cpu import CpuPreprocess
+    from engines.preprocess.normalize import Normalizer
+    from export.reference import decode
+    from export.torchvision_ops import import_timm
+
+    timm = import_timm()
+    torch.set_num_threads(1)
+    from export.spec import PreprocessSpec
+
+    images = [decode(e) for e in photographs(store, shared)[:200]]
+    pillow = [Image.fromarray(i) for i in images]
+    for interpolation in ("bicubic", "bilinear"):
+        spec = PreprocessSpec(224, 224, interpolation, 0.875)  # type: ignore[arg-type]
+        ours, normalize = CpuPreprocess(spec), Normalizer(spec, 1)
+        theirs = timm.data.create_transform(
+            (3, 224, 224), interpolation=interpolation, mean=spec.mean, std=spec.std, crop_pct=spec.crop_pct
+        )
+
+        def slow(theirs: Any = theirs) -> float:
+            start = time.perf_counter()
+            for image in pillow:
+                theirs(image)
+            return time.perf_counter() - start
+
+        def fast(ours: Any = ours, normalize: Any = normalize) -> float:
+            start = time.perf_counter()
+            for image in images:
+                normalize(ours.resize(image)[None])
+            return time.perf_counter() - start
+
+        yield figure(
+            f"Preprocessing, timm's Pillow transform / ours ({interpolation})",
+            ratios(slow, fast, 7),
+            "≥ 2.5",
+            lambda v: v >= 2.5,
+            f"{len(images)} decoded photographs to 224x224, resize + crop + normalise, one thread",
+        )
+
+
+def linear_probe(store: Store, shared: Path) -> Iterator[Figure]:
+    """The whole sweep of the linear probe against scikit-learn's LogisticRegression doing the same sweep."""
+    from bench.figures_probe import compare
+
+    ours, theirs, difference, how = compare(store, shared)
+    yield figure("Linear-probe sweep, scikit-learn / ours", [theirs / ours], "≥ 5", lambda v: v >= 5, how)
+    yield figure(
+        "Linear-probe test accuracy, |scikit-learn − ours|, points",
+        [abs(difference)],
+        "≤ 0.2",
+        lambda v: v <= 0.2,
+        "the regularisation that each chose on val, on the same 2,000 test images",
+    )
+
+
+def start_up(store: Store, shared: Path) -> Iterator[Figure]:
+    """Seconds of ``--help``, and of a finished sweep that is asked for again."""
+
+    def seconds(*command: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    values = [seconds("bench.run", "--help") for _ in range(9)]
+    yield figure("python -m bench.run --help, s", values, "< 0.4", lambda v: v < 0.4, "9 starts")
+    with tempfile.TemporaryDirectory() as folder:
+        again = ("bench.run", "--out", folder, "--store", str(store.root))
+        first = seconds(*again)
+        values = [seconds(*again) for _ in range(3)]
+    yield figure(
+        "A finished sweep again, s", values, "< 5", lambda v: v < 5, f"the demo sweep, {first:.0f} s the first time"
+    )
+
+
+def top1(store: Store, shared: Path) -> Iterator[Figure]:
+    """Top-1 of EfficientNet-Lite with its own head, through every engine, against timm and eager PyTorch."""
+    from bench.figures_top1 import ENGINES, EXPECTED, accuracy
+
+    if not (shared / "data" / "imagenet1k.tar").exists():
+        print("top-1: left out, there is no data/imagenet1k.tar in the shared folder", file=sys.stderr)
+        return
+    for model, expected in EXPECTED.items():
+        for name in ENGINES:
+            value = accuracy(store, shared / "data" / "imagenet1k.tar", model, name)
+            yield figure(
+                f"Top-1 of {model}, {name}, %",
+                [value],
+                f"{expected} ± 0.5",
+                lambda v, expected=expected: abs(v - expected) <= 0.5,  # type: ignore[misc]
+                "own head, 1,000 ImageNet photographs, our CPU preprocessing, the engine's own output",
+            )
+
+
+def _session(store: Store, name: str, model: str, batches: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    from engines.base import EngineSpec, Profile
+    from engines.catalog import engine
+    from engines.preprocess.catalog import preprocess
+    from export.backbones import resolve
+    from export.onnx_from_torch import artifact
+
+    made = artifact(resolve(model), store)
+    runner = engine(EngineSpec.parse(name))
+    session = runner.load(runner.plan(made, Profile(batches), store))
+    return session, preprocess("cpu", made.preprocess), made.preprocess
+
+
+FIGURES: dict[str, Callable[[Store, Path], Iterator[Figure]]] = {
+    "harness": harness_overhead,
+    "extraction": extraction,
+    "preprocessing": preprocessing,
+    "probe": linear_probe,
+    "start": start_up,
+    "top1": top1,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    p = argparse.ArgumentParser(prog="python -m bench.figures", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    p.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(FIGURES)} (all)")
+    p.add_argument("--store", type=Path, help="built things; by default the user's cache folder")
+    p.add_argument("--shared", type=Path, default=Path("../shared"), help="folder that may hold data/imagenet1k.tar")
+    p.add_argument("--json", action="store_true")
+    args = p.parse_args(argv)
+    for name in args.names:
+        if name not in FIGURES:
+            raise UserError(f"No figure {name!r}.", f"Available: {', '.join(FIGURES)}.")
+    store = Store(args.store)
+    found = []
+    for name in args.names or FIGURES:
+        for one in FIGURES[name](store, args.shared):
+            found.append(one)
+            mark = "reached" if one.reached else "NOT reached"
+            line = f"{one.name}: {one.value:.3f} ({one.spread[0]:.3f} … {one.spread[1]:.3f}), wanted {one.target}: {mark}"
+            print(line if not args.json else "", file=sys.stdout if not args.json else sys.stderr, flush=True)
+            if not args.json:
+                print(f"    {one.how}", flush=True)
+    if args.json:
+        print(json.dumps([asdict(f) for f in found], indent=1))
+    return 0 if all(f.reached for f in found) else 1
+
+
+if __name__ == "__main__":
+    run_cli(main)
