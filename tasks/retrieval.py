@@ -35,14 +35,14 @@ class Retrieval(Task):
     def score(self, splits: Splits, seed: int) -> Score:
         require_finite(splits)
         gallery, queries = l2_normalized(splits.train.features), l2_normalized(splits.test.features)
-        precision, first = rank(gallery, splits.train.labels, queries, splits.test.labels)
+        precision, first = ranked(gallery, splits.train.labels, queries, splits.test.labels)
         metrics = [mean_metric("mAP", 100 * precision)]
         metrics += [mean_metric(f"R@{k}", 100.0 * (first <= k)) for k in CUTOFFS]
-        metrics.append(mean_metric("MRR", 100 / first))
+        metrics.append(mean_metric("MRR", np.asarray(100 / first, np.float64)))
         return Score(metrics, 100 * precision)
 
 
-def rank(
+def ranked(
     gallery: Floats, gallery_labels: npt.NDArray[np.int64], queries: Floats, query_labels: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Average precision of each query, and the rank (from 1) of its first relevant image; both float64 [n].
@@ -73,4 +73,5 @@ def _relevance_by_rank(similarity: Floats, relevant: npt.NDArray[np.bool_]) -> n
     ascending = bits ^ ((bits >> 31) & 0x7FFFFFFF)
     keys = (~ascending).astype(np.int64) << 1 | relevant
     keys.sort(axis=1)
-    return (keys & 1).astype(np.bool_)
+    ranked: npt.NDArray[np.bool_] = (keys & 1).astype(np.bool_)
+    return ranked

@@ -1,0 +1,187 @@
+"""Open a data set by name or by path: list it, index it, split it, and give it one digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.errors import UserError, unknown
+from export.store import Store
+from tasks.data.base import SPLITS, DataSet, Sample, Unreadable
+from tasks.data.files import from_archive, from_folder, is_archive
+from tasks.data.index import Index, index
+from tasks.data.layout import LAYOUTS, Item, Source, from_csv, from_files
+from tasks.data.named import NAMED, READERS
+from tasks.data.splits import assign, subset
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A data set and what was found on the way to it.
+
+    Attributes:
+        copies: images that are a copy, exact or near, of an earlier one. largest: names of the largest group.
+        leaks: pairs of splits that share a picture, with the number of images of the second one (given splits only:
+            splits that are made here share none).
+        notes: how it was read, for the user.
+    """
+
+    data: DataSet
+    exact_copies: int
+    near_copies: int
+    largest: tuple[str, ...]
+    leaks: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def open_dataset(
+    ref: str,
+    store: Store,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    max_unreadable: float = 0.01,
+    progress: Progress | None = None,
+) -> DataSet:
+    """Open a data set.
+
+    Args:
+        ref: a name of :data:`NAMED`, ``name=DIR`` for a named set that the user has, or the path of a folder, a CSV,
+            or a tar, tar.gz or zip archive.
+        limit: take at most that many images, stratified. seed: of the subset and of splits that are made here.
+        max_unreadable: the part of the images that may be left out because they cannot be decoded.
+        progress: called with (images indexed, of how many) while the data set is indexed, which happens once.
+
+    Raises:
+        UserError: no such data set; no images; one class; too many unreadable images; classes too small to split.
+        Unavailable: a named set that this machine can neither find nor download.
+    """
+    return survey(ref, store, limit=limit, seed=seed, max_unreadable=max_unreadable, progress=progress).data
+
+
+def survey(
+    ref: str,
+    store: Store,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    max_unreadable: float = 0.01,
+    progress: Progress | None = None,
+) -> Survey:
+    """Open a data set and tell what was found; arguments and errors as :func:`open_dataset`."""
+    try:
+        source = locate(ref, store)
+    except PermissionError as error:
+        raise UserError(f"{error.filename} cannot be read.", "Permission denied.") from error
+    _require_two(source.name, source.items)
+    chosen = subset(source.items, limit, seed) if limit is not None else list(source.items)
+    found = index([item.id for item in chosen], source.files, store, progress)
+    _require_readable(source.name, found, len(chosen), max_unreadable)
+    items = [item for item in chosen if item.id in found.sha256]
+    _require_two(source.name, items)
+    split, splits_from = assign(items, found.group, seed)
+    if limit is not None and len(chosen) < len(source.items):
+        splits_from += f"; {len(chosen)} of {len(source.items)} images, stratified, seed {seed}"
+    present = {item.label for item in items}
+    classes = tuple(name for name in source.classes if name in present) or tuple(sorted(present))
+    number = {name: i for i, name in enumerate(classes)}
+    samples = [Sample(item.id, number[item.label], split[item.id]) for item in items]
+    samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.id))
+    data = DataSet(
+        name=source.name,
+        samples=samples,
+        classes=classes,
+        digest=digest(samples, classes, found.sha256),
+        read=source.files.read,
+        splits_from=splits_from,
+        unreadable=found.unreadable,
+        licence=source.licence,
+    )
+    return _surveyed(data, found, source.notes)
+
+
+def locate(ref: str, store: Store) -> Source:
+    """List the images that ``ref`` means, without opening any; errors as :func:`open_dataset`."""
+    name, equals, folder = ref.partition("=")
+    if name in NAMED:
+        return READERS.get(name)(name, Path(folder).expanduser() if equals else None, store)
+    path = Path(ref).expanduser()
+    if not path.exists():
+        if "/" in ref or "\\" in ref or is_archive(path) or path.suffix == ".csv":
+            raise UserError(f"There is no {ref}.", f"A data set is a name, or a path: {LAYOUTS}, or an archive.")
+        raise unknown("data set", name, NAMED, "python -m tasks, or the path of a folder, CSV or archive")
+    if path.is_dir():
+        tables = [table for table in sorted(path.glob("*.csv")) if _is_table(table)]
+        if tables:
+            return from_csv(tables[0])
+        return from_files(path.resolve().name, from_folder(path))
+    if path.suffix.lower() == ".csv":
+        return from_csv(path)
+    return from_files(path.name.partition(".")[0], from_archive(path, store))
+
+
+def _is_table(path: Path) -> bool:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return {"path", "label"} <= {column.strip().lower() for column in file.readline().split(",")}
+
+
+def digest(samples: Sequence[Sample], classes: Sequence[str], sha256: dict[str, str]) -> str:
+    """SHA-256 over every sample's name, content, class and split, whatever their order."""
+    lines = sorted(f"{s.id}\0{sha256[s.id]}\0{classes[s.label]}\0{s.split}\n" for s in samples)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def listing() -> list[dict[str, str | int]]:
+    """The named data sets, one row each, for a table."""
+    return [
+        {"name": name, "images": row.images, "classes": row.classes, "licence": row.licence, "how": row.how}
+        for name, row in NAMED.items()
+    ]
+
+
+def _require_two(name: str, items: Sequence[Item]) -> None:
+    labels = sorted({item.label for item in items})
+    if not labels:
+        raise UserError(f"{name} holds no readable images.", f"Looked for the layouts {LAYOUTS}.")
+    if len(labels) == 1:
+        raise UserError(
+            f"{name} has one class only, {labels[0]!r}.", "There is nothing to tell apart.", f"the layouts {LAYOUTS}"
+        )
+
+
+def _require_readable(name: str, found: Index, total: int, most: float) -> None:
+    bad: Sequence[Unreadable] = found.unreadable
+    if len(bad) > most * total:
+        shown = "; ".join(f"{image.id}: {image.reason}" for image in bad[:5])
+        raise UserError(
+            f"{len(bad)} of the {total} images of {name} cannot be decoded; the limit is {most:.1%}.",
+            f"The first are {shown}.",
+            "mend or remove them, or raise the limit",
+        )
+
+
+def _surveyed(data: DataSet, found: Index, notes: tuple[str, ...]) -> Survey:
+    members: dict[int, list[Sample]] = defaultdict(list)
+    for sample in data.samples:
+        members[found.group[sample.id]].append(sample)
+    distinct = len({found.sha256[sample.id] for sample in data.samples})
+    leaks: Counter[str] = Counter()
+    for group in members.values():
+        where = {sample.split for sample in group}
+        for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
+            if a in where and b in where:
+                leaks[f"{a} and {b}"] += sum(sample.split == b for sample in group)
+    largest = max(members.values(), key=len)
+    return Survey(
+        data,
+        exact_copies=len(data.samples) - distinct,
+        near_copies=distinct - len(members),
+        largest=tuple(sample.id for sample in largest) if len(largest) > 1 else (),
+        leaks=dict(leaks),
+        notes=notes,
+    )

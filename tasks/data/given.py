@@ -1,0 +1,31 @@
+"""Named sets that nobody may hand on: the user has the folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from export.errors import Unavailable, UserError
+from export.store import Store
+from tasks.data.files import from_archive, from_folder
+from tasks.data.layout import Source, from_files
+from tasks.data.named import NAMED
+
+
+def source(name: str, folder: Path | None, store: Store) -> Source:
+    """The user's copy of a named set, a folder or an archive.
+
+    Raises:
+        Unavailable: no folder was named.
+        UserError: the folder is not there, or holds no images.
+    """
+    if folder is None:
+        raise Unavailable(
+            f"{name} cannot be downloaded by a program.",
+            "Its owners ask every user to agree to terms.",
+            f"--data {NAMED[name].how}",
+        )
+    if not folder.exists():
+        raise UserError(f"There is no {folder}.", f"It was named as the place of {name}.")
+    files = from_folder(folder) if folder.is_dir() else from_archive(folder, store)
+    return replace(from_files(name, files), licence=NAMED[name].licence)

@@ -1,0 +1,57 @@
+"""The table of data sets that have a name: how large, under which licence, and how they come to this machine.
+
+A set that this program can bring has a ``reader``; one that the user must have is given as ``name=/its/folder``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.registry import Registry
+from export.store import Store
+from tasks.data.layout import Source
+
+SourceReader = Callable[[str, Path | None, Store], Source]
+"""name, the user's folder or None, store → the listed data set."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """One row: ``images`` and ``classes`` as published, ``how`` it is got, ``reader`` "module:function"."""
+
+    images: int
+    classes: int
+    licence: str
+    how: str
+    reader: str
+
+
+_TORCHVISION = "tasks.data.torchvision_sets:source"
+_DOWNLOAD = "downloaded by torchvision, or NAME=DIR with torchvision's layout"
+_FOLDER = "tasks.data.given:source"
+
+NAMED: dict[str, Named] = {
+    "aircraft": Named(10_000, 100, "non-commercial research", _DOWNLOAD, _TORCHVISION),
+    "cifar10": Named(60_000, 10, "not stated", _DOWNLOAD, _TORCHVISION),
+    "cifar100": Named(60_000, 100, "not stated", _DOWNLOAD, _TORCHVISION),
+    "dtd": Named(5_640, 47, "research purposes", _DOWNLOAD, _TORCHVISION),
+    "eurosat": Named(27_000, 10, "MIT", _DOWNLOAD, _TORCHVISION),
+    "flowers102": Named(8_189, 102, "not stated", _DOWNLOAD, _TORCHVISION),
+    "food101": Named(101_000, 101, "research purposes", _DOWNLOAD, _TORCHVISION),
+    "pets": Named(7_349, 37, "CC BY-SA 4.0", _DOWNLOAD, _TORCHVISION),
+    "imagenet": Named(1_331_167, 1000, "non-commercial research", "imagenet=DIR with train/ and val/", _FOLDER),
+    "imagenet-a": Named(7_500, 200, "MIT", "imagenet-a=DIR of class folders", _FOLDER),
+    "imagenet-r": Named(30_000, 200, "MIT", "imagenet-r=DIR of class folders", _FOLDER),
+    "imagenet-sketch": Named(50_889, 1000, "MIT", "imagenet-sketch=DIR of class folders", _FOLDER),
+    "imagenet-v2": Named(10_000, 1000, "MIT", "imagenet-v2=DIR of class folders", _FOLDER),
+    "elpv": Named(2_624, 2, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.elpv:source"),
+    "elpv4": Named(2_624, 4, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.elpv:source"),
+    "digits": Named(1_797, 10, "CC BY 4.0", "inside scikit-learn; for tests", "tasks.data.digits:source"),
+    "toy": Named(180, 4, "CC0-1.0", "drawn on the spot; for tests", "tasks.data.toy:source"),
+}
+
+READERS: Registry[SourceReader] = Registry(
+    "data set", {name: row.reader for name, row in NAMED.items()}, listing="python -m tasks"
+)
