@@ -1,16 +1,17 @@
 """Features of a whole data set from one compiled plan: decode, preprocess and inference overlap, memory stays bounded.
 
 Images go in shards of 8,192 through the store, so that an extraction that was killed goes on at the shard it was in.
-Within a shard, a pool of threads decodes and resizes into batch buffers while the engine works on earlier ones; the
-last batch is padded, and the padding's features are thrown away, so that every batch has the size that was tuned.
+Within a shard, each core takes a batch through decode, resize and engine while the other cores do the same with
+theirs. Nobody waits for the slowest image of a common batch, so the cores stay busy; a session that can serve only one
+caller at a time (a GPU's) lets them queue, and then they decode ahead of it. The last batch is padded, and the padding's
+features are thrown away, so that every batch has the size that was tuned.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,6 @@ from export.store import Entry, Store, key
 from tasks.data.base import DataSet, Sample
 
 SHARD = 8192
-AHEAD = 3
-"""Batches that may be decoded before the engine has taken them: enough to ride out a large photograph."""
-
 Progress = Callable[[int], None]
 
 
@@ -98,40 +96,27 @@ def stream(
 ) -> npt.NDArray[np.float32]:
     """Features of ``samples``, float32 [n, d], through the session's largest batch."""
     batch = session.plan.profile.batches[-1]
-    groups = [samples[i : i + batch] for i in range(0, len(samples), batch)]
-    free = deque(np.zeros((batch, spec.height, spec.width, 3), np.uint8) for _ in range(AHEAD + 1))
-    result: npt.NDArray[np.float32] | None = None
+    shape = next(o.shape for o in session.outputs if o.name == output)
+    result = np.empty((len(samples), *shape), np.float32)
 
-    def fill(row: npt.NDArray[np.uint8], sample: Sample) -> None:
-        try:
-            row[...] = preprocess(data.read(sample.id))
-        except (UserError, OSError) as error:
-            raise CellError(f"{sample.id} was readable when it was indexed, and no longer is.", str(error)) from error
+    def work(start: int) -> int:
+        group = samples[start : start + batch]
+        pixels = np.zeros((batch, spec.height, spec.width, 3), np.uint8)
+        for row, sample in zip(pixels, group):  # noqa: B905: the last group is shorter, and its batch padded
+            try:
+                row[...] = preprocess(data.read(sample.id))
+            except (UserError, OSError) as error:
+                raise CellError(
+                    f"{sample.id} was readable when it was indexed, and no longer is.", str(error)
+                ) from error
+        result[start : start + len(group)] = session.run(pixels)[output][: len(group)]
+        return len(group)
 
-    with ThreadPoolExecutor(cores(), thread_name_prefix="decode") as pool:
-        waiting: deque[tuple[npt.NDArray[np.uint8], list[Future[None]], int]] = deque()
-        todo = iter(groups)
-        done = 0
+    with ThreadPoolExecutor(cores(), thread_name_prefix="features") as pool:
         try:
-            while True:
-                while free and (group := next(todo, None)) is not None:
-                    buffer = free.popleft()
-                    waiting.append((buffer, [pool.submit(fill, *pair) for pair in zip(buffer, group)], len(group)))
-                if not waiting:
-                    break
-                buffer, fills, count = waiting.popleft()
-                for future in fills:
-                    future.result()
-                buffer[count:] = 0
-                found = session.run(buffer)[output][:count]
-                if result is None:
-                    result = np.empty((len(samples), *found.shape[1:]), np.float32)
-                result[done : done + count] = found
-                done += count
-                free.append(buffer)
-                progress(count)
+            for done in as_completed([pool.submit(work, start) for start in range(0, len(samples), batch)]):
+                progress(done.result())
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    assert result is not None  # a data set is never empty
     return result

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -46,12 +47,15 @@ class EngineSpec:
     """An engine as asked for: ``name[:provider]``, and how it may use the machine.
 
     Attributes:
-        threads: threads for one inference; 0 means all cores that this process may use.
+        threads: threads in all; 0 means all cores that this process may use.
+        streams: queries that may run side by side, the threads shared out among them. One is best for latency, one a
+            core for throughput on a processor. Neither is part of the plan.
     """
 
     name: str
     provider: str = ""
     threads: int = 0
+    streams: int = 1
 
     @classmethod
     def parse(cls, text: str, threads: int = 0) -> EngineSpec:
@@ -115,6 +119,8 @@ class Engine(ABC):
     name: ClassVar[str]
     providers: ClassVar[tuple[str, ...]] = ("cpu",)
     precisions: ClassVar[frozenset[Precision]] = frozenset({Precision.FP32})
+    concurrent: ClassVar[bool] = False
+    """Whether a session's ``_run`` may be called by several threads at once; if not, callers queue."""
 
     def __init__(self, spec: EngineSpec) -> None:
         if spec.provider and spec.provider not in self.providers:
@@ -123,7 +129,9 @@ class Engine(ABC):
                 f"Available: {', '.join(self.providers)}.",
                 "python -m engines",
             )
-        self.spec = EngineSpec(spec.name, spec.provider or self.providers[0], spec.threads)
+        self.spec = replace(spec, provider=spec.provider or self.providers[0])
+        if not self.concurrent:
+            self.spec = replace(self.spec, streams=1)
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
@@ -162,7 +170,7 @@ class Engine(ABC):
 
         def build(folder: Path) -> dict[str, Any]:
             fields = dict(self._build(artifact, profile, folder))
-            return {**fields, "engine": asdict(self.spec), "version": version, "onnx": artifact.key}
+            return {**fields, "engine": str(self.spec), "version": version, "onnx": artifact.key}
 
         entry = store.obtain("plan", self.plan_key(artifact.key, profile), build)
         return self._plan_of(entry, artifact, profile)
@@ -200,10 +208,14 @@ class Engine(ABC):
 
 
 class Session(ABC):
-    """A loaded plan that turns pixels into features. Use as a context manager; not for several threads at once."""
+    """A loaded plan that turns pixels into features. Use as a context manager.
+
+    Several threads may call :meth:`run`; as many as the plan's engine has streams go at once, the others queue.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self._gate = BoundedSemaphore(plan.engine.streams)
         self.outputs: tuple[TensorSpec, ...] = plan.artifact.outputs
         self._shape = (plan.artifact.preprocess.height, plan.artifact.preprocess.width, 3)
         self._closed = False
@@ -237,7 +249,8 @@ class Session(ABC):
                 f"The plan was not built for batches of {len(pixels)}.",
                 f"Its profile holds {', '.join(map(str, self.plan.profile.batches))}.",
             )
-        return self._run(np.ascontiguousarray(pixels))
+        with self._gate:
+            return self._run(np.ascontiguousarray(pixels))
 
     def placement(self) -> Placement:
         """Where the work really ran. Call after a first run."""
