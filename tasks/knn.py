@@ -46,7 +46,7 @@ class Knn(Task):
         ks = sorted({min(value, len(gallery)) for value in SWEEP})
         sweep: list[dict[str, Any]] = [
             {"k": value, "val_accuracy": accuracy(predicted, splits.val.labels)[0][0].value}
-            for value, predicted in zip(ks, vote(splits.val, ks))
+            for value, predicted in zip(ks, vote(splits.val, ks), strict=True)
         ]
         [predicted] = vote(splits.test, [k])
         metrics, per_sample = accuracy(predicted, splits.test.labels)
@@ -76,7 +76,7 @@ def predict(
         near, close = np.take_along_axis(near, order, axis=1), np.take_along_axis(close, order, axis=1)
         weights = np.exp(close.astype(np.float64) / TEMPERATURE)
         cells = np.arange(len(near))[:, None] * classes + labels[near]
-        for out, k in zip(found, ks):
+        for out, k in zip(found, ks, strict=True):
             votes = np.bincount(cells[:, :k].ravel(), weights[:, :k].ravel(), len(near) * classes)
             out[start : start + len(near)] = votes.reshape(-1, classes).argmax(axis=1)
     return found

@@ -1,4 +1,4 @@
-"""Numbers that a scorer reports, each with its standard error. Percent throughout."""
+"""Numbers that a scorer reports, each with its standard error. Accuracies are in percent."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy.typing as npt
 
 from export.spec import Metric
 
+Doubles = npt.NDArray[np.float64]
 
-def mean_metric(name: str, per_sample: npt.NDArray[np.float64], note: str = "") -> Metric:
-    """The mean of per-sample percentages [n]; standard error s/√n (for right-or-wrong values the binomial one)."""
+
+def mean_metric(name: str, per_sample: Doubles, unit: str = "%", higher_is_better: bool = True) -> Metric:
+    """The mean of per-sample values [n]; standard error s/√n (for right-or-wrong values the binomial one)."""
     n = len(per_sample)
     spread = float(per_sample.std(ddof=1)) if n > 1 else 0.0
-    return Metric(name, float(per_sample.mean()), "%", True, n, spread / math.sqrt(n), note)
+    return Metric(name, float(per_sample.mean()), unit, higher_is_better, n, spread / math.sqrt(n))
 
 
-def accuracy(
-    predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
-) -> tuple[list[Metric], npt.NDArray[np.float64]]:
+def accuracy(predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> tuple[list[Metric], Doubles]:
     """Accuracy and balanced accuracy in percent, and each sample's 0 or 100.
 
     Balanced accuracy is the mean of the recalls r_c of the classes that occur in ``labels``; its standard error is
@@ -33,3 +33,10 @@ def accuracy(
     balanced = Metric("balanced_accuracy", 100 * float(recalls.mean()), "%", True, len(labels), 100 * error)
     per_sample = 100 * right
     return [mean_metric("accuracy", per_sample), balanced], per_sample
+
+
+def log_loss(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Doubles:
+    """−log softmax(logits)[label] of each sample, in nats, float64 [n], for logits [n, classes]."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    total = np.log(np.exp(shifted).sum(axis=1))
+    return np.asarray(total - shifted[np.arange(len(labels)), labels])

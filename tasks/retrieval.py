@@ -37,8 +37,8 @@ class Retrieval(Task):
         gallery, queries = l2_normalized(splits.train.features), l2_normalized(splits.test.features)
         precision, first = ranked(gallery, splits.train.labels, queries, splits.test.labels)
         metrics = [mean_metric("mAP", 100 * precision)]
-        metrics += [mean_metric(f"R@{k}", 100.0 * (first <= k)) for k in CUTOFFS]
-        metrics.append(mean_metric("MRR", np.asarray(100 / first, np.float64)))
+        metrics += [mean_metric(f"R@{k}", np.where(first <= k, 100.0, 0.0)) for k in CUTOFFS]
+        metrics.append(mean_metric("MRR", 100 / first))
         return Score(metrics, 100 * precision)
 
 

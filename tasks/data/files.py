@@ -93,7 +93,7 @@ def from_folder(root: Path) -> Files:
 
 def from_memory(names: Iterable[str], read: Reader, origin: str) -> Files:
     """Images that some function makes; ``origin`` must change when what it makes changes."""
-    return Files({name: "" for name in names}, read, origin)
+    return Files(dict.fromkeys(names, ""), read, origin)
 
 
 def from_archive(path: Path, store: Store) -> Files:

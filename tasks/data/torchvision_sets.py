@@ -44,10 +44,9 @@ def source(name: str, folder: Path | None, store: Store) -> Source:
 
     root = folder or store.root / "torchvision" / name
     try:
-        from export.torchvision_ops import declare
+        from export.torchvision_ops import import_torchvision
 
-        declare()
-        from torchvision import datasets
+        datasets = import_torchvision().datasets
     except ImportError as error:
         raise Unavailable(f"{name} needs torchvision.", str(error), "pip install torchvision") from error
     kind, parts = PARTS[name]
@@ -76,11 +75,11 @@ def listed(name: str, root: Path, opened: Sequence[tuple[Split | None, Any]]) ->
     classes: tuple[str, ...] = ()
     for split, part in opened:
         if hasattr(part, "samples"):
-            paths, labels = zip(*part.samples)
+            paths, labels = zip(*part.samples, strict=True)
         else:
             paths, labels = getattr(part, "_image_files", None) or part._images, part._labels
         classes = classes or tuple(getattr(part, "classes", ())) or tuple(str(i) for i in range(max(labels) + 1))
-        for path, label in zip(paths, labels):
+        for path, label in zip(paths, labels, strict=True):
             id = Path(os.path.relpath(path, root)).as_posix()
             stat = os.stat(path)
             stamps[id] = f"{stat.st_size} {stat.st_mtime_ns}"
