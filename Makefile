@@ -1,0 +1,89 @@
+# Two commands matter: `make demo` and `make test`. Each makes what it needs in .venv, from locked pins.
+# Needed: make, and Python 3.10 to 3.13 (`make PYTHON=python3.12 …` chooses one).
+
+PYTHON ?= python3
+MODEL ?= vit_b
+ARGS ?=
+
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq install --no-warn-script-location
+LOCKED := $(PIP) --require-hashes --no-deps --only-binary :all: -r
+COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes \
+	--custom-compile-command "make lock" -c requirements/torch.txt pyproject.toml
+CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run export engines rank report test test-slow lint format bench-self lock clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/demo ## score, time and rank real backbones on real photographs (minutes, no GPU)
+	$(PY) -m bench.run $(ARGS)
+
+run: .venv/demo ## a sweep of your own: make run ARGS="--engine ort --models vit_s --data ~/photos"
+	$(PY) -m bench.run $(ARGS)
+
+export: .venv/demo ## one backbone to ONNX: make export MODEL=vit_b ARGS="--out exported"
+	$(PY) -m export $(MODEL) $(ARGS)
+
+engines: .venv/demo ## what this machine can run, and what would enable the rest
+	$(PY) -m engines $(ARGS)
+
+rank: .venv/demo ## the table of what was measured: make rank ARGS="--json"
+	$(PY) -m bench.rank $(ARGS)
+
+report: .venv/demo ## the page of what was measured
+	$(PY) -m bench.report $(ARGS)
+
+test: .venv/dev ## all tests that take no more than seconds: make test ARGS="tests/bench -k clock"
+	$(PY) -m pytest -m "not slow" $(ARGS)
+
+test-slow: .venv/dev ## the slow tests (real weights, whole sweeps)
+	$(PY) -m pytest -m slow $(ARGS)
+
+lint: .venv/dev ## ruff, mypy --strict, and the arrows between the rooms
+	.venv/bin/ruff check -q .
+	.venv/bin/ruff format --check -q .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+
+format: .venv/dev ## put the code into ruff's form
+	.venv/bin/ruff check -q --fix .
+	.venv/bin/ruff format -q .
+
+bench-self: .venv/dev ## what the harness itself costs, as ratios taken side by side
+	$(PY) -m bench.figures $(ARGS)
+
+lock: ## resolve the pins again (needs uv; UPGRADE=-U takes new versions)
+	$(COMPILE) $(UPGRADE) $(CPU) -o requirements/cpu.txt
+	$(COMPILE) $(UPGRADE) $(CPU) --extra dev -c requirements/cpu.txt -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) --extra gpu --extra report -o requirements/gpu.txt
+
+clean: ## remove .venv and caches; results/ stays
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# -- the environment, made on demand ----------------------------------------------------------------------------
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else \
+	    "Python 3.10 to 3.13 is needed; $(PYTHON) is %d.%d.\nTry: make PYTHON=python3.12" % v[:2])'
+	@echo "making .venv with $(PYTHON)" >&2
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+# The hashed pins first: torch then finds its own dependencies met, and pip adds only what its build for this
+# machine still asks for (nothing, where pip is pointed at a build without CUDA).
+.venv/demo: .venv/made requirements/cpu.txt requirements/torch.txt
+	@echo "installing requirements/cpu.txt" >&2
+	@$(LOCKED) requirements/cpu.txt
+	@echo "installing $$(cat requirements/torch.txt)" >&2
+	@$(PIP) -r requirements/torch.txt
+	@touch $@
+
+.venv/dev: .venv/demo requirements/dev.txt
+	@echo "installing requirements/dev.txt" >&2
+	@$(LOCKED) requirements/dev.txt
+	@touch $@
