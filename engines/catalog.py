@@ -1,0 +1,31 @@
+"""The engines, by name. One line an engine; listing imports nothing."""
+
+from __future__ import annotations
+
+from engines.base import Engine, EngineSpec
+from export.registry import Registry
+
+ENGINES: Registry[type[Engine]] = Registry(
+    "engine",
+    {
+        "null": "engines.null:NullEngine",
+        "torch": "engines.torch_ref:TorchEngine",
+        "ort": "engines.ort:OrtEngine",
+        "openvino": "engines.ov:OpenVinoEngine",
+        "trt": "engines.trt:TrtEngine",
+    },
+    "python -m engines",
+)
+
+BASELINE = "null"
+"""Does nothing in the right shapes: the harness's own cost, a row of every report."""
+
+
+def engine(spec: EngineSpec | str) -> Engine:
+    """The engine asked for, for example ``engine("ort:cuda")``.
+
+    Raises:
+        UserError: there is no such engine, or it has no such provider.
+    """
+    asked = EngineSpec.parse(spec) if isinstance(spec, str) else spec
+    return ENGINES.get(asked.name)(asked)
