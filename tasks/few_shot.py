@@ -19,7 +19,7 @@ SHOTS = (1, 5, 10)
 MAIN_SHOTS = 5
 CENTROID_DRAWS = 100
 LOGISTIC_DRAWS = 10
-PENALTIES = tuple(float(value) for value in np.logspace(-1, -5, 5))
+PENALTIES = tuple(float(value) for value in np.logspace(0, -5, 6))
 
 Indices = npt.NDArray[np.int64]
 Rights = npt.NDArray[np.float64]

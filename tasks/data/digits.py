@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from export.errors import Unavailable
 from export.store import Store
 from tasks.data import png
 from tasks.data.files import from_memory
@@ -13,8 +14,17 @@ from tasks.data.layout import Item, Source
 
 
 def source(name: str, folder: Path | None, store: Store) -> Source:
-    """List the digits; grey values 0 … 16 become 0 … 255."""
-    from sklearn.datasets import load_digits
+    """List the digits; grey values 0 … 16 become 0 … 255.
+
+    Raises:
+        Unavailable: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise Unavailable(
+            "digits comes inside scikit-learn, which is not installed.", str(error), "pip install scikit-learn"
+        ) from error
 
     digits = load_digits()
     pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)

@@ -4,6 +4,9 @@ Experts graded each cell's probability of being defective: 0, 1/3, 2/3 or 1. ``e
 functional or defective, over all cells: grades above one half are defective (821 of 2,624). The doubtful grades are
 kept on purpose; leaving them out makes the task easier than the one a factory has. ``elpv4`` asks for the grade. Both
 hold monocrystalline (1,074) and polycrystalline (1,550) cells together.
+
+One module of 50 cells is in the set twice (cells 1735 to 1784 and 2277 to 2326); ``duplicates`` keeps such pairs on
+one side of the split.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from tasks.data.files import Files
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-VERSION = 1
+VERSION = 2
 SIDE = 16
 Progress = Callable[[int, int], None]
 _BLOCK = 64
@@ -110,23 +110,23 @@ def look(read: Reader, name: str) -> _Look:
     digest = hashlib.sha256(encoded).hexdigest()
     try:
         with Image.open(io.BytesIO(encoded)) as image:
-            # A JPEG is decoded at an eighth of its size where that is enough: all its bytes are still parsed, so that
-            # a cut-off file is noticed, and most of the arithmetic is saved.
-            image.draft("L", (4 * SIDE, 4 * SIDE))
-            grey = image.convert("L")
+            # A large JPEG is decoded at half, a quarter or an eighth of its size: all its bytes are still parsed, so
+            # that a cut-off file is noticed, and most of the arithmetic is saved.
+            image.draft("L", (8 * SIDE, 8 * SIDE))
+            grey = image.convert("L").convert("F")  # unrounded grey: flat regions would hash to the rounding's noise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         text = str(error).replace(repr(error.args[0]) if error.args else "", "").strip() or type(error).__name__
         return _Look(digest, trouble="not an image" if "cannot identify" in str(error) else text)
-    return _Look(digest, difference_hash(grey), np.asarray(_shrunk(grey, SIDE, SIDE)).ravel())
+    return _Look(digest, difference_hash(grey), np.asarray(_shrunk(grey, SIDE, SIDE)).round().astype(np.uint8).ravel())
 
 
 def difference_hash(grey: Image) -> npt.NDArray[np.bool_]:
     """bool [256]: on a 17 x 16 reduction, whether each pixel is darker than its right neighbour (dHash)."""
-    small = np.asarray(_shrunk(grey, SIDE + 1, SIDE)).astype(np.int16)
+    small = np.asarray(_shrunk(grey, SIDE + 1, SIDE))
     return np.asarray(small[:, 1:] > small[:, :-1]).ravel()
 
 
 def _shrunk(grey: Image, width: int, height: int) -> Image:
     from PIL import Image
 
-    return grey.resize((width, height), Image.Resampling.BOX)
+    return grey.resize((width, height), Image.Resampling.BILINEAR)  # Pillow's box leaves out parts of pixels

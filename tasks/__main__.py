@@ -1,0 +1,158 @@
+"""``python -m tasks``: which tasks and data sets there are, and what is in one of them. Scores nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.errors import run_cli
+
+if TYPE_CHECKING:
+    from tasks.data.catalog import Survey
+
+EPILOG = """a data set is one of
+  a name of the list (elpv, cifar10, …), or name=DIR where you have it already
+  a folder of class folders              photos/cat/1.jpg
+  a folder of splits of class folders    photos/{train,val,test}/cat/1.jpg   (val may be missing)
+  a CSV with the header path,label or path,label,split; paths are relative to it
+  a .tar, .tar.gz, .tgz or .zip archive that holds any of these"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    p = argparse.ArgumentParser(
+        "python -m tasks",
+        description="List tasks and data sets, or look into one data set.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--data", metavar="REF", help="index this data set and print what is in it")
+    p.add_argument("--limit", type=int, metavar="N", help="take a stratified part of at most N images")
+    p.add_argument("--seed", type=int, default=0, help="of splits and parts that are made here (default 0)")
+    p.add_argument(
+        "--max-unreadable", type=float, default=0.01, metavar="PART", help="part that may be undecodable (default 0.01)"
+    )
+    p.add_argument("--store", type=Path, metavar="DIR", help="where built things are kept (default: the user's cache)")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; 0 when it could be answered."""
+    options = parser().parse_args(argv)
+    if options.data is None:
+        _print(listing(), options.json, _show_listing)
+        return 0
+    from export.store import Store
+    from tasks.data.catalog import survey
+
+    found = survey(
+        options.data,
+        Store(options.store),
+        limit=options.limit,
+        seed=options.seed,
+        max_unreadable=options.max_unreadable,
+        progress=_progress if sys.stderr.isatty() else None,
+    )
+    _print(contents(found), options.json, _show_contents)
+    return 0
+
+
+def listing() -> dict[str, Any]:
+    """Tasks and named data sets, as JSON values."""
+    from tasks.catalog import TASKS, task
+    from tasks.data.catalog import listing as data_sets
+
+    metas = [task(name).meta for name in TASKS]
+    tasks = [
+        {"name": m.name, "version": m.version, "main_metric": m.main_metric, "unit": m.unit, "protocol": m.protocol}
+        for m in metas
+    ]
+    return {"tasks": tasks, "data_sets": data_sets()}
+
+
+def contents(found: Survey) -> dict[str, Any]:
+    """What is in a data set, as JSON values."""
+    from tasks.data.base import SPLITS
+
+    data = found.data
+    counts = {name: dict.fromkeys(SPLITS, 0) for name in data.classes}
+    for sample in data.samples:
+        counts[data.classes[sample.label]][sample.split] += 1
+    return {
+        "name": data.name,
+        "images": len(data.samples),
+        "licence": data.licence,
+        "splits_from": data.splits_from,
+        "splits": {split: len(data.split(split)) for split in SPLITS},
+        "classes": counts,
+        "exact_copies": found.exact_copies,
+        "near_copies": found.near_copies,
+        "largest_group": list(found.largest),
+        "pictures_in_two_splits": found.leaks,
+        "unreadable": [{"id": image.id, "reason": image.reason} for image in data.unreadable],
+        "notes": list(found.notes),
+        "digest": data.digest,
+    }
+
+
+def _print(document: dict[str, Any], as_json: bool, show: Any) -> None:
+    if as_json:
+        print(json.dumps(document, indent=1))
+    else:
+        show(document)
+
+
+def _show_listing(document: dict[str, Any]) -> None:
+    import textwrap
+
+    print("tasks")
+    for row in document["tasks"]:
+        print(f"  {row['name']:<16} {row['main_metric']}, {row['unit']}")
+        print(textwrap.fill(row["protocol"], 110, initial_indent=" " * 4, subsequent_indent=" " * 4))
+    print(f"\ndata sets\n  {'name':<16} {'images':>9} {'classes':>7}  {'licence':<24} how to get it")
+    for row in document["data_sets"]:
+        print(f"  {row['name']:<16} {row['images']:>9,} {row['classes']:>7,}  {row['licence']:<24} {row['how']}")
+    print("  or your own folder, CSV or archive: see --help")
+
+
+def _show_contents(document: dict[str, Any], shown: int = 40) -> None:
+    licence = f" ({document['licence']})" if document["licence"] else ""
+    print(f"{document['name']}{licence}: {document['images']:,} images, {len(document['classes'])} classes")
+    width = max(len("class"), *(len(name) for name in document["classes"]))
+    print(f"  {'class':<{width}} {'train':>8} {'val':>8} {'test':>8}")
+    for name, row in list(document["classes"].items())[:shown]:
+        print(f"  {name:<{width}} {row['train']:>8,} {row['val']:>8,} {row['test']:>8,}")
+    if len(document["classes"]) > shown:
+        print(f"  … {len(document['classes']) - shown} more (--json shows all)")
+    total = document["splits"]
+    print(f"  {'all':<{width}} {total['train']:>8,} {total['val']:>8,} {total['test']:>8,}")
+    print(f"splits      {document['splits_from']}")
+    print(f"copies      {document['exact_copies']:,} exact, {document['near_copies']:,} near")
+    if document["largest_group"]:
+        group = document["largest_group"]
+        print(f"            the largest group has {len(group)}: {', '.join(group[:3])}{' …' if len(group) > 3 else ''}")
+    for pair, count in document["pictures_in_two_splits"].items():
+        print(f"            {pair} share pictures ({count:,} images): the splits were given so")
+    print(f"unreadable  {len(document['unreadable'])}")
+    for image in document["unreadable"]:
+        print(f"            {image['id']}: {image['reason']}")
+    for note in document["notes"]:
+        print(f"note        {note}")
+    print(f"digest      {document['digest']}")
+
+
+def _progress(done: int, total: int) -> None:
+    print(f"\rindexing {done:,} of {total:,} images", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+def cli() -> None:
+    """The console script."""
+    run_cli(main)
+
+
+if __name__ == "__main__":
+    cli()
