@@ -23,3 +23,13 @@ def preprocess(name: str, spec: PreprocessSpec) -> CpuPreprocess:
     """
     path: CpuPreprocess = PATHS.get(name)(spec)
     return path
+
+
+def identity(name: str) -> dict[str, Any]:
+    """What of the path ``name`` goes into keys: the implementation and its libraries, whatever the spec.
+
+    Raises:
+        UserError: there is no such path.
+    """
+    found: dict[str, Any] = PATHS.get(name).identity()
+    return found

@@ -1,0 +1,72 @@
+"""Encoded bytes → pixels on the CPU: Pillow decodes, torch's antialiased 8-bit kernel resizes.
+
+Held to ``export.reference``: within 2/255 at every pixel and 0.01/255 on the mean for bilinear and bicubic (torch
+rounds its fixed-point weights otherwise than Pillow), equal for the rest, which Pillow does itself. It must not
+shortcut the decoding (a JPEG draft is another image), nor touch values (see ``engines.preprocess.normalize``).
+
+Threads: any number may call one path. On x86 with AVX2 torch's kernel runs in the calling thread alone, whatever
+torch's own thread count is, so callers on every core do not crowd each other out.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export.errors import UserError
+from export.spec import PreprocessSpec
+
+Image = npt.NDArray[np.uint8]
+
+
+class CpuPreprocess:
+    """The geometric part of a spec, as fast as one core does it without loss."""
+
+    def __init__(self, spec: PreprocessSpec) -> None:
+        self.spec = spec
+
+    @classmethod
+    def identity(cls) -> dict[str, Any]:
+        """What can move a pixel, for keys: this path and the libraries that do the work, whatever the spec."""
+        return {"name": "cpu", "version": 1, "torch": version("torch"), "pillow": version("pillow")}
+
+    def __call__(self, encoded: bytes) -> Image:
+        """Encoded image → uint8 RGB [height, width, 3].
+
+        Raises:
+            Undecodable: the bytes are not a whole image.
+            UserError: see :meth:`resize`.
+        """
+        return self.resize(self.decode(encoded))
+
+    def decode(self, encoded: bytes) -> Image:
+        """Encoded image → uint8 RGB [h, w, 3], as :func:`export.reference.decode`."""
+        from export.reference import decode
+
+        return decode(encoded)
+
+    def resize(self, image: Image) -> Image:
+        """Resize and crop or pad: uint8 RGB [h, w, 3] → uint8 RGB [height, width, 3].
+
+        Raises:
+            UserError: the image is so narrow that nothing of it would be left.
+        """
+        from export.reference import crop_or_pad, resize_and_crop, resized_size
+
+        h, w = resized_size(self.spec, *image.shape[:2])
+        if min(h, w) < 1:
+            raise UserError(f"An image of {image.shape[0]}x{image.shape[1]} would be resized to {h}x{w}.")
+        if self.spec.interpolation not in ("bilinear", "bicubic"):
+            return np.ascontiguousarray(resize_and_crop(image, self.spec))
+        import torch
+
+        if not image.flags.writeable:  # as Pillow hands it out; torch knows no read-only tensors
+            image = image.copy()
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None]  # channels last in memory: the fast kernel's own form
+        resized = torch.nn.functional.interpolate(
+            pixels, size=(h, w), mode=self.spec.interpolation, antialias=True, align_corners=False
+        )
+        return np.ascontiguousarray(crop_or_pad(resized[0].permute(1, 2, 0).numpy(), self.spec))
