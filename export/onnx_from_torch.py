@@ -1,0 +1,233 @@
+"""Backbone → artifact: traced, slimmed, held against its eager twin on real photographs, and published.
+
+TorchScript's exporter is used and not the newer one: it takes a tenth of the time, its node names are the module's own
+paths, and it converts architectures (Hiera) that the newer one does not. ``onnxslim`` then folds the shape arithmetic
+that tracing leaves behind (EfficientNet-Lite0: 628 → 93 nodes).
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export import weights
+from export.artifact import ONNX, Artifact
+from export.backbones import Backbone
+from export.errors import CellError, UserError
+from export.spec import Precision, PreprocessSpec, TensorSpec
+from export.store import Store, key
+
+if TYPE_CHECKING:
+    import torch
+
+OPSET = 17
+"""The first opset with LayerNormalization as one operator: without it, fp16 overflows in the pieces (pitfall 18)."""
+INPUT = "pixel_values"
+EXPORTER = 3
+"""Raised whenever this room would make another file of the same backbone."""
+
+
+def artifact_key(
+    backbone: Backbone, store: Store, *, precision: Precision = Precision.FP32, maps: bool = False
+) -> str:
+    """The onnx_key: backbone, weights, exporter and its versions, opset, precision. Loads no framework.
+
+    Raises:
+        Unavailable: the weights have to be fetched for their hash, and cannot be.
+    """
+    return key(
+        "onnx",
+        architecture=backbone.timm or backbone.module,
+        arguments=dict(backbone.arguments),
+        reader=[backbone.reader, backbone.prefix, backbone.cut, backbone.headless],
+        preprocess={k: list(v) if isinstance(v, tuple) else v for k, v in backbone.preprocess.items()},
+        name=backbone.name,
+        weights=weights.digest(backbone, store),
+        output=backbone.output,
+        maps=maps,
+        precision=str(precision),
+        opset=OPSET,
+        exporter=EXPORTER,
+        libraries={name: version(name) for name in ("torch", "timm", "onnx", "onnxslim")},
+    )
+
+
+def artifact(
+    backbone: Backbone,
+    store: Store,
+    *,
+    precision: Precision = Precision.FP32,
+    maps: bool = False,
+    images: Path | None = None,
+) -> Artifact:
+    """The backbone's ONNX file, exported if the store does not have it.
+
+    Args:
+        images: photographs for the parity gate, instead of the published ones.
+
+    Raises:
+        UserError, Unavailable: as :func:`export.loaders.eager`.
+        CellError: the exporter cannot convert the module.
+    """
+    if precision is not Precision.FP32:
+        raise UserError(f"Precision {precision} cannot be exported yet.", "This version makes fp32 files.")
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        from export import foreign, verify
+
+        if backbone.reader == "onnx":
+            return foreign.build(backbone, store, folder)
+        from export.loaders import eager
+
+        loaded = eager(backbone, store)
+        fields = _export(backbone, loaded.module, loaded.preprocess, maps, folder)
+        parity = verify.verify(folder, loaded, fields, store, images)
+        if not parity["passed"]:
+            store.say(f"{backbone.name}: parity FAILED on real photographs: {parity}")
+        return {
+            **fields,
+            "source": {**weights.source(backbone, store), "request": backbone.as_json()},
+            "parity": parity,
+        }
+
+    return Artifact.of(store.obtain("onnx", artifact_key(backbone, store, precision=precision, maps=maps), build))
+
+
+def _export(
+    backbone: Backbone, module: torch.nn.Module, spec: PreprocessSpec, maps: bool, folder: Path
+) -> dict[str, Any]:
+    import torch
+
+    from export.outputs import module_with_outputs
+
+    wrapped = module_with_outputs(_reparametrised(module), backbone.output, maps)
+    # Batch 2, not 1: a batch of one lets tracing take the batch axis for a constant.
+    example = torch.rand(2, 3, spec.height, spec.width, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        shapes = _shapes(backbone, wrapped, example)
+        _trace(backbone, wrapped, example, list(shapes), folder / "traced.onnx")
+    model = _slim(folder / "traced.onnx", folder / ONNX)
+    (folder / "traced.onnx").unlink()
+    from export.counting import gmacs
+
+    return {
+        "backbone": backbone.name,
+        "precision": "fp32",
+        "opset": OPSET,
+        "preprocess": spec.as_json(),
+        "input": INPUT,
+        "outputs": [{"name": n, "shape": list(s), "dtype": "float32"} for n, s in shapes.items()],
+        "untrained": backbone.untrained,
+        "parameters": sum(p.numel() for p in module.parameters()),
+        "gmacs": gmacs(model),
+        "feature": backbone.feature,
+    }
+
+
+def _shapes(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor) -> dict[str, tuple[int, ...]]:
+    import torch
+
+    try:
+        found = module(example)
+    except RuntimeError as error:
+        raise CellError(f"{backbone.name!r} does not run on {list(example.shape)}.", _line(error)) from error
+    tensors = found if isinstance(found, tuple) else (found,)
+    if not all(isinstance(t, torch.Tensor) for t in tensors) or tensors[0].ndim != 2:
+        raise UserError(
+            f"{backbone.name!r} gives no features [n, d].",
+            f"Its output is {[list(getattr(t, 'shape', [])) for t in tensors]}.",
+        )
+    names: Sequence[str] = module.names  # type: ignore[assignment]
+    return {n: tuple(t.shape[1:]) for n, t in zip(names, tensors, strict=True)}
+
+
+def _trace(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor, names: list[str], path: Path) -> None:
+    import torch
+
+    from export.torchvision_ops import import_timm
+
+    import_timm()
+    from timm.layers import set_exportable, set_fused_attn
+
+    if sum(p.numel() for p in module.parameters()) * 4 > 1.9e9:
+        raise CellError(f"{backbone.name!r} is too large for one ONNX file.", "A protocol buffer ends at 2 GB.")
+    axes = {name: {0: "batch"} for name in [INPUT, *names]}
+    # Fused attention hides its mask logic from tracing; the plain form is what engines fuse by themselves.
+    set_fused_attn(False)
+    try:
+        with warnings.catch_warnings(), set_exportable(True), _Quiet():
+            warnings.simplefilter("ignore")
+            _unfuse(module)
+            torch.onnx.export(
+                module,
+                (example,),
+                str(path),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=names,
+                dynamic_axes=axes,
+            )
+    except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
+        raise CellError(f"{backbone.name!r} cannot be exported to ONNX.", _line(error)) from error
+    finally:
+        set_fused_attn(True)
+
+
+def _unfuse(module: torch.nn.Module) -> None:
+    for part in module.modules():
+        if getattr(part, "fused_attn", False):
+            part.fused_attn = False  # type: ignore[assignment]
+
+
+def _reparametrised(module: torch.nn.Module) -> torch.nn.Module:
+    """Train-time branches folded into one, where timm's module can; parity is judged against the unfolded one."""
+    from copy import deepcopy
+
+    from export.torchvision_ops import import_timm
+
+    import_timm()
+    from timm.utils.model import reparameterize_model
+
+    folded: torch.nn.Module = reparameterize_model(deepcopy(module), inplace=True)
+    return folded.eval()
+
+
+def _slim(traced: Path, target: Path) -> Any:
+    import onnx
+    import onnxslim
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = onnxslim.slim(onnx.load(traced))
+    model.producer_name, model.producer_version = "backbones-deployed", ""
+    onnx.checker.check_model(model)
+    onnx.save(model, target)
+    return model
+
+
+class _Quiet:
+    """Nothing of the exporter's progress on stdout or stderr; errors come as exceptions."""
+
+    def __enter__(self) -> None:
+        import logging
+
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        self._null = open(os.devnull, "w")
+        from contextlib import ExitStack, redirect_stderr, redirect_stdout
+
+        self._stack = ExitStack()
+        self._stack.enter_context(redirect_stdout(self._null))
+        self._stack.enter_context(redirect_stderr(self._null))
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+        self._null.close()
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,31 @@
+"""The twenty real photographs that parity is judged on: ImageNet pictures that a published package carries."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from export.errors import UserError
+from export.packages import Package, fetch
+from export.store import Store
+
+PACKAGE = Package(
+    "foolbox", "3.3.4", "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb", "MIT"
+)
+
+
+def photographs(store: Store, folder: Path | None = None) -> list[bytes]:
+    """Encoded photographs: those of ``folder`` (up to 64), or the package's twenty.
+
+    Raises:
+        UserError: the folder holds no image.
+        Unavailable: the package cannot be had.
+    """
+    if folder is not None:
+        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".bmp"))
+        if not files:
+            raise UserError(f"{folder} holds no images.", "Parity needs real photographs (JPEG, PNG, WebP, BMP).")
+        return [p.read_bytes() for p in files[:64]]
+    with zipfile.ZipFile(fetch(PACKAGE, store)) as bundle:
+        names = sorted(n for n in bundle.namelist() if n.startswith("foolbox/data/imagenet_"))
+        return [bundle.read(n) for n in names]
