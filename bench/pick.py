@@ -1,0 +1,184 @@
+"""``python -m bench.pick``: the cell to ship: the cheapest whose accuracy cannot be told from the best.
+
+Reads a ranking; measures nothing. It answers in one sentence and says on what the answer rests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.rank import add_options, add_results, number, ranked
+from export.errors import UserError, run_cli
+
+if TYPE_CHECKING:
+    from bench.ranking import Ranking, Standing
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A budget: the column's value may not be above ``value`` (below it, where ``least``)."""
+
+    column: str
+    value: float
+    least: bool = False
+
+    @classmethod
+    def parse(cls, text: str, least: bool = False) -> Limit:
+        """``latency_p50_ms=10``."""
+        column, _, value = text.partition("=")
+        try:
+            limit = cls(column.strip(), float(value), least)
+        except ValueError:
+            limit = cls(column, math.nan)
+        if not math.isfinite(limit.value):
+            raise UserError(f"A limit takes COLUMN=NUMBER, not {text!r}.", "", "--max latency_p50_ms=10")
+        return limit
+
+    def __str__(self) -> str:
+        return f"{self.column} {'≥' if self.least else '≤'} {self.value:g}"
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The suggestion: rows of the sheet.
+
+    Attributes:
+        row: the cell to ship. best: the most accurate within the limits.
+        tied: cells that cannot be told from the best in accuracy (the best among them).
+        cost: the column that decided; empty where there is none.
+    """
+
+    row: int
+    best: int
+    tied: tuple[int, ...]
+    cost: str
+    limits: tuple[Limit, ...]
+
+
+def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick:
+    """The cheapest cell that the test images cannot tell from the best one, within the limits.
+
+    "Cannot tell" means that the 95 % interval of the paired bootstrap of the two mean z-scores holds zero. Of equally
+    cheap cells the more accurate one is taken, so the answer lies on the Pareto front.
+
+    Raises:
+        UserError: an unknown column, a limit in the wrong direction, or no cell within the limits.
+    """
+    cost = cost or ranking.default_cost()
+    inside = [s for s in ranking.standings if all(_within(ranking, s, limit) for limit in limits)]
+    if not inside:
+        raise UserError(f"No ranked cell has {' and '.join(map(str, limits))}.", _nearest(ranking, limits))
+    best = inside[0]
+    tied = [s for s in inside if s is best or not ranking.difference(best.row, s.row)[2] > 0]
+    if not cost:
+        return Pick(best.row, best.row, tuple(s.row for s in tied), "", tuple(limits))
+    column, values = ranking.sheet.cost(cost)
+    sign = -1 if column.higher_is_better else 1
+    known = [s for s in tied if not math.isnan(values[s.row])]
+    row = min(known, key=lambda s: (sign * values[s.row], -(s.z or 0.0))).row if known else best.row
+    return Pick(row, best.row, tuple(s.row for s in tied), cost if known else "", tuple(limits))
+
+
+def _within(ranking: Ranking, standing: Standing, limit: Limit) -> bool:
+    column, values = ranking.sheet.cost(limit.column)
+    if column.higher_is_better != limit.least:
+        verb = "--min" if column.higher_is_better else "--max"
+        raise UserError(
+            f"{limit.column}: {'higher' if column.higher_is_better else 'lower'} is better.",
+            f"A limit of {limit} would ask for the worst.",
+            f"{verb} {limit.column}={limit.value:g}",
+        )
+    value = values[standing.row]
+    return bool(value >= limit.value if limit.least else value <= limit.value)
+
+
+def _nearest(ranking: Ranking, limits: Sequence[Limit]) -> str:
+    parts = []
+    for limit in limits:
+        values = [ranking.sheet.cost(limit.column)[1][s.row] for s in ranking.standings]
+        known = [v for v in values if not math.isnan(v)]
+        if known:
+            parts.append(f"{limit.column} goes from {number(min(known))} to {number(max(known))}")
+    return "; ".join(parts) + "." if parts else "The column has no values."
+
+
+def sentence(ranking: Ranking, found: Pick) -> str:
+    """The suggestion in words, and why."""
+    sheet = ranking.sheet
+    name, best = sheet.name(found.row), sheet.name(found.best)
+    limits = f" with {' and '.join(map(str, found.limits))}" if found.limits else ""
+    if not found.cost:
+        return f"Ship {name}: the highest mean z{limits}; no cost was measured to weigh against it."
+    column, values = sheet.cost(found.cost)
+    price = f"{found.cost} {number(values[found.row])}"
+    others = len(found.tied) - 1
+    if found.row == found.best:
+        among = (
+            f"and {'the only one' if not others else f'the cheapest of the {len(found.tied)}'} that the test images "
+            f"leave at the top"
+        )
+        return f"Ship {name}: the highest mean z{limits}, {among} ({price})."
+    lead, error, low, high = ranking.difference(found.best, found.row)
+    ratio = values[found.row] / values[found.best]
+    ratio = ratio if column.higher_is_better else 1 / ratio
+    less = "times as much as" if column.higher_is_better else "times less than"
+    price += f", {ratio:.1f} {less}" if math.isfinite(ratio) and ratio >= 1.05 else ", no dearer than"
+    interval = f" (95 % interval {low:.2f} … {high:.2f})" if error > 0 else ""
+    return (
+        f"Ship {name}: {price} the most accurate cell{limits}, {best}, whose lead in mean z of {lead:.2f}{interval} "
+        f"the test images cannot tell from none."
+    )
+
+
+def as_json(ranking: Ranking, found: Pick) -> dict[str, Any]:
+    """The pick as JSON values."""
+    sheet = ranking.sheet
+    return {
+        "pick": sheet.labels[found.row],
+        "best": sheet.labels[found.best],
+        "tied": [sheet.labels[row] for row in found.tied],
+        "cost": found.cost or None,
+        "limits": [asdict(limit) for limit in found.limits],
+        "sentence": sentence(ranking, found),
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m bench.pick",
+        description="Suggest the cell to ship: the cheapest whose accuracy cannot be told from the best.",
+    )
+    add_results(p)
+    add_options(p)
+    p.add_argument("--max", action="append", default=[], metavar="COLUMN=VALUE", help="budget, for costs; repeatable")
+    p.add_argument("--min", action="append", default=[], metavar="COLUMN=VALUE", help="floor, for rates; repeatable")
+    p.add_argument("--json", action="store_true")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Pick and say so; 0 when done."""
+    args = parser().parse_args(argv)
+    limits = [Limit.parse(text) for text in args.max] + [Limit.parse(text, least=True) for text in args.min]
+    ranking = ranked(args)
+    found = pick(ranking, args.cost or "", limits)
+    if args.json:
+        print(json.dumps(as_json(ranking, found), indent=1, ensure_ascii=False))
+    else:
+        print(sentence(ranking, found))
+    return 0
+
+
+def cli() -> None:
+    """The console script."""
+    run_cli(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,285 @@
+"""``python -m bench.rank``: a results folder, or any table, in an order that admits what it cannot tell.
+
+Reads records only; runs nothing. Libraries that draw or write tables load when they are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from export.errors import Unavailable, UserError, run_cli
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bench.ranking import Ranking, Standing
+    from bench.results import Results
+    from bench.sheet import Column
+
+SHOWN_COSTS = (
+    "latency_p50_ms",
+    "latency_p99_ms",
+    "throughput_images_per_s",
+    "end_to_end_p50_ms",
+    "peak_memory_mib",
+    "plan_mib",
+)
+"""Costs that the terminal shows, where they were measured; files hold all."""
+
+EXAMPLES = """\
+examples:
+  python -m bench.rank                                    the records in ./results
+  python -m bench.rank --cost throughput_images_per_s     the front against throughput
+  python -m bench.rank --table figures.csv                any published table: rows backbones, columns settings
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m bench.rank",
+        description="Rank cells by the mean of their z-scores over settings, with errors, beside what they cost.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_results(p)
+    add_options(p)
+    p.add_argument("--table", type=Path, metavar="FILE", help="a CSV table to rank instead of records")
+    p.add_argument("--lower", action="append", default=[], metavar="COLUMN", help="with --table: lower is better")
+    p.add_argument("--ignore", action="append", default=[], metavar="COLUMN", help="with --table: leave it out")
+    p.add_argument("--by", default="z", metavar="COLUMN", help="order by z, mean_rank, borda, a setting or a cost (z)")
+    p.add_argument("--csv", type=Path, metavar="FILE", help="write all columns as CSV")
+    p.add_argument("--parquet", type=Path, metavar="FILE", help="write all columns as Parquet (extra: report)")
+    p.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="all columns as JSON, to standard output or a file"
+    )
+    return p
+
+
+def add_results(p: argparse.ArgumentParser) -> None:
+    """Which records: shared by every command that reads results."""
+    p.add_argument("results", type=Path, nargs="?", default=Path("results"), help="results folder (results)")
+    p.add_argument("--machine", metavar="ID", help="timings of this machine only: its id, processor or board")
+    p.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeatable")
+    p.add_argument("--protocol", action="append", default=[], metavar="HASH", help="only this protocol; repeatable")
+
+
+def add_options(p: argparse.ArgumentParser) -> None:
+    """How to rank: shared likewise."""
+    p.add_argument("--cost", metavar="COLUMN", help="cost column for the Pareto front (latency_p50_ms)")
+    p.add_argument("--setting", action="append", default=[], metavar="NAME", help="rank by this one only; repeatable")
+    p.add_argument("--ddof", type=int, choices=(0, 1), default=0, help="standard deviation over n − ddof (0)")
+    p.add_argument("--missing", choices=("exclude", "average"), default="exclude", help="rows that lack a setting")
+
+
+def load(args: argparse.Namespace) -> Results:
+    """The records that the arguments of :func:`add_results` choose."""
+    from bench.results import Results
+
+    return Results.load(args.results).choose(args.machine, args.data, args.protocol)
+
+
+def ranking_of(results: Results) -> Ranking:
+    """Rank records with the default options."""
+    from bench.ranking import Ranking
+    from bench.table import sheet_of
+
+    return Ranking(sheet_of(results))
+
+
+def ranked(args: argparse.Namespace) -> Ranking:
+    """Rank what the arguments ask for."""
+    from bench.ranking import Options, Ranking
+    from bench.sheet import sheet_from_csv
+    from bench.table import sheet_of
+
+    if getattr(args, "table", None):
+        sheet = sheet_from_csv(args.table, args.cost or "", args.lower, args.ignore)
+    else:
+        sheet = sheet_of(load(args))
+    if args.setting:
+        sheet = sheet.only(args.setting)
+    return Ranking(sheet, Options(args.ddof, args.missing))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Rank, print, write; 0 when done."""
+    args = parser().parse_args(argv)
+    if (args.lower or args.ignore) and not args.table:
+        raise UserError("--lower and --ignore are for --table.", "Records tell their own directions.")
+    ranking = ranked(args)
+    cost = args.cost or ranking.default_cost()
+    rows = ranking.as_rows(cost, args.by)
+    if args.csv:
+        write_csv(rows, args.csv)
+    if args.parquet:
+        write_parquet(rows, args.parquet)
+    if args.json:
+        text = json.dumps(
+            {"rows": rows, "cost": cost or None, "by": args.by, "foot": ranking.foot(cost)},
+            indent=1,
+            ensure_ascii=False,
+        )
+        if args.json == "-":
+            print(text)
+            return 0
+        _write(Path(args.json), text + "\n")
+    print_table(ranking, cost, args.by)
+    return 0
+
+
+def print_table(ranking: Ranking, cost: str = "", by: str = "z", file: TextIO | None = None) -> None:
+    """Print the ranking: ranked rows, then the others, then how the numbers came about.
+
+    Args:
+        cost: column for the front; empty for the default one, where there is a cost at all.
+        file: standard output by default.
+    """
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    cost = cost or ranking.default_cost()
+    table = rich_table(ranking, cost, by)
+    console = Console(file=file, highlight=False)
+    needed = Measurement.get(console, console.options.update_width(10_000), table).maximum
+    console.width = max(needed, console.width if console.is_terminal else 120)  # a number is never cut
+    console.print(table)
+    for line in _aside(ranking):
+        console.print(line, markup=False)
+    for line in ranking.foot(cost):
+        console.print(line, markup=False, style="dim")
+
+
+def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
+    """The ranking as a table for a terminal; ``cost`` may be empty."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    sheet = ranking.sheet
+    costs = [(c, sheet.cost(c.name)[1]) for c in _shown(ranking, cost)]
+    front = set(ranking.front(cost)) if cost else set()
+    names = [k for k in ("backbone", "engine", "precision") if k in sheet.labels[0]]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for head in ("rank", *names):
+        table.add_column(head, no_wrap=True)
+    heads = ["z", "mean\nrank", *map(_head, sheet.settings), *(_head(c) for c, _ in costs)]
+    for head in heads:
+        table.add_column(Text(head), justify="right", no_wrap=True)
+    if cost:
+        table.add_column("front", justify="center")
+
+    def add(row: int, standing: Standing | None) -> None:
+        cells = [standing.rank if standing else "–", *(str(sheet.labels[row][k]) for k in names)]
+        cells += [_with_error(standing.z, standing.z_error, 2) if standing else "–"]
+        cells += [f"{standing.mean_rank:.1f}" if standing else "–"]
+        cells += [_with_error(sheet.values[row, j], sheet.errors[row, j], 1) for j in range(len(sheet.settings))]
+        cells += [number(values[row]) for _, values in costs]
+        cells += ["●" if row in front else ""] if cost else []
+        table.add_row(*map(Text, cells), style="" if standing else "dim")
+
+    for standing in ranking.ordered(by):
+        add(standing.row, standing)
+    table.add_section()
+    for row in range(len(sheet.labels)):
+        if row not in ranking.ranked:
+            add(row, None)
+    return table
+
+
+def _shown(ranking: Ranking, cost: str) -> list[Column]:
+    columns = {c.name: c for c in ranking.sheet.costs}
+    names = [n for n in SHOWN_COSTS if n in columns]
+    return [columns[n] for n in (names if cost in names or not cost else [*names, cost])]
+
+
+def _head(column: Column) -> str:
+    """A column's name over two lines, its unit in the third: ``latency_p50_ms`` → latency, p50, ms."""
+    name, at, data = column.name.partition("@")
+    if at:
+        return f"{name}\n{data}\n{column.unit}"
+    words = name.replace(".", "_").split("_")
+    unit = column.unit.replace("/", "_per_").lower().split("_")
+    if words[-len(unit) :] == unit:
+        words = words[: -len(unit)]
+    return f"{words[0]}\n{' '.join(words[1:])}\n{column.unit}"
+
+
+def _with_error(value: float | None, error: float | None, digits: int) -> str:
+    if value is None or value != value:
+        return "n/a"
+    return f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None and error == error else "")
+
+
+def number(value: float) -> str:
+    """Three significant digits, all digits before the point: 0.0123, 4.57, 12.3, 1,234; unknown is ``n/a``."""
+    if value != value:
+        return "n/a"
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:,.{digits}f}"
+
+
+def _aside(ranking: Ranking) -> list[str]:
+    """Why rows are not ranked, and what is missing of ranked ones: one line a reason."""
+    by_reason: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row, (status, why) in enumerate(zip(ranking.sheet.status, ranking.sheet.why, strict=True)):
+        if why or status != "ok":
+            kind = "incomplete" if status == "ok" else "not ranked" if status == "parity" else status
+            by_reason[kind, why].append(ranking.sheet.name(row))
+    return [f"{kind}: {', '.join(names)}: {why}" for (kind, why), names in by_reason.items()]
+
+
+def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write flat rows as CSV; an unknown value is an empty cell."""
+    import io
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _write(path, text.getvalue())
+
+
+def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write flat rows as Parquet.
+
+    Raises:
+        Unavailable: pyarrow is not installed.
+    """
+    try:
+        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow.parquet  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise Unavailable(
+            "Parquet needs pyarrow, which is not installed.", str(error), "pip install 'backbones-deployed[report]'"
+        ) from error
+    buffer = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), buffer)
+    _write(path, buffer.getvalue().to_pybytes())
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    from export.store import write_atomic
+
+    try:
+        write_atomic(path, content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written.", str(error)) from error
+    print(f"wrote {path}", file=sys.stderr)
+
+
+def cli() -> None:
+    """The console script."""
+    run_cli(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,280 @@
+"""From a sheet to an order that says how sure it is: mean z-score, its error, ranks with their span, the front.
+
+Pure functions; nothing is read or printed here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from bench import stats
+from bench.sheet import Column, Floats, Sheet
+from export.errors import UserError
+
+Missing = Literal["exclude", "average"]
+
+LEVEL = 0.95
+DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices that move a rank; every table states them in its foot.
+
+    Attributes:
+        ddof: of the standard deviation in the z-score: 0 divides by n, 1 by n − 1.
+        missing: rows that lack a setting are excluded, or averaged over the settings that they have.
+        seed: of the bootstrap.
+    """
+
+    ddof: Literal[0, 1] = 0
+    missing: Missing = "exclude"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a row stands.
+
+    Attributes:
+        row: index into the sheet.
+        z: mean over settings of its z-scores; None where fewer than two rows could be compared.
+        z_error: standard error of ``z``; None where the scores come without errors.
+        mean_rank: mean over settings of its rank, ties sharing theirs.
+        borda: over all settings, the number of rows that it beats; a tie counts half.
+        low, high: its rank lies between them: a row is surely ahead of another only where the interval of their
+            difference leaves out zero.
+    """
+
+    row: int
+    z: float | None
+    z_error: float | None
+    mean_rank: float
+    borda: float
+    low: int
+    high: int
+
+    @property
+    def rank(self) -> str:
+        """``2`` or ``1–3``."""
+        return str(self.low) if self.low == self.high else f"{self.low}–{self.high}"
+
+
+class Ranking:
+    """The rows of a sheet that may be ranked, best first, and the reasons why others are not.
+
+    Raises:
+        UserError: there is no setting to rank by, or no row may be ranked.
+    """
+
+    def __init__(self, sheet: Sheet, options: Options = Options()) -> None:
+        self.sheet, self.options = _excluding(sheet, options), options
+        self.ranked = [i for i, status in enumerate(self.sheet.status) if status == "ok"]
+        if not sheet.settings:
+            raise UserError("Nothing was scored, so nothing can be ranked.", _reasons(sheet), "--tasks knn")
+        if not self.ranked:
+            raise UserError("No row may be ranked.", _reasons(self.sheet))
+        values = self.sheet.values[self.ranked]
+        signs = np.array([1.0 if s.higher_is_better else -1.0 for s in sheet.settings])
+        self._gains = values * signs
+        self.z_by_setting = np.full(self.sheet.values.shape, np.nan)
+        for j in range(len(signs)):
+            self.z_by_setting[self.ranked, j] = stats.z_scores(self._gains[:, j], options.ddof)
+        self.standings = self._standings()
+
+    @property
+    def defined(self) -> bool:
+        """Whether there are enough rows for a z-score."""
+        return len(self.ranked) > 1
+
+    @cached_property
+    def draws(self) -> Floats:
+        """What mean z might have been with other test images: [draws, ranked rows], in the order of ``ranked``.
+
+        Settings of one test set are resampled together, and all rows see the same images, so differences of columns
+        are paired. Mean and deviation of each setting are held fixed. A setting that comes with standard errors only
+        contributes independent normal noise; one without any, none.
+        """
+        sheet, ranked = self.sheet, self.ranked
+        weights = self._weights
+        drawn: Floats = np.zeros((DRAWS, len(ranked)))
+        together: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for j, setting in enumerate(sheet.settings):
+            lengths = {len(sheet.samples.get((i, j), ())) for i in ranked if weights[i, j]}
+            if len(lengths) == 1 and (n := lengths.pop()):
+                together[setting.test_set, n].append(j)
+                continue
+            noise = np.random.default_rng([self.options.seed, j]).standard_normal(drawn.shape)
+            values, errors = np.nan_to_num(sheet.values[ranked, j]), np.nan_to_num(sheet.errors[ranked, j])
+            drawn += (values + noise * errors) * weights[ranked, j]
+        for (_, n), settings in together.items():
+            parts = np.zeros((n, len(ranked)))
+            for column, i in enumerate(ranked):
+                for j in settings:
+                    if (i, j) in sheet.samples:
+                        parts[:, column] += sheet.samples[i, j] * weights[i, j]
+            drawn += stats.paired_bootstrap(parts, DRAWS, self.options.seed)
+        return np.asarray(drawn - self._centres(), np.float64)
+
+    @cached_property
+    def _weights(self) -> Floats:
+        """What one unit of a score adds to its row's mean z, [rows, settings]; 0 where there is no score."""
+        weights: Floats = np.zeros(self.sheet.values.shape)
+        for j, setting in enumerate(self.sheet.settings):
+            gains = self._gains[:, j]
+            known = ~np.isnan(gains)
+            spread = float(gains[known].std(ddof=self.options.ddof)) if known.sum() > 1 else 0.0
+            sign = 1.0 if setting.higher_is_better else -1.0
+            if spread > 1e-12 * max(1.0, float(np.abs(gains[known]).max(initial=0.0))):
+                weights[np.array(self.ranked)[known], j] = sign / spread
+        counts = (~np.isnan(self.sheet.values)).sum(axis=1, keepdims=True)
+        return np.asarray(weights / np.maximum(counts, 1), np.float64)
+
+    def _centres(self) -> Floats:
+        """The part of a row's mean z that comes from the settings' means, [ranked rows]: held fixed, not drawn."""
+        weights = self._weights[self.ranked]
+        values = self.sheet.values[self.ranked]
+        means = np.array([np.mean(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in values.T])
+        return np.asarray((weights * means).sum(axis=1))
+
+    def _standings(self) -> list[Standing]:
+        z = self.z_by_setting[self.ranked]
+        known = ~np.isnan(self._gains)
+        ranks = np.stack([stats.ranks(self._gains[:, j]) for j in range(self._gains.shape[1])], axis=1)
+        beaten = np.where(known, known.sum(axis=0) - ranks, 0)
+        errors = self.draws.std(axis=0, ddof=1)
+        found = []
+        for c, row in enumerate(self.ranked):
+            low, high = self._span(c)
+            mean = float(z[c][known[c]].mean()) if self.defined else None
+            error = float(errors[c]) if self.defined and errors[c] > 0 else None
+            found.append(
+                Standing(row, mean, error, float(ranks[c][known[c]].mean()), float(beaten[c].sum()), low, high)
+            )
+        return sorted(found, key=lambda s: (-(s.z or 0.0), s.mean_rank, self.sheet.name(s.row)))
+
+    def _span(self, column: int) -> tuple[int, int]:
+        others = [c for c in range(len(self.ranked)) if c != column]
+        ahead = sum(self._ahead(c, column) for c in others)
+        behind = sum(self._ahead(column, c) for c in others)
+        return 1 + ahead, len(self.ranked) - behind
+
+    def _ahead(self, one: int, other: int) -> bool:
+        low, _ = stats.interval(self.draws[:, one] - self.draws[:, other], LEVEL)
+        return low > 1e-9
+
+    def difference(self, row: int, other: int) -> tuple[float, float, float, float]:
+        """Mean z of ``row`` minus that of ``other``: value, standard error, and its 95 % interval."""
+        a, b = self.ranked.index(row), self.ranked.index(other)
+        drawn = self.draws[:, a] - self.draws[:, b]
+        z = {s.row: s.z or 0.0 for s in self.standings}
+        return z[row] - z[other], float(drawn.std(ddof=1)), *stats.interval(drawn, LEVEL)
+
+    def front(self, cost: str) -> list[int]:
+        """Rows on the Pareto front of mean z against a cost column, cheapest first."""
+        column, values = self.sheet.cost(cost)
+        paid = {s.row: _paid(values[s.row], column) for s in self.standings}
+        gains = [s.z if s.z is not None else 0.0 for s in self.standings]
+        on = stats.pareto_front(gains, list(paid.values()))
+        front = [s.row for s, yes in zip(self.standings, on, strict=True) if yes]
+        return sorted(front, key=lambda row: paid[row] or 0.0)
+
+    def ordered(self, by: str = "z") -> list[Standing]:
+        """Standings by ``z``, ``mean_rank``, ``borda``, or any setting or cost column; best first.
+
+        Raises:
+            UserError: there is no such column.
+        """
+        if by == "z":
+            return self.standings
+        if by == "mean_rank":
+            return sorted(self.standings, key=lambda s: s.mean_rank)
+        if by == "borda":
+            return sorted(self.standings, key=lambda s: -s.borda)
+        names = [s.name for s in self.sheet.settings]
+        if by in names:
+            column, values = self.sheet.settings[names.index(by)], self.sheet.values[:, names.index(by)]
+        else:
+            column, values = self.sheet.cost(by)
+
+        def paid(standing: Standing) -> float:
+            value = _paid(values[standing.row], column)
+            return math.inf if value is None else value
+
+        return sorted(self.standings, key=paid)
+
+    def default_cost(self) -> str:
+        """The cost that a table is held against when none is asked for: median latency, else the first there is."""
+        names = [c.name for c in self.sheet.costs]
+        return "latency_p50_ms" if "latency_p50_ms" in names else names[0] if names else ""
+
+    def foot(self, cost: str = "") -> list[str]:
+        """How the numbers came about: the options, in words."""
+        n, s = len(self.ranked), len(self.sheet.settings)
+        how = "excluded" if self.options.missing == "exclude" else "averaged over the settings they have"
+        lines = [
+            f"z: mean over {s} setting{'s' * (s != 1)} of (score − mean) / standard deviation over the {n} ranked "
+            f"rows; ddof {self.options.ddof}; no row was removed as junk; rows that lack a setting are {how}."
+            if self.defined
+            else "z: n/a, since one row alone cannot be held against others."
+        ]
+        if any(st.z_error is not None for st in self.standings):
+            lines.append(
+                "± is one standard error. Rank a–b: rows between which the test images cannot decide (95 % interval of "
+                f"the paired bootstrap, {DRAWS:,} draws, each pair by itself)."
+            )
+        if cost:
+            lines.append(f"● on the Pareto front of z against {cost}: no row is better and cheaper.")
+        return [*lines, *self.sheet.notes]
+
+    def as_rows(self, cost: str = "", by: str = "z") -> list[dict[str, Any]]:
+        """Every row, ranked ones first, as flat JSON values: for CSV, JSON and Parquet."""
+        front = set(self.front(cost)) if cost else set()
+        aside = [i for i in range(len(self.sheet.labels)) if i not in self.ranked]
+        ranked = [self._flat(s.row, s, s.row in front if cost else None) for s in self.ordered(by)]
+        return ranked + [self._flat(i, None, None) for i in aside]
+
+    def _flat(self, row: int, standing: Standing | None, on_front: bool | None) -> dict[str, Any]:
+        sheet, s = self.sheet, standing
+        flat: dict[str, Any] = dict(sheet.labels[row])
+        flat |= {"status": sheet.status[row], "why": sheet.why[row], "on_front": on_front}
+        flat |= {"rank_low": s.low if s else None, "rank_high": s.high if s else None}
+        flat |= {"z": s.z if s else None, "z_stderr": s.z_error if s else None}
+        flat |= {"mean_rank": s.mean_rank if s else None, "borda": s.borda if s else None}
+        for j, setting in enumerate(sheet.settings):
+            flat[setting.name] = _known(sheet.values[row, j])
+            flat[f"{setting.name}_stderr"] = _known(sheet.errors[row, j])
+            flat[f"{setting.name}_z"] = _known(self.z_by_setting[row, j])
+        for j, column in enumerate(sheet.costs):
+            flat[column.name] = _known(sheet.cost_values[row, j])
+        return flat
+
+
+def _excluding(sheet: Sheet, options: Options) -> Sheet:
+    """Bar the rows that lack a setting (every setting, where rows are averaged over what they have)."""
+    status, why = list(sheet.status), list(sheet.why)
+    for i in range(len(status)):
+        lacks = [s.name for j, s in enumerate(sheet.settings) if np.isnan(sheet.values[i, j])]
+        if status[i] == "ok" and lacks and (options.missing == "exclude" or len(lacks) == len(sheet.settings)):
+            status[i] = "skipped"
+            why[i] = "; ".join(filter(None, [why[i], f"no score for {', '.join(lacks)}"]))
+    return replace(sheet, status=tuple(status), why=tuple(why))
+
+
+def _reasons(sheet: Sheet) -> str:
+    return " ".join(f"{sheet.name(i)}: {sheet.why[i]}." for i in range(min(3, len(sheet.labels))) if sheet.why[i])
+
+
+def _paid(value: float, column: Column) -> float | None:
+    """A value as lower-is-better; None where it is unknown."""
+    return None if np.isnan(value) else float(-value if column.higher_is_better else value)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

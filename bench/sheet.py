@@ -1,0 +1,180 @@
+"""A sheet of numbers: rows are what is ranked, columns are settings (what it is good for) and costs.
+
+It comes from records or from any published table in a CSV file, so that both are ranked by the same code.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from export.errors import UserError, unknown
+
+Floats = npt.NDArray[np.float64]
+Status = Literal["ok", "parity", "skipped", "failed"]
+
+MISSING = frozenset({"", "-", "–", "—", "n/a", "na", "nan", "none"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name, unit and direction. ``about`` says what it is, for the report.
+
+    ``test_set`` names the images behind a setting: settings of one test set are resampled together.
+    """
+
+    name: str
+    unit: str = ""
+    higher_is_better: bool = True
+    about: str = ""
+    test_set: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows × (settings + costs).
+
+    Attributes:
+        labels: what each row is called: ``backbone``, and of a cell ``engine``, ``precision``, … in order.
+        settings: columns that are ranked; values [rows, settings], NaN where there is none.
+        errors: standard errors of ``values``, NaN where unknown.
+        costs: columns that are paid; cost_values [rows, costs], NaN where there is none.
+        status: "ok" rows may be ranked; ``why`` says what is wrong with the others (or "").
+        samples: (row, setting) → per-sample values [n] whose mean is the value, in the test set's order.
+        notes: sentences for the foot of every table.
+    """
+
+    labels: tuple[dict[str, Any], ...]
+    settings: tuple[Column, ...]
+    values: Floats
+    errors: Floats
+    costs: tuple[Column, ...] = ()
+    cost_values: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    status: tuple[Status, ...] = ()
+    why: tuple[str, ...] = ()
+    samples: Mapping[tuple[int, int], Floats] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def name(self, row: int) -> str:
+        """``backbone · engine · precision``, or what there is of it."""
+        return " · ".join(
+            str(self.labels[row][k]) for k in ("backbone", "engine", "precision") if k in self.labels[row]
+        )
+
+    def cost(self, name: str) -> tuple[Column, Floats]:
+        """A cost column and its values [rows].
+
+        Raises:
+            UserError: there is no such column; the nearest ones are suggested.
+        """
+        for index, column in enumerate(self.costs):
+            if column.name == name:
+                return column, self.cost_values[:, index]
+        raise unknown("cost column", name, [c.name for c in self.costs])
+
+    def only(self, settings: Collection[str]) -> Sheet:
+        """The sheet with these settings alone.
+
+        Raises:
+            UserError: one of them is not there.
+        """
+        names = [s.name for s in self.settings]
+        for name in settings:
+            if name not in names:
+                raise unknown("setting", name, names)
+        keep = [i for i, name in enumerate(names) if name in settings]
+        return Sheet(
+            self.labels,
+            tuple(self.settings[i] for i in keep),
+            self.values[:, keep],
+            self.errors[:, keep],
+            self.costs,
+            self.cost_values,
+            self.status,
+            self.why,
+            {(row, keep.index(s)): v for (row, s), v in self.samples.items() if s in keep},
+            self.notes,
+        )
+
+
+def sheet_from_csv(path: Path, cost: str = "", lower: Collection[str] = (), ignore: Collection[str] = ()) -> Sheet:
+    """Read a table: the first column names the rows, every other one is a setting.
+
+    Args:
+        cost: the column that is a cost (lower is better), not a setting.
+        lower: settings where lower is better.
+        ignore: columns to leave out.
+
+    Raises:
+        UserError: the file is no such table; the message names row and column.
+    """
+    header, body = _read(path)
+    for name in (*([cost] if cost else []), *lower, *ignore):
+        if name not in header[1:]:
+            raise unknown("column", name, header[1:], f"correct the column's name (see {path.name})")
+    kept = [i for i, name in enumerate(header) if i and name not in ignore and name != cost]
+    if not kept:
+        raise UserError(f"{path} has no column to rank by.", f"Its columns: {', '.join(header)}.")
+    numbers = np.array([[_number(row, i, header, path) for i in kept] for row in body])
+    paid = [_number(row, header.index(cost), header, path) for row in body] if cost else []
+    return Sheet(
+        labels=tuple({"backbone": row[0]} for row in body),
+        settings=tuple(Column(header[i], higher_is_better=header[i] not in lower) for i in kept),
+        values=numbers,
+        errors=np.full(numbers.shape, np.nan),
+        costs=(Column(cost, higher_is_better=False),) if cost else (),
+        cost_values=np.array(paid).reshape(len(body), -1),
+        status=tuple("ok" for _ in body),
+        why=("",) * len(body),
+        notes=(f"Table: {path.name}, {len(body)} rows; it gives no standard errors, so only equal values tie.",),
+    )
+
+
+def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The table {str(path)!r} cannot be read.", str(error)) from error
+    lines = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(c.strip() for c in row)]
+    if len(lines) < 2 or len(lines[0]) < 2:
+        raise UserError(
+            f"{path} is not a table.", "It needs a line of column names, then one line a backbone: name,number,number,…"
+        )
+    header, body = lines[0], lines[1:]
+    _unique(header, "columns", path)
+    _unique([row[0] for row in body], "rows", path)
+    for row in body:
+        if len(row) != len(header):
+            raise UserError(f"{path}: row {row[0]!r} has {len(row)} cells.", f"The header has {len(header)}.")
+    return header, body
+
+
+def _unique(names: Sequence[str], kind: str, path: Path) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise UserError(f"{path}: two {kind} are called {twice[0]!r}.", "", "give each its own name")
+
+
+def _number(row: Sequence[str], index: int, header: Sequence[str], path: Path) -> float:
+    text = row[index]
+    if text.lower() in MISSING:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(
+            f"{path}: row {row[0]!r}, column {header[index]!r}: {text!r} is not a number.",
+            "An empty cell or '-' stands for a missing number.",
+            f"correct it, or leave the column out with --ignore {header[index]!r}",
+        )
+    return value

@@ -1,0 +1,215 @@
+"""Made-up records for the tests of the reading side: the shapes are real, every number is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import stats
+from bench.record import Cell, Failure, Record, protocol_hash
+from export.spec import Metric
+from export.store import key
+
+BACKBONES = {
+    # name: (skill, latency in ms, parameters)
+    "made_up_large": (2.2, 21.0, 60e6),
+    "made_up_base": (2.1, 9.0, 25e6),
+    "made_up_small": (1.2, 4.0, 9e6),
+    "made_up_tiny": (0.4, 3.9, 3e6),
+    "made_up_poor": (0.1, 30.0, 25e6),
+}
+ENGINES = {"ort:cpu": 1.0, "openvino:cpu": 0.8}
+TASKS = {"knn": ("accuracy", -0.2), "linear_probe": ("accuracy", 0.4), "retrieval": ("mAP", -0.6)}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Where the made-up records come from; change a field to get records that differ in it."""
+
+    machine: str = "made-up-a"
+    threads: int = 2
+    data: str = "drawings"
+    digest: str = "d1a2b3c4"
+    version: int = 1
+    n_test: int = 200
+    backbones: dict[str, tuple[float, float, float]] = field(default_factory=lambda: dict(BACKBONES))
+    engines: dict[str, float] = field(default_factory=lambda: dict(ENGINES))
+    build: str = "1"
+    day: str = "2026-01-01"
+
+    def cell(self, backbone: str, engine: str, untrained: bool = False) -> Cell:
+        return Cell(backbone, engine, "fp32", "cpu", (1, 8), self.threads, untrained)
+
+    def keys(self, cell: Cell) -> dict[str, str]:
+        onnx = key("onnx", backbone=cell.backbone)
+        plan = key("plan", onnx=onnx, engine=cell.engine, build=self.build)
+        return {"onnx": onnx, "plan": plan, "plan_content": key("content", plan=plan)}
+
+    def about(self, backbone: str) -> dict[str, Any]:
+        return {
+            "family": "CNN",
+            "pretrain_algo": "supervised",
+            "pretrain_data": "made up",
+            "licence": "CC0-1.0",
+            "parameters": int(self.backbones.get(backbone, (0, 0, 5e6))[2]),
+            "gmacs": 1.5,
+            "feature": "features",
+            "input": [224, 224],
+        }
+
+    def environment(self) -> dict[str, Any]:
+        return {
+            "id": self.machine,
+            "processor": f"Imaginary CPU {self.machine}",
+            "board": "",
+            "cores": self.threads,
+            "memory_mib": 8000,
+            "os": "Linux",
+            "python": "3.11",
+            "libraries": {"onnxruntime": "1.99"},
+        }
+
+    def score(self, backbone: str, engine: str, task: str, **changes: Any) -> Record:
+        """A score whose samples are right or wrong; test images are hard or easy for all backbones alike."""
+        skill = self.backbones[backbone][0]
+        metric, ease = TASKS[task]
+        hard = np.random.default_rng(7).normal(size=self.n_test)
+        own = np.random.default_rng(sum(map(ord, backbone + task))).normal(size=self.n_test)
+        per_sample = 100.0 * (skill + ease + 0.5 * own > 2 * hard)
+        value = float(per_sample.mean())
+        cell = self.cell(backbone, engine)
+        subject = {
+            "task": task,
+            "version": self.version,
+            "settings": {"made_up": True},
+            "protocol": f"The {task} protocol, in a sentence.",
+            "data": self.data,
+            "data_digest": self.digest,
+            "data_licence": "CC0-1.0",
+            "splits_from": "given",
+            "classes": 4,
+            "seed": 0,
+            "output": "features",
+            "n_train": 400,
+            "n_val": 100,
+            "n_test": self.n_test,
+        }
+        error = float(per_sample.std(ddof=1) / np.sqrt(self.n_test))
+        extra = Metric("balanced_accuracy", value - 1, "%", True, self.n_test, error)
+        record = Record(
+            kind="score",
+            status="ok",
+            key=key("score", plan=self.keys(cell)["plan"], task=task, data=self.digest, version=self.version),
+            cell=cell,
+            subject=subject,
+            protocol=protocol_hash("score", task=task, data=self.digest, version=self.version),
+            keys=self.keys(cell),
+            metrics=(Metric(metric, value, "%", True, self.n_test, error), extra),
+            backbone=self.about(backbone),
+            environment=self.environment(),
+            detail={
+                "parity": {"cosine_min": 0.99999, "relative_error": 1e-5, "passed": True},
+                "chosen": {"k": 20},
+                "sweep": [{"k": 1, "val_accuracy": 50.0}],
+                "extraction": {"images": 700, "seconds": 10.0, "images_per_s": 70.0},
+            },
+            per_sample=per_sample.tolist(),
+            started_at=f"{self.day}T10:00:00+00:00",
+        )
+        return replace(record, **changes)
+
+    def timing(self, backbone: str, engine: str, scenario: str = "single_stream", **changes: Any) -> Record:
+        """A timing with 300 samples: enough for p90, too few for p99."""
+        milliseconds = self.backbones.get(backbone, (0, 5.0, 0))[1] * self.engines[engine]
+        draw = np.random.default_rng(sum(map(ord, backbone + engine + scenario)))
+        samples = (milliseconds * 1e6 * (1 + draw.gamma(2, 0.02, 300))).astype(int).tolist()
+        cell = self.cell(backbone, engine, backbone not in self.backbones)
+        if scenario == "offline":
+            rate = 1.3e9 / stats.median(samples)
+            metrics = [
+                Metric("throughput_images_per_s", rate, "images/s", True, 300, note="b8"),
+                Metric("throughput_b8_images_per_s", rate, "images/s", True, 300),
+            ]
+            samples_by = {"batch_8/0": samples}
+        else:
+            metrics = [
+                Metric("latency_p50_ms", stats.quantile(samples, 0.5) / 1e6, "ms", False, 300),
+                Metric("latency_p90_ms", stats.quantile(samples, 0.9) / 1e6, "ms", False, 300),
+                Metric("latency_p99_ms", None, "ms", False, 300, note="300 of the 662 samples needed"),
+                Metric("noise_percent", stats.noise(samples), "%", False, 300),
+            ]
+            samples_by = {"latency/0": samples[:150], "latency/1": samples[150:]}
+        metrics += [
+            Metric("peak_memory_mib", 100 + milliseconds, "MiB", False, 2),
+            Metric("onnx_mib", milliseconds * 3, "MiB", False),
+        ]
+        how = {"scenario": scenario, "machine": self.machine, "threads": self.threads, "data": self.digest}
+        record = Record(
+            kind="timing",
+            status="ok",
+            key=key("timing", plan=self.keys(cell)["plan"], day=self.day, **how),
+            cell=cell,
+            subject={
+                "scenario": scenario,
+                "version": 1,
+                "protocol": f"The {scenario} protocol, in a sentence.",
+                "data": self.data,
+                "data_digest": self.digest,
+                "settings": {"seconds": 1.0, "repeats": 2},
+            },
+            protocol=protocol_hash("timing", **how),
+            keys=self.keys(cell),
+            metrics=tuple(metrics),
+            backbone=self.about(backbone),
+            environment=self.environment(),
+            detail={"parity": {"cosine_min": 0.99999, "relative_error": 1e-5, "passed": True}, "settled": True},
+            samples=samples_by,
+            started_at=f"{self.day}T11:00:00+00:00",
+        )
+        return replace(record, **changes)
+
+    def failure(self, record: Record, status: str, what: str, why: str = "") -> Record:
+        """``record`` as it looks when it did not come about."""
+        return replace(
+            record,
+            status=status,
+            key=key("asked", of=record.key),
+            metrics=(),
+            per_sample=[],
+            samples={},
+            keys={},
+            detail={},
+            failure=Failure("CellError", what, why),
+        )
+
+    def records(self) -> list[Record]:
+        """Every cell with all its results; two random-weight cells, one broken and one that fails parity."""
+        found = []
+        for backbone in self.backbones:
+            for engine in self.engines:
+                found += [self.score(backbone, engine, task) for task in TASKS]
+                found += [self.timing(backbone, engine, s) for s in ("single_stream", "offline")]
+        first = next(iter(self.backbones))
+        for engine in self.engines:
+            found += [self.timing("made_up_random", engine, s) for s in ("single_stream", "offline")]
+            cell = self.cell("made_up_random", engine, untrained=True)
+            for task in TASKS:
+                template = replace(self.score(first, engine, task), cell=cell, key=f"{engine} {task}")
+                found.append(self.failure(template, "skipped", "Untrained: random weights are timed, never scored."))
+        broken = replace(self.score(first, "ort:cpu", "knn"), cell=self.cell("made_up_broken", "ort:cpu"), key="broken")
+        found.append(self.failure(broken, "failed", "The engine cannot build it.", "Operator Einmal is unknown."))
+        off = self.cell("made_up_off", "ort:cpu")
+        parity = {"parity": {"cosine_min": 0.91, "relative_error": 0.4, "passed": False}}
+        for task in TASKS:
+            wrong = self.score(first, "ort:cpu", task, cell=off, key=f"off {task}", detail=parity)
+            found.append(replace(wrong, keys={"plan": "off"}))
+        return found
+
+    def write(self, folder: Path) -> Path:
+        """Write all records into ``folder/records``; returns ``folder``."""
+        for record in self.records():
+            replace(record, key=record.key.replace(" ", "-").replace(":", "-")).write(folder / "records")
+        return folder
