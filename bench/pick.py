@@ -70,6 +70,9 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
         UserError: an unknown column, a limit in the wrong direction, or no cell within the limits.
     """
     cost = cost or ranking.default_cost()
+    if not ranking.ranked:
+        why = "; ".join(dict.fromkeys(filter(None, ranking.sheet.why)))
+        raise UserError("There is no ranked cell to pick from.", why)
     inside = [s for s in ranking.standings if all(_within(ranking, s, limit) for limit in limits)]
     if not inside:
         raise UserError(f"No ranked cell has {' and '.join(map(str, limits))}.", _nearest(ranking, limits))

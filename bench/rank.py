@@ -234,7 +234,9 @@ def _aside(ranking: Ranking) -> list[str]:
         if why or status != "ok":
             kind = "incomplete" if status == "ok" else "not ranked" if status == "parity" else status
             by_reason[kind, why].append(ranking.sheet.name(row))
-    return [f"{kind}: {', '.join(names)}: {why}" for (kind, why), names in by_reason.items()]
+    lines = [f"{kind}: {', '.join(names)}: {why}" for (kind, why), names in by_reason.items()]
+    flagged = [f"{ranking.sheet.name(row)} ({flags})" for row, flags in enumerate(ranking.sheet.flags) if flags]
+    return [*lines, f"timings to doubt: {'; '.join(flagged)}"] if flagged else lines
 
 
 def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:

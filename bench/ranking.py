@@ -69,17 +69,12 @@ class Standing:
 class Ranking:
     """The rows of a sheet that may be ranked, best first, and the reasons why others are not.
 
-    Raises:
-        UserError: there is no setting to rank by, or no row may be ranked.
+    There may be none: a sweep that was only timed still has its costs to show.
     """
 
     def __init__(self, sheet: Sheet, options: Options = Options()) -> None:
         self.sheet, self.options = _excluding(sheet, options), options
         self.ranked = [i for i, status in enumerate(self.sheet.status) if status == "ok"]
-        if not sheet.settings:
-            raise UserError("Nothing was scored, so nothing can be ranked.", _reasons(sheet), "--tasks knn")
-        if not self.ranked:
-            raise UserError("No row may be ranked.", _reasons(self.sheet))
         values = self.sheet.values[self.ranked]
         signs = np.array([1.0 if s.higher_is_better else -1.0 for s in sheet.settings])
         self._gains = values * signs
@@ -144,9 +139,11 @@ class Ranking:
         return np.asarray((weights * means).sum(axis=1))
 
     def _standings(self) -> list[Standing]:
+        if not self.ranked:
+            return []
         z = self.z_by_setting[self.ranked]
         known = ~np.isnan(self._gains)
-        ranks = np.stack([stats.ranks(self._gains[:, j]) for j in range(self._gains.shape[1])], axis=1)
+        ranks = np.apply_along_axis(stats.ranks, 0, self._gains)
         beaten = np.where(known, known.sum(axis=0) - ranks, 0)
         errors = self.draws.std(axis=0, ddof=1)
         found = []
@@ -222,7 +219,7 @@ class Ranking:
             f"z: mean over {s} setting{'s' * (s != 1)} of (score − mean) / standard deviation over the {n} ranked "
             f"rows; ddof {self.options.ddof}; no row was removed as junk; rows that lack a setting are {how}."
             if self.defined
-            else "z: n/a, since one row alone cannot be held against others."
+            else "z: n/a, since " + ("one row alone cannot be held against others." if n else "no row may be ranked.")
         ]
         if any(st.z_error is not None for st in self.standings):
             lines.append(
@@ -243,7 +240,7 @@ class Ranking:
     def _flat(self, row: int, standing: Standing | None, on_front: bool | None) -> dict[str, Any]:
         sheet, s = self.sheet, standing
         flat: dict[str, Any] = dict(sheet.labels[row])
-        flat |= {"status": sheet.status[row], "why": sheet.why[row], "on_front": on_front}
+        flat |= {"status": sheet.status[row], "why": sheet.why[row], "flags": sheet.flags[row], "on_front": on_front}
         flat |= {"rank_low": s.low if s else None, "rank_high": s.high if s else None}
         flat |= {"z": s.z if s else None, "z_stderr": s.z_error if s else None}
         flat |= {"mean_rank": s.mean_rank if s else None, "borda": s.borda if s else None}
@@ -265,10 +262,6 @@ def _excluding(sheet: Sheet, options: Options) -> Sheet:
             status[i] = "skipped"
             why[i] = "; ".join(filter(None, [why[i], f"no score for {', '.join(lacks)}"]))
     return replace(sheet, status=tuple(status), why=tuple(why))
-
-
-def _reasons(sheet: Sheet) -> str:
-    return " ".join(f"{sheet.name(i)}: {sheet.why[i]}." for i in range(min(3, len(sheet.labels))) if sheet.why[i])
 
 
 def _paid(value: float, column: Column) -> float | None:

@@ -47,7 +47,7 @@ class Sheet:
         settings: columns that are ranked; values [rows, settings], NaN where there is none.
         errors: standard errors of ``values``, NaN where unknown.
         costs: columns that are paid; cost_values [rows, costs], NaN where there is none.
-        status: "ok" rows may be ranked; ``why`` says what is wrong with the others (or "").
+        status: "ok" rows may be ranked; ``why`` says what is wrong with the others (or ""), ``flags`` what is doubtful.
         samples: (row, setting) → per-sample values [n] whose mean is the value, in the test set's order.
         notes: sentences for the foot of every table.
     """
@@ -60,6 +60,7 @@ class Sheet:
     cost_values: Floats = field(default_factory=lambda: np.empty((0, 0)))
     status: tuple[Status, ...] = ()
     why: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
     samples: Mapping[tuple[int, int], Floats] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -100,6 +101,7 @@ class Sheet:
             self.cost_values,
             self.status,
             self.why,
+            self.flags,
             {(row, keep.index(s)): v for (row, s), v in self.samples.items() if s in keep},
             self.notes,
         )
@@ -134,6 +136,7 @@ def sheet_from_csv(path: Path, cost: str = "", lower: Collection[str] = (), igno
         cost_values=np.array(paid).reshape(len(body), -1),
         status=tuple("ok" for _ in body),
         why=("",) * len(body),
+        flags=("",) * len(body),
         notes=(f"Table: {path.name}, {len(body)} rows; it gives no standard errors, so only equal values tie.",),
     )
 

@@ -22,6 +22,9 @@ from export.spec import Metric
 SCENARIOS = ("single_stream", "offline", "end_to_end")
 """Where two scenarios report a cost of one name (peak memory), the first of these gives the plain column."""
 
+SPREAD_PERCENT = 2.5
+"""A timing that spreads more than this, within a run or between repeats, is flagged."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -58,6 +61,22 @@ class Row:
             "threads": c.threads,
             "untrained": c.untrained,
         }
+
+    @property
+    def flags(self) -> list[str]:
+        """What makes its timings doubtful: a busy or unsettled machine, a spread over 2.5 %."""
+        found = []
+        for scenario, record in self.timings.items():
+            shares = [m.get("foreign_share", 0) for m in record.detail.get("monitor", ()) if m.get("disturbed")]
+            if shares:
+                found.append(f"{scenario}: other processes took up to {max(shares):.0%} of the machine")
+            if record.detail.get("settled") is False:
+                found.append(f"{scenario}: had not settled when measuring began")
+            for name in ("noise_percent", "repeat_spread_percent"):
+                spread = record.metric(name)
+                if spread and spread.value is not None and spread.value > SPREAD_PERCENT:
+                    found.append(f"{scenario}: {name.replace('_percent', '').replace('_', ' ')} {spread.value:.1f} %")
+        return found
 
     def judge(self) -> tuple[Status, str]:
         """Whether the row may be ranked, and why not."""
@@ -131,6 +150,7 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
         cost_values=paid_values,
         status=tuple(status for status, _ in judged),
         why=tuple(why for _, why in judged),
+        flags=tuple("; ".join(row.flags) for row in found),
         samples=samples,
         notes=tuple(notes),
     )
@@ -152,8 +172,8 @@ def _newest_plan(records: list[Record]) -> list[Record]:
 
 def _row(records: list[Record]) -> Row:
     newest = {(r.kind, subject_name(r)): r for r in records}
-    good = [r for r in newest.values() if r.status == "ok" and r.metrics]
-    troubles = tuple(r for r in newest.values() if r.status != "ok")
+    good = [r for r in newest.values() if r.status == "ok" and r.metrics and not _throttled(r)]
+    troubles = tuple(r for r in newest.values() if r.status != "ok" or _throttled(r))
     return Row(
         records[-1].cell,
         {subject_name(r): r for r in good if r.kind == "score"},
@@ -254,10 +274,14 @@ def _in_order(scenarios: Iterable[str]) -> list[str]:
     return sorted(scenarios, key=lambda s: (SCENARIOS.index(s) if s in SCENARIOS else len(SCENARIOS), s))
 
 
+def _throttled(record: Record) -> bool:
+    return any(m.get("throttled") for m in record.detail.get("monitor", ()))
+
+
 def _reason(record: Record) -> str:
     failure = record.failure
     if failure is None:
-        return f"{subject_name(record)} {record.status}"
+        return f"{subject_name(record)}: the processor throttled, so the timing is void"
     text = failure.what if record.status == "skipped" else f"{subject_name(record)}: {failure.what}"
     return f"{text} {failure.why}".strip()
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench import stats
-from bench.record import Cell, Failure, Record, protocol_hash
+from bench.record import Cell, Failure, Record, Status, protocol_hash
 from export.spec import Metric
 from export.store import key
 
@@ -171,7 +171,7 @@ class Lab:
         )
         return replace(record, **changes)
 
-    def failure(self, record: Record, status: str, what: str, why: str = "") -> Record:
+    def failure(self, record: Record, status: Status, what: str, why: str = "") -> Record:
         """``record`` as it looks when it did not come about."""
         return replace(
             record,
