@@ -62,11 +62,23 @@ class CpuPreprocess:
         if self.spec.interpolation not in ("bilinear", "bicubic"):
             return np.ascontiguousarray(resize_and_crop(image, self.spec))
         import torch
+        from torch.nn.functional import interpolate
 
         if not image.flags.writeable:  # as Pillow hands it out; torch knows no read-only tensors
             image = image.copy()
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None]  # channels last in memory: the fast kernel's own form
-        resized = torch.nn.functional.interpolate(
-            pixels, size=(h, w), mode=self.spec.interpolation, antialias=True, align_corners=False
-        )
+        how: dict[str, Any] = {"mode": self.spec.interpolation, "antialias": True, "align_corners": False}
+        if _vertical_first(image.shape[0], image.shape[1], h, w):
+            pixels = interpolate(pixels, size=(h, image.shape[1]), **how)
+        resized = interpolate(pixels, size=(h, w), **how)
         return np.ascontiguousarray(crop_or_pad(resized[0].permute(1, 2, 0).numpy(), self.spec))
+
+
+def _vertical_first(height: int, width: int, to_height: int, to_width: int) -> bool:
+    """Whether Pillow resizes rows before columns; torch does columns first, and the 8-bit rounding between the passes
+    makes the two orders differ by up to 8/255. Pillow's since version 13 (python-pillow/Pillow#9549).
+    """
+    import PIL
+
+    shrinks = to_height < height and height - to_height > 2 * (width - to_width)
+    return shrinks and int(PIL.__version__.split(".")[0]) >= 13
