@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import time
@@ -98,19 +97,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _deliver(made: Artifact, out: Path) -> Path:
-    """Put the artifact where the user wants it: hard links where the file system allows, else copies."""
+    """Copy the artifact to where the user wants it. No link: the store's file must stay what it is."""
     from export.artifact import ONNX
     from export.store import MANIFEST, write_atomic
 
     folder = out / made.backbone.replace("/", "_").replace(":", ".")
     folder.mkdir(parents=True, exist_ok=True)
     for name in (ONNX, MANIFEST):
-        target = folder / name
-        target.unlink(missing_ok=True)
-        try:
-            os.link(made.path / name, target)
-        except OSError:
-            shutil.copyfile(made.path / name, target)
+        shutil.copyfile(made.path / name, folder / name)
     import yaml
 
     write_atomic(
@@ -172,7 +166,7 @@ def _new_table(*columns: str) -> Any:
 def _print(table: Any) -> None:
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
 
 
 def cli() -> None:

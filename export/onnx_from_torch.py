@@ -18,6 +18,7 @@ from export import weights
 from export.artifact import ONNX, Artifact
 from export.backbones import Backbone
 from export.errors import CellError, UserError
+from export.photographs import digest
 from export.spec import Precision, PreprocessSpec, TensorSpec
 from export.store import Store, key
 
@@ -32,7 +33,12 @@ EXPORTER = 3
 
 
 def artifact_key(
-    backbone: Backbone, store: Store, *, precision: Precision = Precision.FP32, maps: bool = False
+    backbone: Backbone,
+    store: Store,
+    *,
+    precision: Precision = Precision.FP32,
+    maps: bool = False,
+    images: Path | None = None,
 ) -> str:
     """The onnx_key: backbone, weights, exporter and its versions, opset, precision. Loads no framework.
 
@@ -49,6 +55,7 @@ def artifact_key(
         weights=weights.digest(backbone, store),
         output=backbone.output,
         maps=maps,
+        photographs=digest(images),
         precision=str(precision),
         opset=OPSET,
         exporter=EXPORTER,
@@ -94,7 +101,8 @@ def artifact(
             "parity": parity,
         }
 
-    return Artifact.of(store.obtain("onnx", artifact_key(backbone, store, precision=precision, maps=maps), build))
+    onnx_key = artifact_key(backbone, store, precision=precision, maps=maps, images=images)
+    return Artifact.of(store.obtain("onnx", onnx_key, build))
 
 
 def _export(

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import errno
+import pickle
+
+import pytest
+
+from export.errors import CellError, OutOfSpace, UserError, disk_full, run_cli, unknown
+
+
+def leave(main: object) -> int:
+    with pytest.raises(SystemExit) as left:
+        run_cli(main)  # type: ignore[arg-type]
+    return int(left.value.code or 0)
+
+
+def raising(error: BaseException) -> object:
+    def main() -> int:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UserError("what", "why", "do"), 2),
+        (CellError("what"), 1),
+        (KeyboardInterrupt(), 130),
+        (OSError(errno.ENOSPC, "full", "file"), 2),
+        (OSError(errno.EIO, "broken"), 3),
+        (ZeroDivisionError(), 3),
+    ],
+)
+def test_exit_codes(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert leave(raising(error)) == code
+    told = capsys.readouterr().err
+    assert ("Traceback" in told) == (code == 3)
+
+
+def test_an_error_is_three_short_lines() -> None:
+    assert str(UserError("It broke.", "Because.", "mend it")) == "It broke.\nBecause.\nTry: mend it"
+    assert str(UserError("It broke.")) == "It broke."
+
+
+def test_errors_cross_process_borders_whole() -> None:
+    error = pickle.loads(pickle.dumps(CellError("a", "b", "c")))
+    assert (type(error), error.what, error.why, error.remedy) == (CellError, "a", "b", "c")
+
+
+def test_unknown_suggests_the_nearest() -> None:
+    assert "vit_b" in unknown("backbone", "vit-b", ["vit_b", "resnet50"]).why
+    assert "resnet50" in unknown("backbone", "zzz", ["vit_b", "resnet50"]).why
+
+
+def test_only_a_full_disk_is_a_full_disk() -> None:
+    assert isinstance(disk_full(OSError(errno.EDQUOT, "quota"), "writing"), OutOfSpace)
+    with pytest.raises(OSError, match="broken"):
+        disk_full(OSError(errno.EIO, "broken"), "writing")
