@@ -32,9 +32,7 @@ class Series:
     settled: bool
 
 
-def measure(
-    query: Callable[[int], object], warm_up: WarmUp, stop: Stop, clock: Clock = time.perf_counter_ns
-) -> Series:
+def measure(query: Callable[[int], object], warm_up: WarmUp, stop: Stop, clock: Clock = time.perf_counter_ns) -> Series:
     """Call ``query(i)``, i = 0, 1, 2, …, and time each call.
 
     Python's cyclic garbage collector is off during the steady state (its pauses are not the engine's) and runs once

@@ -136,7 +136,9 @@ def now() -> str:
 
 
 def _asked(record: Record) -> str:
-    subject = {k: record.subject[k] for k in ("task", "scenario", "version", "data_digest", "seed") if k in record.subject}
+    subject = {
+        k: record.subject[k] for k in ("task", "scenario", "version", "data_digest", "seed") if k in record.subject
+    }
     return key("asked", cell=_plain(asdict(record.cell)), subject=subject, protocol=record.protocol)
 
 

@@ -2,9 +2,9 @@
 
 Images go in shards of 8,192 through the store, so that an extraction that was killed goes on at the shard it was in.
 Within a shard, each core takes a batch through decode, resize and engine while the other cores do the same with
-theirs. Nobody waits for the slowest image of a common batch, so the cores stay busy; a session that can serve only one
-caller at a time (a GPU's) lets them queue, and then they decode ahead of it. The last batch is padded, and the padding's
-features are thrown away, so that every batch has the size that was tuned.
+theirs. Nobody waits for the slowest image of a common batch, so the cores stay busy; a session that can serve only
+one caller at a time (a GPU's) lets them queue, and then they decode ahead of it. The last batch is padded, and the
+padding's features are thrown away, so that every batch has the size that was tuned.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def stream(
     def work(start: int) -> int:
         group = samples[start : start + batch]
         pixels = np.zeros((batch, spec.height, spec.width, 3), np.uint8)
-        for row, sample in zip(pixels, group):  # noqa: B905: the last group is shorter, and its batch padded
+        for row, sample in zip(pixels, group, strict=False):  # the last group is shorter, and its batch padded
             try:
                 row[...] = preprocess(data.read(sample.id))
             except (UserError, OSError) as error:

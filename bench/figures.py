@@ -270,6 +270,7 @@ FIGURES: dict[str, Callable[[Store, Path], Iterator[Figure]]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Measure the named figures, or all; 0 where all were reached."""
     p = argparse.ArgumentParser(prog="python -m bench.figures", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     p.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(FIGURES)} (all)")
     p.add_argument("--store", type=Path, help="built things; by default the user's cache folder")
@@ -285,7 +286,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for one in FIGURES[name](store, args.shared):
             found.append(one)
             mark = "reached" if one.reached else "NOT reached"
-            line = f"{one.name}: {one.value:.3f} ({one.spread[0]:.3f} … {one.spread[1]:.3f}), wanted {one.target}: {mark}"
+            line = (
+                f"{one.name}: {one.value:.3f} ({one.spread[0]:.3f} … {one.spread[1]:.3f}), wanted {one.target}: {mark}"
+            )
             print(line if not args.json else "", file=sys.stdout if not args.json else sys.stderr, flush=True)
             if not args.json:
                 print(f"    {one.how}", flush=True)

@@ -16,6 +16,7 @@ from engines.base import Plan
 from export.artifact import Artifact
 from export.parity import compare
 from export.store import key
+from export.verify import REFERENCE
 
 
 def check(planned: Planned, artifact: Artifact, plan: Plan) -> dict[str, Any]:
@@ -25,13 +26,13 @@ def check(planned: Planned, artifact: Artifact, plan: Plan) -> dict[str, Any]:
         What :func:`export.parity.compare` says: ``cosine_min``, ``relative_error``, ``nonfinite``, ``passed``, …;
         empty where the artifact carries no reference.
     """
-    reference = artifact.path / "parity.npz"
+    reference = artifact.path / REFERENCE
     if not reference.exists():
         return {}
 
     def build(folder: Path) -> dict[str, Any]:
         with np.load(reference) as saved:
-            pixels, wanted = saved["pixels"], saved[plan.artifact.outputs[0].name]
+            pixels, wanted = saved["pixels"], saved["wanted"]
         size = max(b for b in plan.profile.batches if b <= len(pixels))
         rows = []
         with planned.engine.load(plan) as session:

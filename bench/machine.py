@@ -10,7 +10,18 @@ from typing import Any
 
 from export.store import key
 
-LIBRARIES = ("backbones-deployed", "numpy", "pillow", "torch", "timm", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt")
+LIBRARIES = (
+    "backbones-deployed",
+    "numpy",
+    "pillow",
+    "torch",
+    "timm",
+    "onnx",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "tensorrt",
+)
 
 
 def cores() -> int:

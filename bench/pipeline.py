@@ -1,7 +1,7 @@
 """The page to read first: how a sweep becomes records. One stage a line, and no branch on a name.
 
-    backbone ─▶ artifact ─▶ plan ─▶ parity ─▶ features ─▶ task ─▶ score record
-                              └────▶ scenarios, in child processes ─▶ timing records
+backbone ─▶ artifact ─▶ plan ─▶ parity ─▶ features ─▶ task ─▶ score record
+                          └────▶ scenarios, in child processes ─▶ timing records
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk) -> bool:
             if not planned.availability.ok:
                 found = planned.availability
                 raise Skip(f"{planned.cell.engine} cannot run on this machine.", found.reason, found.remedy)
-            good &= all([score(planned, images, desk) for images in data])
+            for images in data:
+                good &= score(planned, images, desk)
             timed += timing.prepare(planned, data[0], desk)
         except OutOfSpace:
             raise
@@ -76,7 +77,8 @@ def score(planned: Planned, images: DataSet, desk: Desk) -> bool:
     vectors, extraction = _extract(planned, artifact, plan, images)
     splits = split(vectors, images)
     known = {"parity": parity, "extraction": extraction}
-    return all([_score(planned, images, artifact, plan, splits, scorer, known, desk) for scorer in scorers])
+    scored = [_score(planned, images, artifact, plan, splits, scorer, known, desk) for scorer in scorers]
+    return all(scored)
 
 
 def _extract(

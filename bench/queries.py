@@ -64,6 +64,7 @@ def queries_key(data: DataSet, spec: PreprocessSpec, identity: dict[str, Any], s
 
 def prepare(data: DataSet, spec: PreprocessSpec, preprocess: Preprocess, seed: int, store: Store) -> Entry:
     """Write the images in rotation to the store, where child processes find them without decoding anything."""
+
     def build(folder: Path) -> dict[str, Any]:
         encoded = [data.read(i) for i in chosen(data, seed)]
         np.save(folder / "pixels.npy", np.stack([preprocess(e) for e in encoded]))

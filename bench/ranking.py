@@ -15,7 +15,6 @@ import numpy as np
 
 from bench import stats
 from bench.sheet import Column, Floats, Sheet
-from export.errors import UserError
 
 Missing = Literal["exclude", "average"]
 

@@ -46,10 +46,16 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--engine", "--engines", dest="engines", metavar="A,B", help="name or name:provider")
     what.add_argument("--precision", "--precisions", dest="precisions", metavar="A,B", help="fp32")
     what.add_argument("--preprocess", metavar="PATH", help="preprocessing path: cpu")
-    what.add_argument("--data", metavar="REF", action="append", help="a data set's name, folder, CSV or archive; repeatable")
+    what.add_argument(
+        "--data", metavar="REF", action="append", help="a data set's name, folder, CSV or archive; repeatable"
+    )
     what.add_argument("--tasks", metavar="A,B", help="python -m tasks lists them; 'none' for no task")
-    what.add_argument("--scenario", "--scenarios", dest="scenarios", metavar="A,B", help="single_stream, offline, end_to_end; 'none'")
-    what.add_argument("--weights", action="append", metavar="MODEL=FILE", help="a local checkpoint for a model; repeatable")
+    what.add_argument(
+        "--scenario", "--scenarios", dest="scenarios", metavar="A,B", help="single_stream, offline, end_to_end; 'none'"
+    )
+    what.add_argument(
+        "--weights", action="append", metavar="MODEL=FILE", help="a local checkpoint for a model; repeatable"
+    )
     what.add_argument("--zoo", action="append", type=Path, metavar="FILE", help="a YAML file with zoo rows of your own")
     how = p.add_argument_group("how")
     how.add_argument("--batches", metavar="1,8", help="batch sizes of each plan")
@@ -69,13 +75,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the sweep that the command line asks for; the exit code."""
     args = parser().parse_args(argv)
     sweep = _sweep(args)
 
     from bench.desk import Desk
     from bench.machine import environment
     from bench.pipeline import run
-    from bench.progress import counting, say
+    from bench.progress import say
     from bench.sweep import expand
     from export.store import Store
     from tasks.data.catalog import open_dataset
@@ -156,9 +163,7 @@ def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_j
         try:
             if planned.availability.ok:
                 done = [desk.finished(planned.score_key(d, task(t))) for d in data for t in sweep.tasks]
-                timed = [
-                    desk.finished(planned.timing_key(data[0], scenario(s), desk.machine)) for s in sweep.scenarios
-                ]
+                timed = [desk.finished(planned.timing_key(data[0], scenario(s), desk.machine)) for s in sweep.scenarios]
                 untrained = planned.backbone.untrained
                 row |= {"scores_left": 0 if untrained else done.count(False), "timings_left": timed.count(False)}
                 row["note"] = "untrained: timed, never scored" if untrained else ""

@@ -58,7 +58,9 @@ def prepare(planned: Planned, images: DataSet, desk: Desk) -> list[Timed]:
     artifact = export_artifact(planned.backbone, store, precision=planned.precision)
     plan = planned.engine.plan(artifact, planned.profile, store)
     parity = gate.check(planned, artifact, plan)
-    rotation = queries.prepare(images, artifact.preprocess, preprocess(sweep.preprocess, artifact.preprocess), sweep.seed, store)
+    rotation = queries.prepare(
+        images, artifact.preprocess, preprocess(sweep.preprocess, artifact.preprocess), sweep.seed, store
+    )
     job = Job(
         store=str(store.root),
         engine=planned.engine.spec.name,

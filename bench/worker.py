@@ -96,6 +96,7 @@ def peak_memory_bytes() -> int:
 
 
 def main() -> int:
+    """Read the job named by the first argument, write its outcome to the second."""
     job_file, result_file = map(Path, sys.argv[1:3])
     try:
         outcome = work(msgspec.json.decode(job_file.read_bytes(), type=Job))

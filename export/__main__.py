@@ -1,4 +1,4 @@
-"""``python -m export``: backbones by name → ONNX files with a manifest, verified against PyTorch on real photographs."""
+"""``python -m export``: backbones by name → ONNX files with a manifest, held against PyTorch on real photographs."""
 
 from __future__ import annotations
 
@@ -29,20 +29,29 @@ Writes DIR/NAME/model.onnx, manifest.json and preprocess.yaml for each backbone.
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line."""
     p = argparse.ArgumentParser(
         prog="python -m export",
         description="Export backbones to ONNX and hold them against eager PyTorch on real photographs.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("names", nargs="*", metavar="NAME", help="zoo name, timm id, NAME@random, module:function, FILE.onnx")
+    p.add_argument(
+        "names", nargs="*", metavar="NAME", help="zoo name, timm id, NAME@random, module:function, FILE.onnx"
+    )
     p.add_argument("--list", action="store_true", help="show the zoo and stop")
-    p.add_argument("--backbone", action="append", default=[], metavar="MODULE:FUNCTION", help="your own module; repeatable")
+    p.add_argument(
+        "--backbone", action="append", default=[], metavar="MODULE:FUNCTION", help="your own module; repeatable"
+    )
     p.add_argument("--weights", type=Path, metavar="FILE", help="a local checkpoint (with one NAME)")
     p.add_argument("--precision", default="fp32", help="fp32")
     p.add_argument("--maps", action="store_true", help="also export multi-scale maps, or tokens of a plain ViT")
-    p.add_argument("--zoo", action="append", type=Path, default=[], metavar="FILE", help="a YAML file with your own rows")
-    p.add_argument("--images", type=Path, metavar="DIR", help="photographs for the parity gate, instead of the published")
+    p.add_argument(
+        "--zoo", action="append", type=Path, default=[], metavar="FILE", help="a YAML file with your own rows"
+    )
+    p.add_argument(
+        "--images", type=Path, metavar="DIR", help="photographs for the parity gate, instead of the published"
+    )
     p.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="where the files go (models)")
     p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
     p.add_argument("--json", action="store_true", help="print the table as JSON")
@@ -50,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Export what the command line names; the exit code."""
     args = parser().parse_args(argv)
     from export.backbones import listing, resolve
 
@@ -131,7 +141,9 @@ def _row(made: Artifact, folder: Path, seconds: float) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    table = _new_table("backbone", ">params M", ">GMACs", ">MiB", "outputs", ">cosine", ">rel. error", "parity", ">s", "file")
+    table = _new_table(
+        "backbone", ">params M", ">GMACs", ">MiB", "outputs", ">cosine", ">rel. error", "parity", ">s", "file"
+    )
     for r in rows:
         outputs = ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in r["outputs"].items())
         name = r["backbone"] + (" (untrained)" if r["untrained"] else "")
@@ -151,7 +163,10 @@ def _list(rows: Sequence[Any], as_json: bool) -> None:
     for r in rows:
         table.add_row(r.name, r.family, r.pretrain_algo, r.pretrain_data, r.licence, r.weights, r.timm)
     _print(table)
-    print(f"{len(rows)} backbones. Any other timm id works too; add @random to a name for random weights.", file=sys.stderr)
+    print(
+        f"{len(rows)} backbones. Any other timm id works too; add @random to a name for random weights.",
+        file=sys.stderr,
+    )
 
 
 def _new_table(*columns: str) -> Any:

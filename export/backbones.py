@@ -174,8 +174,25 @@ def _zoo(path: Path) -> dict[str, Backbone]:
 
 
 _FIELDS = {"algo": "pretrain_algo", "data": "pretrain_data"}
-_KNOWN = ("name timm module file package reader headless classes arguments prefix cut preprocess family algo data "
-          "licence study").split()
+_KNOWN = [
+    "name",
+    "timm",
+    "module",
+    "file",
+    "package",
+    "reader",
+    "headless",
+    "classes",
+    "arguments",
+    "prefix",
+    "cut",
+    "preprocess",
+    "family",
+    "algo",
+    "data",
+    "licence",
+    "study",
+]
 
 
 def _row(row: dict[str, Any], path: Path) -> Backbone:

@@ -118,12 +118,13 @@ def tensorflow_mobilenetv1(path: Path) -> State:
 
 
 def _mismatch(what: str, missing: list[str], shapes: list[str], total: int) -> UserError:
-    told = [f"missing: {', '.join(missing[:3])}" if missing else "", f"other shape: {', '.join(shapes[:3])}" if shapes else ""]
-    return UserError(
-        f"The checkpoint does not fit {what}.",
-        f"{len(missing)} of {total} tensors missing, {len(shapes)} of another shape ({'; '.join(t for t in told if t)}).",
-        "name the backbone that it was trained as",
-    )
+    told = [
+        f"{len(names)} of {total} tensors {how} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+        for names, how in ((missing, "are missing"), (shapes, "have another shape"))
+        if names
+    ]
+    why = "; ".join(told) or "It holds another number of tensors"
+    return UserError(f"The checkpoint does not fit {what}.", f"{why}.", "name the backbone that it was trained as")
 
 
 def _line(error: BaseException) -> str:

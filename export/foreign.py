@@ -48,7 +48,7 @@ def build(backbone: Backbone, store: Store, folder: Path) -> Mapping[str, Any]:
     _rename(model, name)
     onnx.save(model, folder / ONNX)
     found, pixels = _run(folder, file.name, spec, store)
-    np.savez(folder / verify.REFERENCE, pixels=pixels, **{FEATURES: found})
+    np.savez(folder / verify.REFERENCE, pixels=pixels, wanted=found)
     return {
         "backbone": backbone.name,
         "precision": "fp32",
@@ -156,7 +156,7 @@ def _rename(model: onnx.ModelProto, old: str) -> None:
 
 
 def _run(folder: Path, name: str, spec: PreprocessSpec, store: Store) -> tuple[Any, Any]:
-    session = verify._session(folder / ONNX)
+    session = verify.session(folder / ONNX)
     pixels = np.stack([resize_and_crop(decode(e), spec) for e in photographs(store)])
     inputs = normalize(pixels, spec)
     entry = session.get_inputs()[0].name
@@ -164,6 +164,8 @@ def _run(folder: Path, name: str, spec: PreprocessSpec, store: Store) -> tuple[A
         found = np.concatenate([session.run(None, {entry: inputs[i : i + 5]})[0] for i in range(0, len(inputs), 5)])
     except Exception as error:
         raise UserError(
-            f"{name} does not run on batches of 5.", (str(error).splitlines() or [""])[0][:300], "export it with a free batch axis"
+            f"{name} does not run on batches of 5.",
+            (str(error).splitlines() or [""])[0][:300],
+            "export it with a free batch axis",
         ) from error
     return found, pixels

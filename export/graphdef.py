@@ -54,11 +54,18 @@ def _tensor(attributes: list[bytes]) -> npt.NDArray[np.float32] | None:
         parts = list(_fields(body))
         if (1, _FLOAT) not in parts:
             return None
-        shape = [dict(_fields(d)).get(1, 0) for n, s in parts if n == 2 and isinstance(s, bytes)
-                 for m, d in _fields(s) if m == 2 and isinstance(d, bytes)]
+        shape = [
+            dict(_fields(dim)).get(1, 0)
+            for number, dims in parts
+            if number == 2 and isinstance(dims, bytes)
+            for inner, dim in _fields(dims)
+            if inner == 2 and isinstance(dim, bytes)
+        ]
         content = b"".join(v for n, v in parts if n in (4, 5) and isinstance(v, bytes))
         values = np.frombuffer(content, "<f4")
-        return values.reshape([int(s) for s in shape]) if values.size > 1 or not shape else values
+        sides = [int(side) for side in shape]
+        # one value may stand for a whole tensor
+        return np.full(sides, values[0], np.float32) if values.size == 1 else values.reshape(sides)
     return None
 
 

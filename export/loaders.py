@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,10 @@ from export.store import Store
 
 if TYPE_CHECKING:
     import torch
+
+
+_LOADING_SEED = 20231030
+"""Seed of the module that a checkpoint is loaded into: what still has these values afterwards was not in it."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,9 @@ def eager(backbone: Backbone, store: Store) -> Loaded:
         UserError: the architecture is unknown, or the checkpoint is damaged, unsafe or of another architecture.
         Unavailable: the weights cannot be fetched.
     """
-    import torch
-
     if backbone.reader == "onnx":
         raise UserError(f"{backbone.name!r} is a finished ONNX file: it has no PyTorch module.")
     file = weights.fetch(backbone, store)
-    torch.manual_seed(weights.SEED)
     module = _custom(backbone, file) if backbone.module else _timm(backbone, file)
     spec = _preprocess(backbone, module)
     return Loaded(module.eval().requires_grad_(False), spec)
@@ -63,6 +64,8 @@ def eager_of(artifact: Artifact, store: Store) -> torch.nn.Module:
 
 
 def _timm(backbone: Backbone, file: Path | None) -> torch.nn.Module:
+    import torch
+
     from export.torchvision_ops import import_timm
 
     timm = import_timm()
@@ -71,6 +74,7 @@ def _timm(backbone: Backbone, file: Path | None) -> torch.nn.Module:
         raise unknown("timm architecture", architecture, timm.list_models(), "python -m export --list")
     name = backbone.timm if backbone.timm in timm.list_pretrained(architecture + ".*") else architecture
     headless = 0 if backbone.output == "features" else backbone.classes
+    torch.manual_seed(weights.SEED if file is None else _LOADING_SEED)
     if backbone.output == "logits" and backbone.headless:
         raise UserError(f"The checkpoint of {backbone.name!r} has no classifier.")
     module: torch.nn.Module
@@ -95,7 +99,24 @@ def _timm(backbone: Backbone, file: Path | None) -> torch.nn.Module:
             first[:300],
             "name the backbone that it was trained as",
         ) from error
+    torch.manual_seed(_LOADING_SEED)
+    _require_filled(module, timm.create_model(name, pretrained=False, num_classes=headless, **backbone.arguments), file)
     return module
+
+
+def _require_filled(module: torch.nn.Module, random: torch.nn.Module, file: Path) -> None:
+    """Refuse a checkpoint that left random weights behind: timm loads what fits and keeps silent about the rest."""
+    left = {
+        name: loaded.numel()
+        for (name, loaded), drawn in zip(module.named_parameters(), random.parameters(), strict=True)
+        if loaded.ndim > 1 and loaded.equal(drawn) and loaded.detach().std() > 0
+    }
+    if sum(left.values()) > 0.01 * sum(p.numel() for p in module.parameters()):
+        raise UserError(
+            f"The checkpoint {file.name} does not fit {type(module).__name__}.",
+            f"It has nothing for {len(left)} of its tensors ({', '.join(list(left)[:3])}, …).",
+            "name the backbone that it was trained as",
+        )
 
 
 def _fill(module: torch.nn.Module, backbone: Backbone, file: Path) -> None:
@@ -110,6 +131,7 @@ def _fill(module: torch.nn.Module, backbone: Backbone, file: Path) -> None:
 def _custom(backbone: Backbone, file: Path | None) -> torch.nn.Module:
     import torch
 
+    torch.manual_seed(weights.SEED)
     factory = load_target(backbone.module, "backbone")
     if not callable(factory):
         raise UserError(f"{backbone.module} is not a function that returns a torch.nn.Module.")
@@ -123,19 +145,19 @@ def _custom(backbone: Backbone, file: Path | None) -> torch.nn.Module:
 
 def preprocess_of(config: Mapping[str, Any]) -> PreprocessSpec:
     """timm's resolved data configuration as a PreprocessSpec."""
-    mean = tuple(map(float, config["mean"]))
-    std = tuple(map(float, config["std"]))
-    if len(mean) != 3 or config["input_size"][0] != 3:
+    if config["input_size"][0] != 3:
         raise UserError("Only networks with three input channels are supported.", f"Asked: {config['input_size']}.")
+    red, green, blue = map(float, config["mean"])
+    border = config["crop_mode"] == "border"
     return PreprocessSpec(
         height=config["input_size"][1],
         width=config["input_size"][2],
         interpolation=config["interpolation"],
         crop_pct=float(config["crop_pct"]),
         crop_mode=config["crop_mode"],
-        mean=mean,  # type: ignore[arg-type]
-        std=std,  # type: ignore[arg-type]
-        fill=tuple(round(255 * m) for m in mean) if config["crop_mode"] == "border" else (0, 0, 0),  # type: ignore[arg-type]
+        mean=(red, green, blue),
+        std=(float(config["std"][0]), float(config["std"][1]), float(config["std"][2])),
+        fill=(round(255 * red), round(255 * green), round(255 * blue)) if border else (0, 0, 0),
     )
 
 
@@ -149,10 +171,12 @@ def spec_of(fields: Mapping[str, Any], base: PreprocessSpec | None = None) -> Pr
     for name in fields:
         if name not in known:
             raise unknown("preprocess field", name, known)
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    if base is None and not {"height", "width"} <= values.keys():
-        raise UserError("The preprocessing tells no height and width.")
-    spec = replace(base, **values) if base else PreprocessSpec(**values)
+    import msgspec
+
+    try:
+        spec = msgspec.convert({**(base.as_json() if base else {}), **fields}, PreprocessSpec)
+    except msgspec.ValidationError as error:
+        raise UserError("The preprocessing cannot be understood.", str(error)) from error
     if not 0 < spec.crop_pct <= 1 or math.prod((spec.height, spec.width)) <= 0:
         raise UserError(f"A preprocessing of {spec.height}x{spec.width} at crop {spec.crop_pct} cannot be.")
     return spec

@@ -19,7 +19,7 @@ from export.artifact import ONNX, Artifact
 from export.backbones import Backbone
 from export.errors import CellError, UserError
 from export.photographs import digest
-from export.spec import Precision, PreprocessSpec, TensorSpec
+from export.spec import Precision, PreprocessSpec
 from export.store import Store, key
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 OPSET = 17
 """The first opset with LayerNormalization as one operator: without it, fp16 overflows in the pieces (pitfall 18)."""
 INPUT = "pixel_values"
-EXPORTER = 3
+EXPORTER = 1
 """Raised whenever this room would make another file of the same backbone."""
 
 
@@ -159,7 +159,7 @@ def _trace(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor, n
     from export.torchvision_ops import import_timm
 
     import_timm()
-    from timm.layers import set_exportable, set_fused_attn
+    from timm.layers.config import set_exportable, set_fused_attn
 
     if sum(p.numel() for p in module.parameters()) * 4 > 1.9e9:
         raise CellError(f"{backbone.name!r} is too large for one ONNX file.", "A protocol buffer ends at 2 GB.")

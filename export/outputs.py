@@ -32,7 +32,8 @@ def module_with_outputs(module: torch.nn.Module, output: str, maps: bool) -> tor
         def __init__(self) -> None:
             super().__init__()
             self.backbone = module
-            self.names = [output, *(["tokens"] if plain else [f"map_s{s}" for s in sorted(set(strides))])][: None if maps else 1]
+            extra = ["tokens"] if plain else [f"map_s{s}" for s in sorted(set(strides))]
+            self.names = [output, *extra] if maps else [output]
 
         def forward(self, x: torch.Tensor) -> Any:
             if not maps:
@@ -46,7 +47,7 @@ def module_with_outputs(module: torch.nn.Module, output: str, maps: bool) -> tor
             return (_flat(timm_model.forward_head(last)), *(by_stride[s] for s in sorted(by_stride)))
 
     def _flat(y: torch.Tensor) -> torch.Tensor:
-        return y.flatten(1)
+        return y.flatten(1) if y.ndim == 4 and tuple(y.shape[2:]) == (1, 1) else y
 
     return WithOutputs().eval()
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.store import Store, key, sha256_file
 from export.errors import Unavailable, UserError
+from export.store import Store, key, sha256_file
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,7 @@ TOLERANCE: dict[Precision, tuple[float, float]] = {
 """Precision → (least cosine of any image, largest relative error)."""
 
 
-def compare(
-    found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], precision: Precision
-) -> dict[str, Any]:
+def compare(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], precision: Precision) -> dict[str, Any]:
     """Compare [n, …] arrays, image by image.
 
     Returns:

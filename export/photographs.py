@@ -9,9 +9,7 @@ from export.errors import UserError
 from export.packages import Package, fetch
 from export.store import Store, key, sha256_file
 
-PACKAGE = Package(
-    "foolbox", "3.3.4", "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb", "MIT"
-)
+PACKAGE = Package("foolbox", "3.3.4", "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb", "MIT")
 
 
 def photographs(store: Store, folder: Path | None = None) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""What a :class:`PreprocessSpec` means, in Pillow and numpy: slow, plain, and the twin that every other path is held to.
+"""What a :class:`PreprocessSpec` means, in Pillow and numpy: slow, plain, the twin that other paths are held to.
 
 The parity gate uses it, so that an artifact is judged on pixels that no fast path has touched.
 """
@@ -88,10 +88,10 @@ def crop_or_pad(resized: npt.NDArray[np.uint8], spec: PreprocessSpec) -> npt.NDA
 
 def normalize(pixels: npt.NDArray[np.uint8], spec: PreprocessSpec) -> npt.NDArray[np.float32]:
     """The value part: RGB uint8 [n, height, width, 3] → float32 in ``spec.layout`` ([n, 3, height, width])."""
-    values = pixels.astype(np.float32)
+    values: npt.NDArray[np.float32] = pixels.astype(np.float32)
     if spec.channel_order == "BGR":
         values = values[..., ::-1]
     if spec.value_range == 1:
         values = values / np.float32(255)
-    values = (values - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
+    values = ((values - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)).astype(np.float32)
     return np.ascontiguousarray(values if spec.layout == "NHWC" else values.transpose(0, 3, 1, 2))

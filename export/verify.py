@@ -47,12 +47,12 @@ def verify(
     with torch.inference_mode():
         chunks = [loaded_outputs(loaded.module, names, inputs[i : i + 8]) for i in range(0, len(inputs), 8)]
     wanted = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
-    np.savez(folder / REFERENCE, pixels=pixels, **{names[0]: wanted[0]})
-    session = _session(folder / ONNX)
+    np.savez(folder / REFERENCE, pixels=pixels, wanted=wanted[0])
+    runtime = session(folder / ONNX)
     results = []
     for batch in BATCHES:
         starts = range(0, len(inputs) - batch + 1, batch)
-        found = [session.run(names, {fields["input"]: inputs[s : s + batch]}) for s in starts]
+        found = [runtime.run(names, {fields["input"]: inputs[s : s + batch]}) for s in starts]
         for i in range(len(names)):
             whole = np.concatenate([f[i] for f in found])
             results.append(compare(whole, wanted[i][: len(whole)], Precision.FP32))
@@ -70,7 +70,12 @@ def loaded_outputs(module: Any, names: list[str], inputs: Any) -> list[Any]:
     return [t.numpy() for t in (found if isinstance(found, tuple) else (found,))]
 
 
-def _session(path: Path) -> Any:
+def session(path: Path) -> Any:
+    """An ONNX Runtime session on the processor.
+
+    Raises:
+        Unavailable: ONNX Runtime is not installed.
+    """
     try:
         import onnxruntime
     except ImportError as error:

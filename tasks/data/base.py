@@ -30,7 +30,7 @@ class Unreadable:
 class Reader(Protocol):
     """Gives the encoded bytes (JPEG, PNG, …) of an image. Must be safe for several threads at once."""
 
-    def __call__(self, sample_id: str) -> bytes: ...
+    def __call__(self, sample_id: str, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
