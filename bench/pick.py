@@ -111,30 +111,36 @@ def _nearest(ranking: Ranking, limits: Sequence[Limit]) -> str:
 
 
 def sentence(ranking: Ranking, found: Pick) -> str:
-    """The suggestion in words, and why."""
-    sheet = ranking.sheet
-    name, best = sheet.name(found.row), sheet.name(found.best)
+    """The suggestion in one sentence, with its reason."""
+    return f"{headline(ranking, found)}: {reason(ranking, found)}"
+
+
+def headline(ranking: Ranking, found: Pick) -> str:
+    """What to ship, without the reason."""
+    return f"Ship {ranking.sheet.name(found.row)}"
+
+
+def reason(ranking: Ranking, found: Pick) -> str:
+    """Why: what it costs, and how it stands to the most accurate cell."""
+    sheet, best = ranking.sheet, ranking.sheet.name(found.best)
     limits = f" with {' and '.join(map(str, found.limits))}" if found.limits else ""
     if not found.cost:
-        return f"Ship {name}: the highest mean z{limits}; no cost was measured to weigh against it."
+        return f"the highest mean z{limits}; no cost was measured to weigh against it."
     column, values = sheet.cost(found.cost)
-    price = f"{found.cost} {number(values[found.row])}"
-    others = len(found.tied) - 1
+    price = f"{column.title} {number(values[found.row])} {column.unit}".rstrip()
     if found.row == found.best:
-        among = (
-            f"and {'the only one' if not others else f'the cheapest of the {len(found.tied)}'} that the test images "
-            f"leave at the top"
-        )
-        return f"Ship {name}: the highest mean z{limits}, {among} ({price})."
+        tied = len(found.tied)
+        among = "clearly ahead of all others" if tied == 1 else f"the cheapest of {tied} that cannot be told apart"
+        return f"the most accurate cell{limits}, and {among if len(ranking.ranked) > 1 else 'the only one'} ({price})."
     lead, error, low, high = ranking.difference(found.best, found.row)
     ratio = values[found.row] / values[found.best]
     ratio = ratio if column.higher_is_better else 1 / ratio
-    less = "times as much as" if column.higher_is_better else "times less than"
-    price += f", {ratio:.1f} {less}" if math.isfinite(ratio) and ratio >= 1.05 else ", no dearer than"
+    times = "as much as" if column.higher_is_better else "less than"
+    price += f", {ratio:.1f} times {times}" if math.isfinite(ratio) and ratio >= 1.05 else ", no dearer than"
     interval = f" (95 % interval {low:.2f} … {high:.2f})" if error > 0 else ""
     return (
-        f"Ship {name}: {price} the most accurate cell{limits}, {best}, whose lead in mean z of {lead:.2f}{interval} "
-        f"the test images cannot tell from none."
+        f"{price} the most accurate cell{limits}, {best}, whose lead in mean z of {lead:.2f}{interval} the test images "
+        f"cannot tell from none."
     )
 
 

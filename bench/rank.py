@@ -201,15 +201,9 @@ def _shown(ranking: Ranking, cost: str) -> list[Column]:
 
 
 def _head(column: Column) -> str:
-    """A column's name over two lines, its unit in the third: ``latency_p50_ms`` → latency, p50, ms."""
-    name, at, data = column.name.partition("@")
-    if at:
-        return f"{name}\n{data}\n{column.unit}"
-    words = name.replace(".", "_").split("_")
-    unit = column.unit.replace("/", "_per_").lower().split("_")
-    if words[-len(unit) :] == unit:
-        words = words[: -len(unit)]
-    return f"{words[0]}\n{' '.join(words[1:])}\n{column.unit}"
+    """Name, name's rest, unit, over three lines; of a setting: task, data set, unit."""
+    first, _, rest = column.name.partition("@") if "@" in column.name else column.title.partition(" ")
+    return f"{first}\n{rest}\n{column.unit}"
 
 
 def _with_error(value: float | None, error: float | None, digits: int) -> str:

@@ -37,6 +37,13 @@ class Column:
     about: str = ""
     test_set: str = ""
 
+    @property
+    def title(self) -> str:
+        """The name as words, without the unit that it ends in: ``latency_p50_ms`` → ``latency p50``."""
+        words = self.name.replace(".", "_").split("_")
+        unit = self.unit.replace("/", "_per_").lower().split("_")
+        return " ".join(words[: -len(unit)] if words[-len(unit) :] == unit else words)
+
 
 @dataclass(frozen=True)
 class Sheet:

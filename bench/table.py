@@ -243,7 +243,7 @@ def _settings(found: Sequence[Row]) -> list[Column]:
 def _owners(found: Sequence[Row]) -> dict[str, str]:
     """Metric name → the scenario that gives the plain column."""
     owners: dict[str, str] = {}
-    for scenario in _in_order({s for row in found for s in row.timings}):
+    for scenario in in_order({s for row in found for s in row.timings}):
         for row in found:
             for metric in row.timings[scenario].metrics if scenario in row.timings else ():
                 owners.setdefault(metric.name, scenario)
@@ -252,7 +252,7 @@ def _owners(found: Sequence[Row]) -> dict[str, str]:
 
 def _costs_of(row: Row, owners: dict[str, str]) -> list[tuple[Column, float]]:
     costs = []
-    for scenario in _in_order(row.timings):
+    for scenario in in_order(row.timings):
         for m in row.timings[scenario].metrics:
             name = m.name if owners[m.name] == scenario else f"{scenario}.{m.name}"
             costs.append((Column(name, m.unit, m.higher_is_better, f"{m.name} of {scenario}"), _value(m)))
@@ -270,8 +270,10 @@ def _value(metric: Metric) -> float:
     return np.nan if metric.value is None else metric.value
 
 
-def _in_order(scenarios: Iterable[str]) -> list[str]:
-    return sorted(scenarios, key=lambda s: (SCENARIOS.index(s) if s in SCENARIOS else len(SCENARIOS), s))
+def in_order(names: Iterable[str]) -> list[str]:
+    """Scenarios, or names that begin with one, in the order of ``SCENARIOS``; others after them."""
+    known = {name: i for i, name in enumerate(SCENARIOS)}
+    return sorted(names, key=lambda name: (known.get(name.split(":")[0], len(known)), name))
 
 
 def _throttled(record: Record) -> bool:

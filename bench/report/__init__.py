@@ -1,0 +1,29 @@
+"""The verdict as one HTML page that works offline: ``write(results, path)``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.results import Results
+
+
+def write(results: Results, path: Path, cost: str = "") -> Path:
+    """Write the report of ``results`` to ``path``; returns it.
+
+    Args:
+        cost: the column that the plot opens with; empty for median latency.
+
+    Raises:
+        Unavailable: plotly is not installed.
+        UserError: the records may not be compared, or ``path`` cannot be written.
+    """
+    from bench.report.page import page
+    from export.errors import UserError
+    from export.store import write_atomic
+
+    text = page(results, cost)
+    try:
+        write_atomic(path, text.encode())
+    except OSError as error:
+        raise UserError(f"{path} cannot be written.", str(error)) from error
+    return path

@@ -1,0 +1,39 @@
+"""``python -m bench.report``: write the report of a results folder."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import report
+from bench.rank import add_results, load
+from export.errors import run_cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m bench.report",
+        description="Write one self-contained HTML page: the front, the table, the environment, how it was measured.",
+    )
+    add_results(p)
+    p.add_argument("--cost", default="", metavar="COLUMN", help="cost that the plot opens with (latency_p50_ms)")
+    p.add_argument("--out", type=Path, metavar="FILE", help="where to write it (RESULTS/report.html)")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the page and print its path; 0 when done."""
+    args = parser().parse_args(argv)
+    print(report.write(load(args), args.out or args.results / "report.html", args.cost))
+    return 0
+
+
+def cli() -> None:
+    """The console script."""
+    run_cli(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,165 @@
+"""The page's explanations: settings, how each number was taken, the machine, licences. Words come from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from bench import stats
+from bench.ranking import Ranking
+from bench.record import Record
+from bench.table import Row
+
+
+def settings(found: Sequence[Row]) -> str:
+    """One part a task and data set: protocol, data, every metric of every cell, what was chosen."""
+    parts = []
+    for name in sorted({name for row in found for name in row.scores}):
+        records = [row.scores[name] for row in found if name in row.scores]
+        s = records[0].subject
+        sizes = ", ".join(f"{s[f'n_{split}']:,} {split}" for split in ("train", "val", "test") if f"n_{split}" in s)
+        data = [f"{s.get('data')}: {sizes}; {s.get('classes')} classes; splits {s.get('splits_from')}"]
+        data += [f"licence {s['data_licence']}"] if s.get("data_licence") else []
+        data += [f"{s['unreadable']} images could not be read and are left out"] if s.get("unreadable") else []
+        parts.append(
+            f"<h3>{escape(name.replace('@', ' on '))}</h3><p>{escape(str(s.get('protocol', '')))}</p>"
+            f"<p class='soft'>{escape('; '.join(data))}. Task version {escape(str(s.get('version')))}, "
+            f"seed {escape(str(s.get('seed')))}, protocol <code>{escape(records[0].protocol)}</code>, data "
+            f"<code>{escape(str(s.get('data_digest'))[:12])}</code>.</p>"
+            f"<details><summary>All metrics of all cells</summary>{_metrics(records)}</details>"
+        )
+    return _section("What was scored", parts)
+
+
+def _metrics(records: Sequence[Record]) -> str:
+    names = {m.name: m for r in records for m in r.metrics}
+    heads = "".join(
+        f"<th><span>{escape(n.replace('_', ' '))}</span><small>{escape(m.unit) or '&nbsp;'}</small></th>"
+        for n, m in names.items()
+    )
+    body = []
+    for record in records:
+        cells = [f'<td class="t">{escape(str(record.cell))}</td>']
+        for name in names:
+            m = record.metric(name)
+            if m is None or m.value is None:
+                cells.append(f'<td title="{escape(m.note if m else "")}">n/a</td>')
+            else:
+                error = "" if m.stderr is None else f' <span class="e">± {m.stderr:.1f}</span>'
+                cells.append(f'<td title="{escape(m.note)}">{m.value:.1f}{error}</td>')
+        chosen = record.detail.get("chosen") or {}
+        cells.append(f'<td class="w">{escape(_flat(chosen))}</td>')
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    return (
+        f'<div class="scroll" tabindex="0" role="region"><table><thead><tr><th class="t">cell</th>{heads}'
+        f'<th class="t">chosen on val</th></tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    )
+
+
+def how(ranking: Ranking, cost: str, found: Sequence[Row]) -> str:
+    """How each number was taken, in plain words; the scenarios' own sentences come from the records."""
+    needed = ", ".join(f"p{100 * q:g} {stats.min_samples(q):,}" for q in (0.9, 0.95, 0.99))
+    lines = [
+        "<b>Features</b> come out of the compiled engine, not out of the training framework. They are extracted once "
+        "for a cell and shared by all tasks.",
+        "<b>Scores</b> are computed on frozen features. Everything that is chosen is chosen on val; test is read once.",
+        "<b>Parity</b> holds the compiled engine against the eager fp32 module on real photographs. A cell that fails "
+        "is kept and marked, and never ranked.",
+        "<b>The boundary that is timed</b>, for every engine alike: uint8 RGB pixels in host memory in, float32 "
+        "features in host memory out. Each measurement runs in a process of its own; first run and warm-up are kept "
+        "apart; no sample is dropped.",
+        f"<b>A percentile</b> is a measured sample (nearest rank), and is told only from enough samples, by MLPerf "
+        f"LoadGen's rule at 99 % confidence: {needed}. Otherwise it is n/a. No compliance with MLPerf is claimed.",
+        "<b>Noise</b> is the interquartile range over the median; over 2.5 % it is flagged.",
+    ]
+    protocols = {name: r for row in found for name, r in row.timings.items()}
+    for name in sorted(protocols):
+        text, settings = protocols[name].subject.get("protocol", ""), protocols[name].subject.get("settings", {})
+        lines.append(f"<b>{escape(name)}</b>: {escape(str(text))} ({escape(_flat(settings))})")
+    columns = "".join(
+        f"<dt><code>{escape(c.name)}</code></dt><dd>{escape(c.about)}"
+        f"{', ' + escape(c.unit) if c.unit else ''}; {'higher' if c.higher_is_better else 'lower'} is better</dd>"
+        for c in (*ranking.sheet.settings, *ranking.sheet.costs)
+    )
+    items = "".join(f"<li>{line}</li>" for line in lines)
+    return _section(
+        "How each number was taken",
+        [f"<ul>{items}</ul>", f"<details><summary>Every column</summary><dl>{columns}</dl></details>"],
+    )
+
+
+def machine(records: Iterable[Record]) -> str:
+    """The machine's name in a few words: that of the timings, where there are some."""
+    ordered = sorted(records, key=lambda r: r.kind != "timing")
+    for record in ordered:
+        e = record.environment
+        if e:
+            return str(e.get("board") or e.get("processor") or e.get("id", ""))
+    return ""
+
+
+def environment(found: Sequence[Row]) -> str:
+    """The machines and libraries behind the records; one list for each that differs."""
+    seen: dict[str, Mapping[str, Any]] = {}
+    for row in found:
+        for record in (*row.timings.values(), *row.scores.values()):
+            seen.setdefault(_flat(record.environment), record.environment)
+    parts = []
+    for e in seen.values():
+        pairs = [(k.replace("_", " "), _flat(v) if isinstance(v, Mapping) else str(v)) for k, v in e.items() if v]
+        parts.append(f"<dl>{''.join(f'<dt>{escape(k)}</dt><dd>{escape(v)}</dd>' for k, v in pairs)}</dl>")
+    threads = sorted({row.cell.threads for row in found})
+    if parts:
+        parts.append(f"<p class='soft'>Threads for one inference: {', '.join(map(str, threads))}.</p>")
+    return _section("Environment", parts)
+
+
+def licences(found: Sequence[Row]) -> str:
+    """Where the weights come from and under which licence; the same of the data."""
+    body, seen = [], set()
+    for row in found:
+        if row.cell.backbone in seen:
+            continue
+        seen.add(row.cell.backbone)
+        about = row.about
+        trained = "none: random weights" if row.cell.untrained else f"{about.get('pretrain_algo') or '?'}"
+        cells = [row.cell.backbone, about.get("family"), trained, about.get("pretrain_data"), about.get("licence")]
+        cells += [" × ".join(map(str, about.get("input", ()))), about.get("feature")]
+        source = about.get("source") or about.get("weights") or ""
+        wide = f'<td class="w">{escape(_flat(source) if isinstance(source, Mapping) else str(source))}</td>'
+        body.append("<tr>" + "".join(f'<td class="t">{escape(str(c or "–"))}</td>' for c in cells) + wide + "</tr>")
+    names = ("backbone", "family", "pretraining", "on", "licence", "input", "feature", "source")
+    heads = "".join(f'<th class="t">{n}</th>' for n in names)
+    data = {
+        f"{r.subject.get('data')}: {r.subject.get('data_licence') or 'the licence is not recorded'}"
+        for row in found
+        for r in row.scores.values()
+    }
+    listed = "".join(f"<li>{escape(d)}</li>" for d in sorted(data))
+    return _section(
+        "Licences of weights and data",
+        [
+            f'<div class="scroll" tabindex="0" role="region"><table><thead><tr>{heads}</tr></thead>'
+            f"<tbody>{''.join(body)}</tbody></table></div>",
+            f"<h3>Data</h3><ul>{listed}</ul>" if listed else "",
+        ],
+    )
+
+
+def _flat(values: Mapping[str, Any]) -> str:
+    """``name value, name value``; nested values in brackets."""
+    parts = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            shown = f"({_flat(value)})"
+        elif isinstance(value, float):
+            shown = f"{value:.4g}"
+        else:
+            shown = str(value)
+        parts.append(f"{name.replace('_', ' ')} {shown}")
+    return ", ".join(parts)
+
+
+def _section(title: str, parts: Sequence[str]) -> str:
+    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>" if parts else ""

@@ -1,0 +1,152 @@
+"""The page: its parts in reading order, verdict first. Every name that comes from a record is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from bench.pick import headline, pick, reason
+from bench.ranking import Ranking
+from bench.report import notes
+from bench.report.grid import grid
+from bench.report.plots import distributions, embedded, points
+from bench.results import Results
+from bench.table import rows, sheet
+from export.errors import Unavailable
+
+
+def page(results: Results, cost: str = "") -> str:
+    """The whole report as HTML.
+
+    Raises:
+        Unavailable: plotly is not installed.
+        UserError: the records may not be compared, or there is no such cost.
+    """
+    plotly = _plotly()
+    found, remarks = rows(results)
+    ranking = Ranking(sheet(found, remarks))
+    cost = cost or ranking.default_cost()
+    if cost:
+        ranking.sheet.cost(cost)  # an unknown column is refused before anything is drawn
+    curves = distributions(found)
+    scatter = points(ranking, cost)
+    body = [
+        _head(ranking, cost, results),
+        _front(bool(scatter["rows"] and scatter["x"])),
+        _table(ranking, cost),
+        _aside(ranking),
+        notes.settings(found),
+        _latency(bool(curves)),
+        notes.how(ranking, cost, found),
+        notes.environment(found),
+        notes.licences(found),
+        _foot(results),
+    ]
+    here = files("bench.report")
+    return Template((here / "page.html").read_text("utf-8")).substitute(
+        title=escape(_verdict(ranking, cost)[0]),
+        style=(here / "page.css").read_text("utf-8"),
+        body="\n".join(filter(None, body)),
+        plotly=plotly,
+        points=embedded(scatter),
+        distributions=embedded(curves),
+        script=(here / "page.js").read_text("utf-8"),
+    )
+
+
+def _plotly() -> str:
+    try:
+        from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise Unavailable(
+            "The report needs plotly, which is not installed.", str(error), "pip install 'backbones-deployed[report]'"
+        ) from error
+    return str(get_plotlyjs())
+
+
+def _verdict(ranking: Ranking, cost: str) -> tuple[str, str]:
+    """The suggestion, and why."""
+    if not ranking.ranked:
+        return "Nothing could be ranked", "What is missing is said below."
+    found = pick(ranking, cost)
+    why = reason(ranking, found)
+    return headline(ranking, found), why[0].upper() + why[1:]
+
+
+def _head(ranking: Ranking, cost: str, results: Results) -> str:
+    machine = notes.machine(results.records)
+    dates = sorted(r.started_at[:10] for r in results.records if r.started_at)
+    when = (dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}") if dates else ""
+    about = [f"{len(ranking.sheet.labels)} cells, {len(ranking.ranked)} ranked", machine, when]
+    line, why = _verdict(ranking, cost)
+    return (
+        f'<header><p class="kicker">{escape(" · ".join(filter(None, about)))}</p>'
+        f'<h1>{escape(line)}</h1><p class="lead">{escape(why)}</p>'
+        '<p class="soft">A cell is a backbone on an engine at a precision. Its accuracy is computed from the features '
+        "that the compiled engine emits, and stands beside what that same engine costs.</p></header>"
+    )
+
+
+def _front(some: bool) -> str:
+    if not some:
+        return ""
+    return (
+        "<section><h2>Accuracy against cost</h2>"
+        '<div class="controls"><label>cost <select id="x"></select></label>'
+        '<label>accuracy <select id="y"></select></label></div>'
+        '<figure><div id="front" class="plot" role="img" aria-label="Scatter of accuracy against cost"></div>'
+        "<figcaption>Large, named points are on the Pareto front: no cell is better and cheaper. Bars are one standard "
+        "error. Colour is the engine, shape the precision. Cells without a score are in the table, not in the "
+        "plot.</figcaption></figure></section>"
+    )
+
+
+def _table(ranking: Ranking, cost: str) -> str:
+    foot = "".join(f"<li>{escape(line)}</li>" for line in ranking.foot(cost))
+    return (
+        '<section><h2>All cells</h2><div class="controls"><label><input type="checkbox" id="more"> every column</label>'
+        '</div><div class="scroll" tabindex="0" role="region" aria-label="All cells">'
+        f"{grid(ranking, cost)}</div><ul class='soft'>{foot}</ul></section>"
+    )
+
+
+def _aside(ranking: Ranking) -> str:
+    """Rows that are not ranked, and timings to doubt, each with its reason."""
+    sheet = ranking.sheet
+    lines, doubts = [], []
+    for row, (status, why, flags) in enumerate(zip(sheet.status, sheet.why, sheet.flags, strict=True)):
+        name = f"<b>{escape(sheet.name(row))}</b>"
+        if status != "ok" or why:
+            kind = {"ok": "incomplete", "parity": "not ranked"}.get(status, status)
+            lines.append(f"<li>{name}, {kind}: {escape(why)}</li>")
+        if flags:
+            doubts.append(f"<li>{name}, {escape(flags)}</li>")
+    parts = [f"<section><h2>Not ranked, or incomplete</h2><ul>{''.join(lines)}</ul></section>"] if lines else []
+    if doubts:
+        parts.append(
+            f"<section><h2>Timings to doubt</h2><details><summary>{len(doubts)} cells were timed on an unsteady or busy "
+            f"machine</summary><ul>{''.join(doubts)}</ul></details></section>"
+        )
+    return "".join(parts)
+
+
+def _latency(some: bool) -> str:
+    if not some:
+        return ""
+    return (
+        "<section><h2>Every query's time</h2>"
+        '<div class="controls"><label>series <select id="series"></select></label></div>'
+        '<figure><div id="curves" class="plot low" role="img" aria-label="Cumulative distributions of latency"></div>'
+        "<figcaption>Share of queries that were answered within a time; all repeats together, nothing dropped. The "
+        "number of queries stands behind each name; click a name to hide its curve.</figcaption></figure></section>"
+    )
+
+
+def _foot(results: Results) -> str:
+    unread = "".join(f"<li>{escape(u.name)}: {escape(u.reason)}</li>" for u in results.unread)
+    return (
+        f"<footer>{len(results.records)} records of schema {max(r.schema for r in results.records)}"
+        + (f"; {len(results.unread)} files could not be read:<ul>{unread}</ul>" if unread else "")
+        + "</footer>"
+    )
