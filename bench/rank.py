@@ -251,8 +251,8 @@ def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
         Unavailable: pyarrow is not installed.
     """
     try:
-        import pyarrow  # type: ignore[import-untyped]
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow
+        import pyarrow.parquet
     except ImportError as error:
         raise Unavailable(
             "Parquet needs pyarrow, which is not installed.", str(error), "pip install 'backbones-deployed[report]'"

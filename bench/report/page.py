@@ -57,7 +57,7 @@ def page(results: Results, cost: str = "") -> str:
 
 def _plotly() -> str:
     try:
-        from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+        from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise Unavailable(
             "The report needs plotly, which is not installed.", str(error), "pip install 'backbones-deployed[report]'"
@@ -125,8 +125,8 @@ def _aside(ranking: Ranking) -> str:
     parts = [f"<section><h2>Not ranked, or incomplete</h2><ul>{''.join(lines)}</ul></section>"] if lines else []
     if doubts:
         parts.append(
-            f"<section><h2>Timings to doubt</h2><details><summary>{len(doubts)} cells were timed on an unsteady or busy "
-            f"machine</summary><ul>{''.join(doubts)}</ul></details></section>"
+            f"<section><h2>Timings to doubt</h2><details><summary>{len(doubts)} cells were timed on an unsteady or "
+            f"busy machine</summary><ul>{''.join(doubts)}</ul></details></section>"
         )
     return "".join(parts)
 
