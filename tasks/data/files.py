@@ -62,7 +62,8 @@ def from_folder(root: Path) -> Files:
     """All files under a folder; links are followed, a folder is entered once."""
     stamps: dict[str, str] = {}
     empty: list[str] = []
-    seen: set[tuple[int, int]] = set()
+    top = root.stat()
+    seen = {(top.st_dev, top.st_ino)}
 
     def walk(folder: str, prefix: str) -> None:
         found = 0
@@ -124,7 +125,7 @@ def _origin(path: Path) -> str:
 
 def _from_zip(path: Path) -> Files:
     with zipfile.ZipFile(path) as bundle:
-        members = {info.filename: info for info in bundle.infolist() if not info.is_dir()}
+        members = {info.filename.removeprefix("./"): info for info in bundle.infolist() if not info.is_dir()}
     local = threading.local()  # a ZipFile seeks; one for each thread needs no lock
 
     def read(sample_id: str) -> bytes:

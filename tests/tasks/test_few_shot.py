@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from export.errors import UserError
+from tasks.base import FeatureSet, Splits
+from tasks.features import l2_normalized
+from tasks.few_shot import CENTROID_DRAWS, FewShot, draws, nearest_centroid
+
+
+def first_of_each_class(part: FeatureSet, count: int) -> FeatureSet:
+    kept = np.concatenate([np.flatnonzero(part.labels == label)[:count] for label in range(len(part.classes))])
+    return replace(part, features=part.features[kept], labels=part.labels[kept])
+
+
+def test_draws_hold_every_class_equally_and_follow_the_seed(digit_splits: Splits) -> None:
+    labels = digit_splits.train.labels
+    some = list(draws(labels, 5, 4, seed=3))
+    for support in some:
+        assert len(set(support.tolist())) == 50
+        np.testing.assert_array_equal(np.bincount(labels[support]), 5)
+    assert not np.array_equal(some[0], some[1])
+    np.testing.assert_array_equal(some, list(draws(labels, 5, 4, seed=3)))
+    assert not np.array_equal(some, list(draws(labels, 5, 4, seed=4)))
+
+
+def test_nearest_centroid_is_the_highest_cosine(digit_splits: Splits) -> None:
+    train = l2_normalized(digit_splits.train.features[:80])
+    labels = digit_splits.train.labels[:80]
+    queries = l2_normalized(digit_splits.test.features)
+    centre = train.mean(axis=0)
+    shifted = l2_normalized(train - centre)
+    centroids = np.stack([shifted[labels == label].mean(axis=0) for label in range(10)])
+    moved = queries - centre
+    cosine = (moved @ centroids.T) / np.linalg.norm(moved, axis=1)[:, None] / np.linalg.norm(centroids, axis=1)
+    np.testing.assert_array_equal(nearest_centroid(train, labels, 10, queries), cosine.argmax(axis=1))
+
+
+def test_more_shots_score_higher_and_the_error_is_stated(digit_splits: Splits) -> None:
+    score = FewShot().score(digit_splits, seed=0)
+    value = {m.name: m.value for m in score.metrics if m.value is not None}
+    assert score.main.name == "centroid_5_shot"
+    for method in ("centroid", "logistic"):
+        one, five, ten = (value[f"{method}_{shots}_shot"] for shots in (1, 5, 10))
+        assert 30 < one < five < ten < 100
+    assert score.per_sample.mean() == pytest.approx(score.main.value)
+    assert score.main.stderr is not None
+    n = len(digit_splits.test)
+    assert score.main.stderr > score.per_sample.std(ddof=1) / n**0.5  # the draws add to it
+    assert f"{CENTROID_DRAWS} draws" in score.main.note
+    again = FewShot().score(digit_splits, seed=0)
+    assert again.metrics == score.metrics
+    assert FewShot().score(digit_splits, seed=1).main.value != score.main.value
+
+
+def test_shots_that_a_class_cannot_give_are_left_out_and_said(digit_splits: Splits) -> None:
+    splits = replace(digit_splits, train=first_of_each_class(digit_splits.train, 7))
+    FewShot().check(splits)
+    metrics = {m.name: m for m in FewShot().score(splits, seed=0).metrics}
+    assert metrics["centroid_10_shot"].value is None
+    assert "has 7 training images" in metrics["centroid_10_shot"].note
+    assert metrics["centroid_5_shot"].value is not None
+
+
+def test_fewer_images_than_shots_are_refused(digit_splits: Splits) -> None:
+    with pytest.raises(UserError, match="'0' has 4"):
+        FewShot().check(replace(digit_splits, train=first_of_each_class(digit_splits.train, 4)))

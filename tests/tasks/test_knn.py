@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from export.errors import CellError, UserError
+from tasks.base import FeatureSet, Splits
+from tasks.features import l2_normalized
+from tasks.knn import Knn, predict
+
+
+def test_votes_are_those_of_scikit_learn(digit_splits: Splits) -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    train, test = digit_splits.train, digit_splits.test
+    peer = KNeighborsClassifier(20, weights=lambda distance: np.exp((1 - distance) / 0.07), metric="cosine")
+    peer.fit(train.features.astype(np.float64), train.labels)
+    score = Knn().score(digit_splits, seed=0)
+    expected = peer.predict(test.features.astype(np.float64)) == test.labels
+    np.testing.assert_array_equal(score.per_sample, 100.0 * expected)
+    assert score.main.value == pytest.approx(100 * expected.mean())
+
+
+def test_scale_and_order_do_not_matter(digit_splits: Splits) -> None:
+    plain = Knn().score(digit_splits, seed=0)
+    order = np.random.default_rng(1).permutation(len(digit_splits.train))
+    train = digit_splits.train
+    shuffled = replace(train, features=train.features[order] * 1000, labels=train.labels[order])
+    test = replace(digit_splits.test, features=digit_splits.test.features / np.float32(1000))
+    np.testing.assert_array_equal(
+        Knn().score(Splits(shuffled, digit_splits.val, test), seed=0).per_sample, plain.per_sample
+    )
+
+
+def test_every_k_of_the_sweep_is_predicted_from_its_own_neighbours(digit_splits: Splits) -> None:
+    train, val = digit_splits.train, digit_splits.val
+    gallery, queries = l2_normalized(train.features), l2_normalized(val.features)
+    together = predict(gallery, train.labels, queries, [1, 20, 100], 10)
+    for k, found in zip([1, 20, 100], together, strict=True):
+        np.testing.assert_array_equal(found, predict(gallery, train.labels, queries, [k], 10)[0])
+
+
+def test_a_small_gallery_caps_k_and_says_so(digit_splits: Splits) -> None:
+    few = replace(
+        digit_splits.train, features=digit_splits.train.features[:12], labels=np.arange(12, dtype=np.int64) % 10
+    )
+    score = Knn().score(replace(digit_splits, train=few), seed=0)
+    assert score.chosen["k"] == 12
+    assert "12 images" in score.chosen["note"]
+    assert [row["k"] for row in score.sweep] == [1, 5, 10, 12]
+
+
+def test_the_test_split_does_not_reach_the_sweep(digit_splits: Splits) -> None:
+    wrong = replace(digit_splits.test, labels=(digit_splits.test.labels + 1) % 10)
+    plain, other = (Knn().score(splits, 0) for splits in (digit_splits, replace(digit_splits, test=wrong)))
+    assert plain.sweep == other.sweep
+    assert plain.main.value != other.main.value
+
+
+def test_bad_features_and_bad_data_are_refused(digit_splits: Splits) -> None:
+    broken = digit_splits.val.features.copy()
+    broken[3, 5] = np.nan
+    with pytest.raises(CellError, match="1 of 400 val samples"):
+        Knn().score(replace(digit_splits, val=replace(digit_splits.val, features=broken)), 0)
+    one = FeatureSet(np.ones((3, 2), np.float32), np.zeros(3, np.int64), ("only",))
+    with pytest.raises(UserError, match="one class only"):
+        Knn().check(Splits(one, one, one))
+    no_nines = digit_splits.train.labels != 9
+    train = replace(
+        digit_splits.train,
+        features=digit_splits.train.features[no_nines],
+        labels=digit_splits.train.labels[no_nines],
+    )
+    with pytest.raises(UserError, match="Without training images: 9"):
+        Knn().check(replace(digit_splits, train=train))
+
+
+def test_l2_normalisation_survives_extremes() -> None:
+    rows = np.array([[0, 0], [3e38, 3e38], [1e-38, 0], [3, 4]], np.float32)
+    np.testing.assert_allclose(l2_normalized(rows), [[0, 0], [0.5**0.5, 0.5**0.5], [1, 0], [0.6, 0.8]], rtol=1e-6)
