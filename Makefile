@@ -6,7 +6,8 @@ MODEL ?= vit_b
 ARGS ?=
 
 PY := .venv/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq install --no-warn-script-location
+# --no-compile: Python compiles what it imports; pip would compile all of torch first, a third of the installing.
+PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile --no-warn-script-location
 LOCKED := $(PIP) --require-hashes --no-deps --only-binary :all: -r
 COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	--custom-compile-command "make lock" -c requirements/torch.txt pyproject.toml
