@@ -36,6 +36,8 @@ class NullEngine(Engine):
 
 
 class NullSession(Session):
+    """Answers zeros."""
+
     def _run(self, pixels: Pixels) -> Outputs:
         return {o.name: np.zeros((len(pixels), *o.shape), np.float32) for o in self.outputs}
 

@@ -6,7 +6,6 @@ latency on an idle machine and takes it from the threads that decode the next im
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -55,15 +54,14 @@ class OrtEngine(Engine):
             return Availability(False, f"ONNX Runtime does not import: {first_line(error)}")
         wanted = PROVIDERS[self.spec.provider]
         if wanted not in onnxruntime.get_available_providers():
-            return Availability(False, f"The installed {found[0]} has no {wanted}.", FOR_GPU if CPU_ONLY in found else "")
+            remedy = FOR_GPU if CPU_ONLY in found else ""
+            return Availability(False, f"The installed {found[0]} has no {wanted}.", remedy)
         device = "CPU" if not gpu else onnxruntime.get_device()
         return Availability(True, version=onnxruntime.__version__, device=device)
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
-        try:
-            os.link(artifact.onnx, folder / ONNX)
-        except OSError:  # another file system, or one without hard links
-            shutil.copyfile(artifact.onnx, folder / ONNX)
+        # a copy, not a link: damage to one must not reach the other
+        shutil.copyfile(artifact.onnx, folder / ONNX)
         _inference_session(folder / ONNX, self.spec)  # a file that does not load is never published
         return {"provider": PROVIDERS[self.spec.provider]}
 
@@ -72,6 +70,8 @@ class OrtEngine(Engine):
 
 
 class OrtSession(Session):
+    """One ``InferenceSession``, which any number of threads may call."""
+
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self._session = _inference_session(plan.path / ONNX, plan.engine)
@@ -85,10 +85,12 @@ class OrtSession(Session):
         return dict(zip(self._names, arrays, strict=True))
 
     def _placement(self) -> Placement:
+        asked = PROVIDERS[self.plan.engine.provider]
+        if not hasattr(self._session, "get_provider_graph_assignment_info"):
+            return Placement(asked, note="this version of ONNX Runtime does not tell where a node runs")
         nodes = Counter[str]()
         for group in self._session.get_provider_graph_assignment_info():
             nodes[group.ep_name] += len(group.get_nodes())
-        asked = PROVIDERS[self.plan.engine.provider]
         return Placement(asked, dict(nodes), note="ONNX Runtime does not tell the precision of a node")
 
     def _close(self) -> None:

@@ -1,0 +1,148 @@
+"""OpenVINO: compiles the artifact for Intel's processors, graphics and NPUs.
+
+The plan is OpenVINO's own form of the network (IR, its weights once), which is reshaped to each static batch and
+compiled when it is loaded. An exported blob holds no more than that (for the CPU it is the same graph, compiled anew
+at import), repeats the weights for every batch, and forgets the precision that it was compiled for.
+
+The precision is always asked for, and asserted: a processor with bf16 units would run an fp32 file in bf16 unasked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
+from engines.library import failing, first_line, installed, threads
+from engines.preprocess.normalize import Normalizer
+from export.artifact import Artifact
+from export.errors import CellError
+from export.spec import Precision
+
+DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
+IR = "model.xml"
+ARITHMETIC = {Precision.FP32: "f32", Precision.FP16: "f16", Precision.BF16: "bf16", Precision.INT8: "f32"}
+"""Precision → OpenVINO's hint; in an int8 file it is that of the nodes that were left in floating point."""
+
+
+class OpenVinoEngine(Engine):
+    """OpenVINO on one device."""
+
+    name = "openvino"
+    providers = tuple(DEVICES)
+    precisions = frozenset(ARITHMETIC)
+    concurrent = True
+
+    def _probe(self) -> Availability:
+        if not installed("openvino"):
+            return Availability(False, "OpenVINO is not installed.", "pip install 'backbones-deployed[openvino]'")
+        try:
+            import openvino
+
+            core = openvino.Core()
+            device = DEVICES[self.spec.provider]
+            if device not in {name.split(".")[0] for name in core.available_devices}:
+                shown = ", ".join(core.available_devices)
+                return Availability(
+                    False,
+                    f"OpenVINO finds no {device} on this machine (found: {shown}).",
+                    "" if device == "CPU" else f"install Intel's {device} driver, if the machine has such a device",
+                )
+            name = str(core.get_property(device, "FULL_DEVICE_NAME")).strip()
+        except Exception as error:  # a broken installation raises what it likes
+            return Availability(False, f"OpenVINO does not start: {first_line(error)}")
+        return Availability(True, version=installed("openvino"), device=name)
+
+    def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
+        import openvino
+
+        with failing("OpenVINO cannot read this file."):
+            model = openvino.Core().read_model(artifact.onnx)
+            openvino.save_model(model, folder / IR, compress_to_fp16=False)
+        for batch in profile.batches:  # what does not compile is never published
+            compiled = _compile(folder / IR, artifact, batch, self.spec)
+        return {"precision": str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())}
+
+    def _open(self, plan: Plan) -> Session:
+        return OpenVinoSession(plan)
+
+
+class OpenVinoSession(Session):
+    """One compiled network a batch size, made when it is first needed, with an infer request for each stream."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._normalize = Normalizer(plan.artifact.preprocess)
+        self._compiled: dict[int, Any] = {}
+        self._requests: dict[int, SimpleQueue[Any]] = {}
+        self._lock = Lock()
+        self._ready(plan.profile.batches[0])
+
+    def _ready(self, batch: int) -> SimpleQueue[Any]:
+        with self._lock:
+            if batch not in self._requests:
+                plan = self.plan
+                compiled = _compile(plan.path / IR, plan.artifact, batch, plan.engine)
+                requests: SimpleQueue[Any] = SimpleQueue()
+                for _ in range(plan.engine.streams):
+                    requests.put(compiled.create_infer_request())
+                self._compiled[batch], self._requests[batch] = compiled, requests
+            return self._requests[batch]
+
+    def _run(self, pixels: Pixels) -> Outputs:
+        requests = self._ready(len(pixels))
+        values = self._normalize(pixels)
+        request = requests.get()
+        try:
+            with failing("OpenVINO failed while running."):
+                found = request.infer({self.plan.artifact.input: values}, share_inputs=True)
+                return {o.name: np.asarray(found[o.name], np.float32) for o in self.outputs}
+        finally:
+            requests.put(request)
+
+    def _placement(self) -> Placement:
+        device = DEVICES[self.plan.engine.provider]
+        compiled = next(iter(self._compiled.values()))
+        precisions = Counter(
+            str(node.get_rt_info()["runtimePrecision"].astype(str)) for node in compiled.get_runtime_model().get_ops()
+        )
+        where = ", ".join(compiled.get_property("EXECUTION_DEVICES"))
+        return Placement(device, {where: sum(precisions.values())}, dict(precisions))
+
+    def _close(self) -> None:
+        self._requests.clear()
+        self._compiled.clear()
+
+
+def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> Any:
+    """The network compiled for one static batch; threads and streams as the spec says.
+
+    Raises:
+        CellError: it does not compile, or OpenVINO would run it in another precision or on another device.
+    """
+    import openvino
+
+    device, asked = DEVICES[spec.provider], ARITHMETIC[artifact.precision]
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": asked, "PERFORMANCE_HINT": "LATENCY"}
+    if device == "CPU":
+        settings |= {"INFERENCE_NUM_THREADS": threads(spec), "NUM_STREAMS": spec.streams}
+    with failing(f"OpenVINO cannot compile this network for batches of {batch}."):
+        core = openvino.Core()
+        model = core.read_model(file)
+        model.reshape({port: [batch, *list(port.partial_shape)[1:]] for port in model.inputs})
+        compiled = core.compile_model(model, device, settings)
+        got = compiled.get_property("INFERENCE_PRECISION_HINT")
+        where = compiled.get_property("EXECUTION_DEVICES")
+    if got != getattr(openvino.Type, asked):
+        raise CellError(
+            f"OpenVINO would run an {artifact.precision} file in {got.get_type_name()}.", f"Asked for {asked}."
+        )
+    if {name.split(".")[0] for name in where} != {device}:
+        raise CellError(f"OpenVINO would run on {', '.join(where)} instead of {device}.")
+    return compiled
