@@ -20,7 +20,8 @@ ROOMS = ("export", "engines", "tasks", "bench")
 
 
 def pyproject() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+    document: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return document
 
 
 def command_modules() -> list[str]:
