@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +53,22 @@ class SweepSpec:
         object.__setattr__(self, "batches", tuple(sorted({1, *self.batches})))
 
 
-def read(path: Path) -> SweepSpec:
-    """Read a sweep from YAML; what it leaves out is taken from the demo's.
+ONLY_DEMO = ("limit", "seconds", "repeats")
+"""Fields with which the demo stays short. They must not leak into a sweep over somebody's own photographs."""
+
+
+def read(path: Path | None = None, **given: Any) -> SweepSpec:
+    """A sweep from a YAML file and the command line: ``given`` (what is not None) over the file over the demo's.
 
     Raises:
         UserError: the file is not there, not YAML, or has a field that a sweep does not have, or one of a wrong type.
     """
-    return parse({**_document(DEMO), **_document(path)}, path.name)
+    document = _document(path) if path else {}
+    document |= {name: value for name, value in given.items() if value is not None}
+    demo = _document(DEMO)
+    if "data" in document:
+        demo = {name: value for name, value in demo.items() if name not in ONLY_DEMO}
+    return parse({**demo, **document}, path.name if path else "the command line")
 
 
 def parse(document: dict[str, Any], where: str) -> SweepSpec:
@@ -75,11 +84,6 @@ def parse(document: dict[str, Any], where: str) -> SweepSpec:
         return msgspec.convert({k: v or [] if k in lists else v for k, v in document.items()}, SweepSpec)
     except msgspec.ValidationError as error:
         raise UserError(f"{where} is not a sweep.", str(error), f"correct {where}") from error
-
-
-def changed(spec: SweepSpec, **given: Any) -> SweepSpec:
-    """``spec`` with every value of ``given`` that is not None."""
-    return replace(spec, **{k: v for k, v in given.items() if v is not None})
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def score(planned: Planned, images: DataSet, desk: Desk) -> bool:
             desk.keep_failure(score_record(planned, images, scorer), error, "skipped")
         return True
     artifact = export_artifact(planned.backbone, planned.store, precision=planned.precision)
-    plan = planned.engine.plan(artifact, planned.profile, planned.store)
+    plan = planned.throughput.plan(artifact, planned.profile, planned.store)
     parity = gate.check(planned, artifact, plan)
     vectors, extraction = _extract(planned, artifact, plan, images)
     splits = split(vectors, images)
@@ -87,7 +87,7 @@ def _extract(
     path = preprocess(planned.sweep.preprocess, artifact.preprocess)
     with counting(f"  features of {images.name}", len(images.samples)) as advance:
         return features.extract(
-            lambda: planned.engine.load(plan),
+            lambda: planned.throughput.load(plan),
             features.feature_key(plan.key, planned.preprocess, images, OUTPUT),
             artifact.preprocess,
             path,

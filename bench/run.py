@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.errors import UserError, run_cli
+from export.errors import Unavailable, UserError, run_cli
 
 if TYPE_CHECKING:
     from bench.config import SweepSpec
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sweep(args: argparse.Namespace) -> SweepSpec:
-    from bench.config import DEMO, changed, read
+    from bench.config import read
 
     def listed(text: str | None) -> tuple[str, ...] | None:
         if text is None:
@@ -121,8 +121,8 @@ def _sweep(args: argparse.Namespace) -> SweepSpec:
     except ValueError:
         raise UserError(f"--batches takes whole numbers with commas between, not {args.batches!r}.") from None
     models = (listed(args.models) or ()) + tuple(args.backbone or ())
-    return changed(
-        read(args.config or DEMO),
+    return read(
+        args.config,
         models=models or None,
         engines=listed(args.engines),
         precisions=listed(args.precisions),
@@ -132,7 +132,7 @@ def _sweep(args: argparse.Namespace) -> SweepSpec:
         preprocess=args.preprocess,
         batches=batches,
         threads=args.threads,
-        limit=args.limit if args.limit is not None or not args.data else None,
+        limit=args.limit,
         seed=args.seed,
         seconds=args.seconds,
         repeats=args.repeats,
@@ -185,7 +185,26 @@ def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_j
 
 
 def _verdict(args: argparse.Namespace) -> None:
-    raise NotImplementedError
+    """The table, the pick that it suggests, and the page."""
+    from bench.pick import pick, sentence
+    from bench.progress import say
+    from bench.rank import print_table, ranking_of
+    from bench.report import write
+    from bench.results import Results
+
+    results = Results.load(args.out)
+    ranking = ranking_of(results)
+    if args.json:
+        print(json.dumps(ranking.as_rows(), indent=1))
+    else:
+        print_table(ranking)
+        print(sentence(ranking, pick(ranking)))
+    try:
+        page = write(results, args.out / "report.html")
+    except Unavailable as error:
+        say(f"no page: {error.what} {error.remedy}")
+    else:
+        say(f"page: {page.resolve()}")
 
 
 def cli() -> None:

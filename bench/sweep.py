@@ -7,7 +7,7 @@ was finished, or killed half-way, knows at once what is left to do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,11 @@ class Planned:
             self.sweep.threads or cores(),
             self.backbone.untrained,
         )
+
+    @cached_property
+    def throughput(self) -> Engine:
+        """The same engine, serving one query on each thread: for features of a whole data set."""
+        return engine(replace(self.engine.spec, streams=self.cell.threads))
 
     @cached_property
     def onnx_key(self) -> str:

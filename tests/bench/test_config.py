@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import DEMO, SweepSpec, changed, parse, read
+from bench.config import DEMO, SweepSpec, parse, read
 from export.errors import UserError
 
 
@@ -19,7 +19,7 @@ def test_the_demo_is_a_sweep() -> None:
 def test_a_file_overrides_the_demo_and_the_command_line_overrides_the_file(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text("models: vit_s\nrepeats: 5\nbatches: [16]\n")
-    spec = changed(read(file), repeats=2, seed=None)
+    spec = read(file, repeats=2, seed=None)
     assert spec.models == ("vit_s",)
     assert spec.repeats == 2
     assert spec.batches == (1, 16)
@@ -44,6 +44,15 @@ def test_a_wrong_file_gets_a_sentence(tmp_path: Path, text: str, says: str) -> N
     file.write_text(text)
     with pytest.raises(UserError, match=says):
         read(file)
+
+
+def test_what_keeps_the_demo_short_does_not_leak_into_ones_own_data(tmp_path: Path) -> None:
+    assert read(DEMO).limit is not None
+    own = read(data=("photos",))
+    assert own.limit is None
+    assert (own.seconds, own.repeats) == (SweepSpec.seconds, SweepSpec.repeats)
+    assert read(models=("vit_s",)).limit == read(DEMO).limit
+    assert read(data=("photos",), limit=50).limit == 50
 
 
 def test_a_missing_file_gets_a_sentence(tmp_path: Path) -> None:
