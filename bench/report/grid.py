@@ -14,8 +14,8 @@ def grid(ranking: Ranking, cost: str) -> str:
     """The table element; ranked rows first. Cells carry their value for the sorting script in ``data-v``."""
     sheet = ranking.sheet
     front = set(ranking.front(cost)) if cost else set()
-    heads = [_head("rank", left=True), *(_head(n, left=True) for n in ("backbone", "engine", "precision"))]
-    heads += [_head("z"), _head("mean rank")]
+    heads = [_head(name, left=True) for name in ("rank", "backbone", "engine")]
+    heads += [_head("precision", left=True, more=_one_precision(ranking)), _head("z"), _head("mean rank")]
     heads += [_head(s.name.replace("@", "\n"), s.unit, s.about) for s in sheet.settings]
     heads += [_head(c.title, c.unit, c.about, more=not _short(c, cost)) for c in sheet.costs]
     body = []
@@ -37,7 +37,7 @@ def _cells(ranking: Ranking, row: int, standing: Standing | None, on_front: bool
             str(label["backbone"]) + (" (untrained)" if label.get("untrained") else ""), str(label["backbone"]), "name"
         ),
         _text(str(label.get("engine", ""))),
-        _text(str(label.get("precision", ""))),
+        _text(str(label.get("precision", "")), kind="more" if _one_precision(ranking) else ""),
         _value(standing.z if standing else None, standing.z_error if standing else None, "{:.2f}"),
         _value(standing.mean_rank if standing else None, None, "{:.1f}"),
     ]
@@ -48,6 +48,10 @@ def _cells(ranking: Ranking, row: int, standing: Standing | None, on_front: bool
         shown = "" if math.isnan(value) else f' data-v="{value:.9g}"'
         cells.append(f"<td{more}{shown}>{number(value)}</td>")
     return "".join(cells)
+
+
+def _one_precision(ranking: Ranking) -> bool:
+    return len({label.get("precision") for label in ranking.sheet.labels}) == 1
 
 
 def _short(column: Column, cost: str) -> bool:

@@ -8,9 +8,9 @@
   const config = { responsive: true, displayModeBar: false };
   const layout = (extra) => ({
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
-    font: { family: "system-ui, sans-serif", size: 13 }, margin: { l: 62, r: 24, t: 16, b: 60 },
+    font: { family: "system-ui, sans-serif", size: 13 }, margin: { l: 62, r: 24, t: 16, b: 56 },
     hoverlabel: { bgcolor: "#2b3138", bordercolor: "#2b3138", font: { color: "#ffffff" }, align: "left" },
-    legend: { orientation: "h", x: 0, y: -0.2, yanchor: "top" }, ...extra,
+    legend: { orientation: "h", xref: "container", x: 0, yref: "container", y: 0, yanchor: "bottom" }, ...extra,
   });
   const title = (axis) => safe(axis.name) + (axis.unit ? " [" + safe(axis.unit) + "]" : "");
   const distinct = (values) => [...new Set(values)];
@@ -43,6 +43,7 @@
   function drawFront() {
     const x = points.x.find((a) => a.name === by("x").value), y = points.y.find((a) => a.name === by("y").value);
     const front = points.fronts[x.name + " " + y.name];
+    const narrow = frontPlot.clientWidth < 560;
     const engines = distinct(points.rows.map((r) => r.engine)), precisions = distinct(points.rows.map((r) => r.precision));
     const traces = [{
       x: front.map((i) => x.values[i]), y: front.map((i) => y.values[i]), mode: "lines", name: "Pareto front",
@@ -56,9 +57,10 @@
         x: mine.map((i) => x.values[i]), y: mine.map((i) => y.values[i]), name: safe(engine + " · " + precision),
         mode: "markers+text", text: mine.map((i) => front.includes(i) ? safe(points.rows[i].backbone) : ""),
         textposition: mine.map((i) => {
+          if (narrow) return front.indexOf(i) % 2 ? "top center" : "bottom center";
           const share = front.length > 1 ? front.indexOf(i) / (front.length - 1) : 0.5;
           return share > 0.6 ? "top left" : share < 0.4 ? "bottom right" : "top center";
-        }), textfont: { size: 12 }, cliponaxis: false,
+        }), textfont: { size: narrow ? 10 : 12 }, cliponaxis: false,
         hovertext: mine.map(hover), hoverinfo: "text",
         error_y: { type: "data", array: mine.map((i) => y.errors[i] ?? 0), thickness: 1, width: 3, color: palette[e % palette.length] },
         marker: {
@@ -69,8 +71,8 @@
     }));
     const all = x.values.filter((v, i) => v !== null && y.values[i] !== null);
     Plotly.react(frontPlot, traces, layout({
-      xaxis: { title: { text: title(x) }, type: spreads(all) ? "log" : "linear", zeroline: false, automargin: true },
-      yaxis: { title: { text: title(y) }, zeroline: false, automargin: true },
+      xaxis: { title: { text: title(x), standoff: 8 }, type: spreads(all) ? "log" : "linear", zeroline: false, automargin: true },
+      yaxis: { title: { text: title(y), standoff: 8 }, zeroline: false, automargin: true },
     }), config);
   }
   if (frontPlot) {
@@ -92,9 +94,11 @@
       line: { shape: "hv", width: 1.6, color: palette[c % palette.length], dash: ["solid", "dash", "dot"][Math.floor(c / palette.length) % 3] },
       hovertemplate: "%{y:.1%} within %{x:.3~f} ms<extra>" + safe(curve.name) + "</extra>",
     }));
+    const columns = Math.max(1, Math.floor(curvePlot.clientWidth / 330));
     Plotly.react(curvePlot, traces, layout({
-      xaxis: { title: { text: "milliseconds" }, type: spreads(curves.flatMap((c) => [c.ms[0], c.ms[c.ms.length - 1]])) ? "log" : "linear", automargin: true },
-      yaxis: { title: { text: "share of queries" }, tickformat: ".0%", range: [0, 1.02], automargin: true },
+      height: 340 + 21 * Math.ceil(curves.length / columns),
+      xaxis: { title: { text: "milliseconds", standoff: 8 }, type: spreads(curves.flatMap((c) => [c.ms[0], c.ms[c.ms.length - 1]])) ? "log" : "linear", automargin: true },
+      yaxis: { title: { text: "share of queries", standoff: 8 }, tickformat: ".0%", range: [0, 1.02], automargin: true },
     }), config);
   }
   if (curvePlot) {
