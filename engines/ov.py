@@ -43,7 +43,7 @@ class OpenVinoEngine(Engine):
         if not installed("openvino"):
             return Availability(False, "OpenVINO is not installed.", "pip install 'backbones-deployed[openvino]'")
         try:
-            import openvino
+            import openvino  # type: ignore[import-untyped, unused-ignore]
 
             core = openvino.Core()
             device = DEVICES[self.spec.provider]
@@ -60,7 +60,7 @@ class OpenVinoEngine(Engine):
         return Availability(True, version=installed("openvino"), device=name)
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
-        import openvino
+        import openvino  # type: ignore[import-untyped, unused-ignore]
 
         with failing("OpenVINO cannot read this file."):
             model = openvino.Core().read_model(artifact.onnx)
@@ -126,7 +126,7 @@ def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> An
     Raises:
         CellError: it does not compile, or OpenVINO would run it in another precision or on another device.
     """
-    import openvino
+    import openvino  # type: ignore[import-untyped, unused-ignore]
 
     device, asked = DEVICES[spec.provider], ARITHMETIC[artifact.precision]
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": asked, "PERFORMANCE_HINT": "LATENCY"}

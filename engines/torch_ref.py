@@ -1,0 +1,103 @@
+"""PyTorch, eager or compiled: the reference that the other engines are held against, and never a file of its own.
+
+It runs the module that the artifact came from, at fp32. The plan only names the artifact: the module is made anew from
+the store. torch's thread count belongs to the whole process: a session sets it when it opens, and puts it back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engines.base import Availability, Engine, Outputs, Pixels, Placement, Plan, Profile, Session
+from engines.library import failing, installed, threads
+from engines.preprocess.normalize import Normalizer
+from export.artifact import Artifact
+from export.errors import CellError
+from export.store import Store
+
+
+class TorchEngine(Engine):
+    """The eager twin of an artifact, or the same through ``torch.compile``. One query at a time."""
+
+    name = "torch"
+    providers = ("eager", "compiled")
+
+    def _probe(self) -> Availability:
+        found = installed("torch")  # asking torch itself takes seconds
+        if not found:
+            return Availability(False, "PyTorch is not installed.", "pip install backbones-deployed")
+        if self.spec.provider == "compiled":
+            missing = _missing_to_compile()
+            if missing:
+                return Availability(False, f"torch.compile needs {missing}, and there is none.", f"install {missing}")
+        return Availability(True, version=found, device="CPU")
+
+    def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
+        if not artifact.source.get("request"):
+            raise CellError(f"{artifact.backbone!r} came as a finished ONNX file: it has no PyTorch module.")
+        (folder / "plan.json").write_text(json.dumps({"onnx": artifact.key}))
+        return {}
+
+    def _open(self, plan: Plan) -> Session:
+        return TorchSession(plan)
+
+
+class TorchSession(Session):
+    """The module in this process."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        import torch
+
+        from export.loaders import eager_of
+        from export.outputs import module_with_outputs
+
+        self._normalize = Normalizer(plan.artifact.preprocess)
+        self._threads = torch.get_num_threads()
+        torch.set_num_threads(threads(plan.engine))
+        try:
+            # plan and artifact lie in one store: <root>/plan/<key>
+            backbone = eager_of(plan.artifact, Store(plan.path.parent.parent))
+            module: Any = module_with_outputs(backbone, self.outputs[0].name, maps=len(self.outputs) > 1)
+            self._module = torch.compile(module, dynamic=False) if plan.engine.provider == "compiled" else module
+        except BaseException:
+            torch.set_num_threads(self._threads)
+            raise
+
+    def _run(self, pixels: Pixels) -> Outputs:
+        import torch
+
+        values = torch.from_numpy(self._normalize(pixels))
+        with failing("PyTorch failed while running."), torch.inference_mode():
+            found = self._module(values)
+        arrays = [np.array(t, np.float32) for t in (found if isinstance(found, (tuple, list)) else [found])]
+        return {spec.name: array for spec, array in zip(self.outputs, arrays, strict=True)}
+
+    def _placement(self) -> Placement:
+        note = "nodes are not told apart: the whole module runs in this process, in float32"
+        return Placement(self.plan.engine.provider, note=note)
+
+    def _close(self) -> None:
+        import torch
+
+        self._module = None
+        torch.set_num_threads(self._threads)
+
+
+def _missing_to_compile() -> str:
+    """What torch.compile would not find on this machine; empty where it finds all."""
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    if not shutil.which(compiler):
+        return f"a C++ compiler ({compiler})"
+    if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
+        return "Python's header files (Python.h)"
+    return ""
