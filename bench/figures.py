@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.config import read
 from export.errors import UserError, run_cli
 from export.store import Store
 
@@ -63,7 +64,7 @@ def photographs(store: Store, shared: Path) -> list[bytes]:
     if file.exists():
         with tarfile.open(file) as tar:
             return [tar.extractfile(m).read() for m in tar if m.isfile()]  # type: ignore[union-attr]
-    from export.verify import photographs as published
+    from export.photographs import photographs as published
 
     return published(store)
 
@@ -73,7 +74,7 @@ def harness_overhead(store: Store, shared: Path) -> Iterator[Figure]:
     from bench.queries import Queries
     from bench.scenarios import Settings, scenario
 
-    for name in ("ort", "openvino"):
+    for name in read().engines:
         session, path, _ = _session(store, name, "efficientnet_lite0", (1,))
         encoded = photographs(store, shared)[:64]
         queries = Queries(np.stack([path(e) for e in encoded]), encoded)
@@ -117,7 +118,7 @@ def extraction(store: Store, shared: Path) -> Iterator[Figure]:
     names = {f"{i:05d}": e for i, e in enumerate(encoded)}
     samples = [Sample(n, 0, "test") for n in names]
     data = DataSet("photographs", samples, ("all",), "-", names.__getitem__)
-    for name in ("ort", "openvino"):
+    for name in read().engines:
         session, path, spec = _session(store, name, "efficientnet_lite0", (1, 8))
         pixels = np.stack([path(e) for e in encoded[:8]])
         stream(session, spec, path, data, samples[:64], "features")
@@ -166,8 +167,8 @@ def preprocessing(store: Store, shared: Path) -> Iterator[Figure]:
     images = [decode(e) for e in photographs(store, shared)[:200]]
     pillow = [Image.fromarray(i) for i in images]
     for interpolation in ("bicubic", "bilinear"):
-        spec = PreprocessSpec(224, 224, interpolation, 0.875)  # type: ignore[arg-type]
-        ours, normalize = CpuPreprocess(spec), Normalizer(spec, 1)
+        spec = PreprocessSpec(224, 224, interpolation, 0.875)
+        ours, normalize = CpuPreprocess(spec), Normalizer(spec)
         theirs = timm.data.create_transform(
             (3, 224, 224), interpolation=interpolation, mean=spec.mean, std=spec.std, crop_pct=spec.crop_pct
         )
@@ -193,18 +194,23 @@ def preprocessing(store: Store, shared: Path) -> Iterator[Figure]:
         )
 
 
-def linear_probe(store: Store, shared: Path) -> Iterator[Figure]:
-    """The whole sweep of the linear probe against scikit-learn's LogisticRegression doing the same sweep."""
-    from bench.figures_probe import compare
+def probe_sweep(store: Store, shared: Path) -> Iterator[Figure]:
+    """The whole sweep of the linear classifier against scikit-learn's LogisticRegression doing the same sweep."""
+    archive = shared / "data" / "cifar10.tar.gz"
+    if not archive.exists():
+        print("probe: left out, there is no data/cifar10.tar.gz in the shared folder", file=sys.stderr)
+        return
+    from bench.probe_sweep import measure
 
-    ours, theirs, difference, how = compare(store, shared)
-    yield figure("Linear-probe sweep, scikit-learn / ours", [theirs / ours], "≥ 5", lambda v: v >= 5, how)
+    found = measure(store, archive)
+    how = f"{found.train} x {found.dim} features, {found.classes} classes, {found.penalties} penalties; {found.how}"
+    yield figure("Linear-classifier sweep, scikit-learn / ours", found.speed, "≥ 5", lambda v: v >= 5, how)
     yield figure(
-        "Linear-probe test accuracy, |scikit-learn − ours|, points",
-        [abs(difference)],
+        "Test accuracy, |scikit-learn − ours|, points",
+        [found.difference],
         "≤ 0.2",
         lambda v: v <= 0.2,
-        "the regularisation that each chose on val, on the same 2,000 test images",
+        f"each with the penalty that it chose on val; ours {found.ours:.2f} %, theirs {found.theirs:.2f} %",
     )
 
 
@@ -228,21 +234,21 @@ def start_up(store: Store, shared: Path) -> Iterator[Figure]:
 
 
 def top1(store: Store, shared: Path) -> Iterator[Figure]:
-    """Top-1 of EfficientNet-Lite with its own head, through every engine, against timm and eager PyTorch."""
-    from bench.figures_top1 import ENGINES, EXPECTED, accuracy
+    """Top-1 of EfficientNet-Lite with its own head through every engine, and of timm's transform with eager PyTorch."""
+    from bench.top1 import WANTED, accuracies
 
-    if not (shared / "data" / "imagenet1k.tar").exists():
-        print("top-1: left out, there is no data/imagenet1k.tar in the shared folder", file=sys.stderr)
+    archive = shared / "data" / "imagenet1k.tar"
+    if not archive.exists():
+        print("top1: left out, there is no data/imagenet1k.tar in the shared folder", file=sys.stderr)
         return
-    for model, expected in EXPECTED.items():
-        for name in ENGINES:
-            value = accuracy(store, shared / "data" / "imagenet1k.tar", model, name)
+    for model, wanted in WANTED.items():
+        for engine, value in accuracies(store, archive, model):
             yield figure(
-                f"Top-1 of {model}, {name}, %",
+                f"Top-1 of {model}, {engine}, %",
                 [value],
-                f"{expected} ± 0.5",
-                lambda v, expected=expected: abs(v - expected) <= 0.5,  # type: ignore[misc]
-                "own head, 1,000 ImageNet photographs, our CPU preprocessing, the engine's own output",
+                f"{wanted} ± 0.5",
+                lambda v, wanted=wanted: abs(v - wanted) <= 0.5,  # type: ignore[misc]
+                "own head, 1,000 ImageNet photographs, our preprocessing, the engine's own output",
             )
 
 
@@ -263,7 +269,7 @@ FIGURES: dict[str, Callable[[Store, Path], Iterator[Figure]]] = {
     "harness": harness_overhead,
     "extraction": extraction,
     "preprocessing": preprocessing,
-    "probe": linear_probe,
+    "probe": probe_sweep,
     "start": start_up,
     "top1": top1,
 }
@@ -271,7 +277,7 @@ FIGURES: dict[str, Callable[[Store, Path], Iterator[Figure]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure the named figures, or all; 0 where all were reached."""
-    p = argparse.ArgumentParser(prog="python -m bench.figures", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    p = argparse.ArgumentParser(prog="python -m bench.figures", description=(__doc__ or "").splitlines()[0])
     p.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(FIGURES)} (all)")
     p.add_argument("--store", type=Path, help="built things; by default the user's cache folder")
     p.add_argument("--shared", type=Path, default=Path("../shared"), help="folder that may hold data/imagenet1k.tar")

@@ -24,10 +24,10 @@ def check(planned: Planned, artifact: Artifact, plan: Plan) -> dict[str, Any]:
 
     Returns:
         What :func:`export.parity.compare` says: ``cosine_min``, ``relative_error``, ``nonfinite``, ``passed``, …;
-        empty where the artifact carries no reference.
+        empty where the artifact carries no reference, or the engine computes nothing.
     """
     reference = artifact.path / REFERENCE
-    if not reference.exists():
+    if not planned.engine.computes or not reference.exists():
         return {}
 
     def build(folder: Path) -> dict[str, Any]:

@@ -93,10 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for ref in sweep.data:
         images = open_dataset(ref, store, limit=sweep.limit, seed=sweep.seed, max_unreadable=sweep.max_unreadable)
         data.append(images)
-        say(
-            f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes, splits {images.splits_from}"
-            + (f", licence {images.licence}" if images.licence else "")
-        )
+        licence = f", licence {images.licence}" if images.licence else ""
+        say(f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes{licence}")
+        say(f"  splits: {images.splits_from}")
         for one in images.unreadable[:5]:
             say(f"  unreadable, left out: {one.id}: {one.reason}")
     desk = Desk(args.out, environment(), args.fresh)

@@ -18,7 +18,7 @@ from bench.machine import cores
 from bench.record import Cell, protocol_hash
 from bench.scenarios import Scenario, scenario
 from engines.base import Availability, Engine, EngineSpec, Profile
-from engines.catalog import engine
+from engines.catalog import BASELINE, engine
 from engines.preprocess.catalog import identity
 from export.backbones import Backbone, resolve
 from export.errors import UserError
@@ -117,7 +117,8 @@ class Planned:
 def expand(
     sweep: SweepSpec, store: Store, zoo_files: Sequence[Path] = (), weights: dict[str, Path] | None = None
 ) -> list[Planned]:
-    """The sweep's cells, backbone by backbone. Every name is checked here, before anything runs.
+    """The sweep's cells, backbone by backbone, and one of an engine that does nothing: the harness's own
+    cost. Every name is checked here, before anything runs.
 
     Raises:
         UserError: an unknown model, engine, precision, task, scenario or preprocessing path.
@@ -138,12 +139,16 @@ def expand(
     found = [e.available() for e in engines]
     if not any(a.ok for a in found):
         engines[0].require()
-    return [
+    cells = [
         Planned(b, e, a, p, sweep, store)
         for b in _unique(backbones)
         for e, a in zip(engines, found, strict=True)
         for p in precisions
     ]
+    if sweep.scenarios and all(c.engine.computes for c in cells):
+        nothing = engine(EngineSpec(BASELINE, threads=sweep.threads))
+        cells.append(replace(cells[0], engine=nothing, availability=nothing.available()))
+    return cells
 
 
 def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:

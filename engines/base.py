@@ -119,6 +119,8 @@ class Engine(ABC):
     name: ClassVar[str]
     providers: ClassVar[tuple[str, ...]] = ("cpu",)
     precisions: ClassVar[frozenset[Precision]] = frozenset({Precision.FP32})
+    computes: ClassVar[bool] = True
+    """False for an engine whose outputs mean nothing: it is timed, never scored and never held to parity."""
     concurrent: ClassVar[bool] = False
     """Whether a session's ``_run`` may be called by several threads at once; if not, callers queue."""
 

@@ -22,6 +22,7 @@ class NullEngine(Engine):
 
     name = "null"
     precisions = frozenset(Precision)
+    computes = False
     concurrent = True
 
     def _probe(self) -> Availability:

@@ -30,7 +30,7 @@ def import_torchvision() -> ModuleType:
 
     import torch
 
-    library = torch.library.Library("torchvision", "DEF")
+    library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS:
         library.define(schema)
     _declared.append(library)
