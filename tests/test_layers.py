@@ -18,11 +18,6 @@ from tasks.catalog import TASKS
 
 LONGEST = 400
 
-# Names that a file outside the room may say, and why.
-MAY_NAME = {
-    "bench/figures.py": "the figures are about these engines and this task: it measures what they cost the harness",
-}
-
 
 def test_import_contracts() -> None:
     lint = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
@@ -82,15 +77,10 @@ def test_no_name_is_said_outside_its_room(table: Registry[object], room: str) ->
     found = [
         f"{name}:{line}: {word}"
         for path in sources()
-        if (name := path.relative_to(ROOT).as_posix()).partition("/")[0] != room and name not in MAY_NAME
+        if (name := path.relative_to(ROOT).as_posix()).partition("/")[0] != room
         for line, word in named(path.read_text(), set(table))
     ]
     assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("file", MAY_NAME)
-def test_an_allowance_is_needed(file: str) -> None:
-    assert named((ROOT / file).read_text(), {*ENGINES, *TASKS}), f"{file} says no name: take it off the list"
 
 
 def test_a_name_that_is_said_is_found() -> None:
