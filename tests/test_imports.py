@@ -58,6 +58,11 @@ def test_listings_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> No
     assert not modules & HEAVY
 
 
+def test_asking_what_runs_here_loads_no_framework(tmp_path: Path) -> None:
+    runtimes = {"onnxruntime", "openvino", "tensorrt"}  # only they know their devices
+    assert not loaded(COMMAND, ["engines", "--json"], tmp_path)[0] & (HEAVY - runtimes)
+
+
 def test_an_engine_is_imported_without_its_library(tmp_path: Path) -> None:
     code = "from engines.catalog import ENGINES; print([ENGINES.get(name) for name in ENGINES])"
     assert not loaded(code, [], tmp_path)[0] & HEAVY
