@@ -77,7 +77,7 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
     if not inside:
         raise UserError(f"No ranked cell has {' and '.join(map(str, limits))}.", _nearest(ranking, limits))
     best = inside[0]
-    tied = [s for s in inside if s is best or not ranking.difference(best.row, s.row)[2] > 0]
+    tied = [s for s in inside if s is best or not ranking.ahead(best.row, s.row)]
     if not cost:
         return Pick(best.row, best.row, tuple(s.row for s in tied), "", tuple(limits))
     column, values = ranking.sheet.cost(cost)
@@ -137,7 +137,7 @@ def reason(ranking: Ranking, found: Pick) -> str:
     ratio = ratio if column.higher_is_better else 1 / ratio
     times = "as much as" if column.higher_is_better else "less than"
     price += f", {ratio:.1f} times {times}" if math.isfinite(ratio) and ratio >= 1.05 else ", no dearer than"
-    interval = f" (95 % interval {low:.2f} … {high:.2f})" if error > 0 else ""
+    interval = f" (95 % interval {low:.2f} … {high:.2f})" if error else ""
     return (
         f"{price} the most accurate cell{limits}, {best}, whose lead in mean z of {lead:.2f}{interval} the test images "
         f"cannot tell from none."

@@ -20,6 +20,8 @@ Missing = Literal["exclude", "average"]
 
 LEVEL = 0.95
 DRAWS = 2000
+ROUNDING = 1e-9
+"""What a sum of z-scores may be off by: less than that is no difference and no error."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Ranking:
         for c, row in enumerate(self.ranked):
             low, high = self._span(c)
             mean = float(z[c][known[c]].mean()) if self.defined else None
-            error = float(errors[c]) if self.defined and errors[c] > 0 else None
+            error = float(errors[c]) if self.defined and errors[c] > ROUNDING else None
             found.append(
                 Standing(row, mean, error, float(ranks[c][known[c]].mean()), float(beaten[c].sum()), low, high)
             )
@@ -163,14 +165,18 @@ class Ranking:
 
     def _ahead(self, one: int, other: int) -> bool:
         low, _ = stats.interval(self.draws[:, one] - self.draws[:, other], LEVEL)
-        return low > 1e-9
+        return low > ROUNDING
+
+    def ahead(self, row: int, other: int) -> bool:
+        """Whether ``row`` is surely better than ``other``."""
+        return self._ahead(self.ranked.index(row), self.ranked.index(other))
 
     def difference(self, row: int, other: int) -> tuple[float, float, float, float]:
-        """Mean z of ``row`` minus that of ``other``: value, standard error, and its 95 % interval."""
-        a, b = self.ranked.index(row), self.ranked.index(other)
-        drawn = self.draws[:, a] - self.draws[:, b]
+        """Mean z of ``row`` minus that of ``other``: value, standard error (0 where none is known), 95 % interval."""
+        drawn = self.draws[:, self.ranked.index(row)] - self.draws[:, self.ranked.index(other)]
         z = {s.row: s.z or 0.0 for s in self.standings}
-        return z[row] - z[other], float(drawn.std(ddof=1)), *stats.interval(drawn, LEVEL)
+        error = float(drawn.std(ddof=1))
+        return z[row] - z[other], error if error > ROUNDING else 0.0, *stats.interval(drawn, LEVEL)
 
     def front(self, cost: str) -> list[int]:
         """Rows on the Pareto front of mean z against a cost column, cheapest first."""
