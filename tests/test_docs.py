@@ -39,7 +39,7 @@ def recipe(target: str) -> list[str]:
 
 
 def parser_of(module: str) -> argparse.ArgumentParser | None:
-    """The parser behind ``python -m module``; None for a command that takes no more than ``--help``."""
+    """The parser behind ``python -m module``; None where it is no function of its own: then without arguments only."""
     found = import_module(module)
     if hasattr(found, "__path__"):
         found = import_module(f"{module}.__main__")
@@ -65,8 +65,7 @@ def test_commands_of_documents_are_understood(document: str) -> None:
 
 @pytest.mark.parametrize("module", command_modules())
 def test_commands_of_help_texts_are_understood(module: str) -> None:
-    parser = parser_of(module)
-    assert parser, f"{module} has no parser()"
+    parser = parser_of(module) or argparse.ArgumentParser()
     for line in (parser.epilog or "").splitlines():
         command = re.split(r"\s{2,}", line.strip())[0]
         if PYTHON.match(command):
