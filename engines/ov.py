@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
@@ -43,9 +44,7 @@ class OpenVinoEngine(Engine):
         if not installed("openvino"):
             return Availability(False, "OpenVINO is not installed.", "pip install 'backbones-deployed[openvino]'")
         try:
-            import openvino  # type: ignore[import-untyped, unused-ignore]
-
-            core = openvino.Core()
+            core = _core()
             device = DEVICES[self.spec.provider]
             if device not in {name.split(".")[0] for name in core.available_devices}:
                 shown = ", ".join(core.available_devices)
@@ -63,7 +62,7 @@ class OpenVinoEngine(Engine):
         import openvino  # type: ignore[import-untyped, unused-ignore]
 
         with failing("OpenVINO cannot read this file."):
-            model = openvino.Core().read_model(artifact.onnx)
+            model = _core().read_model(artifact.onnx)
             openvino.save_model(model, folder / IR, compress_to_fp16=False)
         for batch in profile.batches:  # what does not compile is never published
             compiled = _compile(folder / IR, artifact, batch, self.spec)
@@ -120,6 +119,14 @@ class OpenVinoSession(Session):
         self._compiled.clear()
 
 
+@cache
+def _core() -> Any:
+    """The process's one ``openvino.Core``: making another loads every plug-in of OpenVINO again."""
+    import openvino  # type: ignore[import-untyped, unused-ignore]
+
+    return openvino.Core()
+
+
 def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> Any:
     """The network compiled for one static batch; threads and streams as the spec says.
 
@@ -133,10 +140,9 @@ def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> An
     if device == "CPU":
         settings |= {"INFERENCE_NUM_THREADS": threads(spec), "NUM_STREAMS": spec.streams}
     with failing(f"OpenVINO cannot compile this network for batches of {batch}."):
-        core = openvino.Core()
-        model = core.read_model(file)
+        model = _core().read_model(file)
         model.reshape({port: [batch, *list(port.partial_shape)[1:]] for port in model.inputs})
-        compiled = core.compile_model(model, device, settings)
+        compiled = _core().compile_model(model, device, settings)
         got = compiled.get_property("INFERENCE_PRECISION_HINT")
         where = compiled.get_property("EXECUTION_DEVICES")
     if got != getattr(openvino.Type, asked):

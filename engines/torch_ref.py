@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engines.base import Availability, Engine, Outputs, Pixels, Placement, Plan, Profile, Session
 from engines.library import failing, installed, threads
 from engines.preprocess.normalize import Normalizer
@@ -79,8 +77,8 @@ class TorchSession(Session):
         values = torch.from_numpy(self._normalize(pixels))
         with failing("PyTorch failed while running."), torch.inference_mode():
             found = self._module(values)
-        arrays = [np.array(t, np.float32) for t in (found if isinstance(found, (tuple, list)) else [found])]
-        return {spec.name: array for spec, array in zip(self.outputs, arrays, strict=True)}
+            tensors = found if isinstance(found, (tuple, list)) else [found]
+            return {spec.name: t.float().numpy().copy() for spec, t in zip(self.outputs, tensors, strict=True)}
 
     def _placement(self) -> Placement:
         note = "nodes are not told apart: the whole module runs in this process, in float32"

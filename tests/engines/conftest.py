@@ -1,0 +1,80 @@
+"""One real artifact for all engines: a small network, exported once, lying in a store with the plans built from it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines.base import EngineSpec, Pixels, Plan, Profile
+from engines.catalog import engine
+from export.artifact import ONNX, Artifact
+from export.backbones import Backbone
+from export.spec import PreprocessSpec
+from export.store import Store
+
+SIDE = 32
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store that the artifact lies in."""
+    return Store(tmp_path_factory.mktemp("engines"))
+
+
+@pytest.fixture(scope="session")
+def artifact(room: Store) -> Artifact:
+    def build(folder: Path) -> dict[str, Any]:
+        import torch
+        from nets import WIDTH, tiny
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter warns that it is the older one
+            torch.onnx.export(
+                tiny(),
+                (torch.rand(2, 3, SIDE, SIDE),),
+                str(folder / ONNX),
+                dynamo=False,
+                opset_version=17,
+                input_names=["pixel_values"],
+                output_names=["features"],
+                dynamic_axes={"pixel_values": {0: "n"}, "features": {0: "n"}},
+            )
+        return {
+            "backbone": "tiny",
+            "precision": "fp32",
+            "preprocess": PreprocessSpec(SIDE, SIDE, "bilinear", 1.0).as_json(),
+            "input": "pixel_values",
+            "outputs": [{"name": "features", "shape": [WIDTH], "dtype": "float32"}],
+            "untrained": True,
+            "parameters": 0,
+            "gmacs": None,
+            "source": {"request": Backbone("tiny", module="nets:tiny", reader="named").as_json()},
+            "parity": {},
+        }
+
+    return Artifact.of(room.obtain("onnx", "0" * 32, build))
+
+
+@pytest.fixture(scope="session")
+def pixels() -> Pixels:
+    """Four images of smooth random colours."""
+    from PIL import Image
+
+    small = np.random.default_rng(0).integers(0, 256, (4, 5, 5, 3), dtype=np.uint8)
+    return np.stack([np.asarray(Image.fromarray(s).resize((SIDE, SIDE))) for s in small])
+
+
+@pytest.fixture(scope="session")
+def planned(room: Store, artifact: Artifact) -> Any:
+    """``planned("ort", streams=2)``: a plan for batches of 1 and 4, built once an engine."""
+
+    def plan(text: str, streams: int = 1) -> Plan:
+        asked = EngineSpec.parse(text, threads=2)
+        spec = EngineSpec(asked.name, asked.provider, asked.threads, streams)
+        return engine(spec).plan(artifact, Profile((1, 4)), room)
+
+    return plan
