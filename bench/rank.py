@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from export.errors import Unavailable, UserError, run_cli
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from bench.ranking import Ranking, Standing
@@ -66,6 +67,11 @@ def parser() -> argparse.ArgumentParser:
 def add_results(p: argparse.ArgumentParser) -> None:
     """Which records: shared by every command that reads results."""
     p.add_argument("results", type=Path, nargs="?", default=Path("results"), help="results folder (results)")
+    add_choice(p)
+
+
+def add_choice(p: argparse.ArgumentParser) -> None:
+    """What may stand in one table, where a folder holds more."""
     p.add_argument("--machine", metavar="ID", help="timings of this machine only: its id, processor or board")
     p.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeatable")
     p.add_argument("--protocol", action="append", default=[], metavar="HASH", help="only this protocol; repeatable")
@@ -142,19 +148,24 @@ def print_table(ranking: Ranking, cost: str = "", by: str = "z", file: TextIO | 
         cost: column for the front; empty for the default one, where there is a cost at all.
         file: standard output by default.
     """
-    from rich.console import Console
-    from rich.measure import Measurement
-
     cost = cost or ranking.default_cost()
-    table = rich_table(ranking, cost, by)
-    console = Console(file=file, highlight=False)
-    needed = Measurement.get(console, console.options.update_width(10_000), table).maximum
-    console.width = max(needed, console.width if console.is_terminal else 120)  # a number is never cut
-    console.print(table)
+    console = print_wide(rich_table(ranking, cost, by), file)
     for line in _aside(ranking):
         console.print(line, markup=False)
     for line in ranking.foot(cost):
         console.print(line, markup=False, style="dim")
+
+
+def print_wide(table: Table, file: TextIO | None = None) -> Console:
+    """Print a table as wide as it needs to be: a number is never cut. Returns the console, for what follows."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console(file=file, highlight=False)
+    needed = Measurement.get(console, console.options.update_width(10_000), table).maximum
+    console.width = max(needed, console.width if console.is_terminal else 120)
+    console.print(table)
+    return console
 
 
 def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
@@ -230,7 +241,13 @@ def _aside(ranking: Ranking) -> list[str]:
             by_reason[kind, why].append(ranking.sheet.name(row))
     lines = [f"{kind}: {', '.join(names)}: {why}" for (kind, why), names in by_reason.items()]
     flagged = [f"{ranking.sheet.name(row)} ({flags})" for row, flags in enumerate(ranking.sheet.flags) if flags]
-    return [*lines, f"timings to doubt: {'; '.join(flagged)}"] if flagged else lines
+    if len(flagged) > 3:
+        lines.append(
+            f"timings to doubt: {len(flagged)} cells, noisy or disturbed; the report and --json say how (flags)"
+        )
+    elif flagged:
+        lines.append(f"timings to doubt: {'; '.join(flagged)}")
+    return lines
 
 
 def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_records import Lab
+
+from bench import compare
+from bench.results import Results
+from bench.table import rows
+from export.errors import UserError
+
+LAB = Lab(backbones={"made_up_base": (1.0, 9.0, 25e6)}, engines={"ort:cpu": 1.0})
+
+
+def verdicts(after: Lab) -> dict[str, compare.Difference]:
+    sides = [rows(Results(tuple(lab.records())))[0] for lab in (LAB, after)]
+    found = compare.compare(*sides)
+    return {d.result: d for d in found if d.cell.startswith("made_up_base")}
+
+
+def test_the_same_results_cannot_be_told_apart() -> None:
+    assert {d.verdict for d in verdicts(LAB).values()} == {"ambiguous"}
+
+
+def test_a_clear_change_is_named_in_the_metric_s_own_direction() -> None:
+    found = verdicts(replace(LAB, backbones={"made_up_base": (2.5, 18.0, 25e6)}))
+    assert found["knn@drawings"].verdict == "better"
+    assert (found["knn@drawings"].low or 0) > 0
+    assert found["single_stream"].verdict == "worse"
+    assert found["offline"].verdict == "worse"
+    assert (found["offline"].high or 0) < 0
+
+
+def test_a_timing_within_its_spread_is_ambiguous() -> None:
+    assert verdicts(replace(LAB, backbones={"made_up_base": (1.0, 9.3, 25e6)}))["single_stream"].verdict == "ambiguous"
+
+
+def test_other_data_or_another_machine_is_not_compared() -> None:
+    found = verdicts(replace(LAB, digest="ffff0000", machine="made-up-b"))
+    assert {d.verdict for d in found.values()} == {"not comparable"}
+    assert all(d.low is None and d.why for d in found.values())
+
+
+def test_the_command_prints_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = LAB.write(tmp_path / "one"), LAB.write(tmp_path / "two")
+    assert compare.main([str(one), str(two)]) == 0
+    assert "ambiguous" in capsys.readouterr().out
+    assert compare.main([str(one), str(two), "--json"]) == 0
+    assert {d["verdict"] for d in json.loads(capsys.readouterr().out)} == {"ambiguous"}
+
+
+def test_folders_that_share_nothing_are_said(tmp_path: Path) -> None:
+    for name, backbone in (("one", "made_up_a"), ("two", "made_up_b")):
+        lab = replace(LAB, backbones={backbone: (1.0, 9.0, 25e6)})
+        lab.score(backbone, "ort:cpu", "knn").write(tmp_path / name / "records")
+    with pytest.raises(UserError, match="share no result"):
+        compare.main([str(tmp_path / "one"), str(tmp_path / "two")])

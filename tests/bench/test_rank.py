@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_records import Lab
+
+from bench import pick, rank
+from export.errors import Unavailable, UserError
+
+FIGURES = """backbone,study,latency,birds,cars,error
+one,A,10,70.1,80,30
+two,B,5,71,-,20
+three,C,2,60,75.5,40
+four,D,20,50,60,50
+"""
+ARGUMENTS = ["--ignore", "study", "--lower", "error", "--cost", "latency"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Lab().write(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture
+def figures(tmp_path: Path) -> Path:
+    path = tmp_path / "figures.csv"
+    path.write_text(FIGURES)
+    return path
+
+
+def test_the_table_shows_every_cell_and_cuts_no_number(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rank.main([str(folder)]) == 0
+    out = capsys.readouterr().out
+    found = [line for line in out.splitlines() if ":cpu " in line and "   fp32   " in line]
+    lines = {" ".join(line.split()[1:3]): line for line in found}
+    assert len(lines) == 14
+    assert "…" not in out.split("z: mean")[0]
+    row = lines["made_up_base openvino:cpu"]
+    assert row.split()[0] == "1–4"
+    assert row.rstrip().endswith("●")
+    assert " n/a" in row, "p99 from 300 samples is not told"
+    assert lines["made_up_random ort:cpu"].split()[0] == "–"
+    assert "skipped: made_up_random · openvino:cpu · fp32, made_up_random · ort:cpu · fp32: Untrained" in out
+    assert "failed: made_up_broken · ort:cpu · fp32: knn@drawings: The engine cannot build it." in out
+    assert "ddof 0; no row was removed as junk; rows that lack a setting are excluded" in out
+
+
+def test_json_csv_and_parquet_hold_the_same_rows(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    files = {kind: tmp_path / f"ranks.{kind}" for kind in ("csv", "parquet", "json")}
+    arguments = [part for kind, path in files.items() for part in (f"--{kind}", str(path))]
+    assert rank.main([str(folder), *arguments]) == 0
+    assert "rank" in capsys.readouterr().out
+    assert rank.main([str(folder), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == json.loads(files["json"].read_text())
+    rows = document["rows"]
+    assert len(rows) == 14
+    assert [r["status"] for r in rows[:10]] == ["ok"] * 10
+    assert rows[0]["z"] == max(r["z"] for r in rows[:10])
+    assert rows[0]["rank_low"] == 1
+    assert parquet.read_table(files["parquet"]).to_pylist() == rows
+    with files["csv"].open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [r["backbone"] for r in read] == [r["backbone"] for r in rows]
+    assert float(read[0]["latency_p50_ms"]) == rows[0]["latency_p50_ms"]
+    assert read[-1]["z"] == ""
+
+
+def test_order_and_cost_are_chosen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--json", "--by", "latency_p50_ms", "--cost", "throughput_images_per_s"]
+    assert rank.main([str(folder), *arguments]) == 0
+    document = json.loads(capsys.readouterr().out)
+    ranked = [r for r in document["rows"] if r["status"] == "ok"]
+    assert [r["latency_p50_ms"] for r in ranked] == sorted(r["latency_p50_ms"] for r in ranked)
+    fastest = max(ranked, key=lambda r: r["throughput_images_per_s"])
+    assert fastest["on_front"]
+    with pytest.raises(UserError, match=r"Unknown cost column 'latency_p50'\.\n.*latency_p50_ms"):
+        rank.main([str(folder), "--cost", "latency_p50"])
+    with pytest.raises(UserError, match="Unknown setting 'knn'"):
+        rank.main([str(folder), "--setting", "knn"])
+
+
+def test_any_table_is_ranked_by_the_same_code(figures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rank.main(["--table", str(figures), *ARGUMENTS, "--json"]) == 0
+    rows = {r["backbone"]: r for r in json.loads(capsys.readouterr().out)["rows"]}
+    assert rows["two"]["status"] == "skipped"
+    assert rows["two"]["why"] == "no score for cars"
+    assert [rows[n]["rank_low"] for n in ("one", "three", "four")] == [1, 2, 3]
+    assert [rows[n]["on_front"] for n in ("one", "three", "four")] == [True, True, False]
+    assert rank.main(["--table", str(figures), *ARGUMENTS, "--missing", "average", "--ddof", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "ddof 1" in out
+    assert "are averaged over the settings they have" in out
+    assert "only equal values tie" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (FIGURES, [], "row 'one', column 'study': 'A' is not a number"),
+        (FIGURES, ["--ignore", "studio"], "Unknown column 'studio'.*\n.*study"),
+        (FIGURES, ["--ignore", "study", "--cost", "latenc"], "Unknown column 'latenc'"),
+        ("backbone,a\none,inf\n", [], "column 'a': 'inf' is not a number"),
+        ("backbone,a\none,1,2\n", [], "row 'one' has 3 cells"),
+        ("backbone,a,a\none,1,2\n", [], "two columns are called 'a'"),
+        ("backbone,a\none,1\none,2\n", [], "two rows are called 'one'"),
+        ("backbone,a\n", [], "is not a table"),
+        ("", [], "is not a table"),
+        ("backbone,a\none,1\n", ["--cost", "a"], "no column to rank by"),
+    ],
+)
+def test_a_table_that_cannot_be_ranked_is_refused(
+    tmp_path: Path, content: str, arguments: list[str], message: str
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(content)
+    with pytest.raises(UserError, match=message):
+        rank.main(["--table", str(path), *arguments])
+
+
+def test_files_that_are_not_there_or_not_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        rank.main(["--table", str(tmp_path / "absent.csv")])
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(UserError, match="cannot be read"):
+        rank.main(["--table", str(tmp_path / "binary.csv")])
+    with pytest.raises(UserError, match="no results folder"):
+        rank.main([str(tmp_path / "absent")])
+    with pytest.raises(UserError, match="are for --table"):
+        rank.main([str(tmp_path), "--lower", "a"])
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(Unavailable, match="backbones-deployed\\[report\\]"):
+        rank.write_parquet([{"a": 1}], tmp_path / "x.parquet")
+
+
+def test_a_place_that_cannot_be_written_is_said(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        rank.main([str(folder), "--csv", str(tmp_path / "file" / "x.csv")])
+
+
+def test_numbers_keep_three_digits_and_all_before_the_point() -> None:
+    shown = [rank.number(v) for v in (0.01234, 4.567, 12.34, 123.4, 12345.6, float("nan"))]
+    assert shown == ["0.012", "4.57", "12.3", "123", "12,346", "n/a"]
+
+
+def test_the_pick_speaks_and_answers_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pick.main([str(folder)]) == 0
+    assert capsys.readouterr().out.startswith("Ship made_up_base · openvino:cpu · fp32: latency p50 ")
+    assert pick.main([str(folder), "--max", "latency_p50_ms=5", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["pick"]["backbone"] == "made_up_small"
+    assert document["limits"] == [{"column": "latency_p50_ms", "value": 5.0, "least": False}]
+    assert document["sentence"].startswith("Ship made_up_small")
+
+
+def test_exit_codes_are_those_of_the_convention(folder: Path, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=False)
+
+    good = run("bench.rank", str(folder), "--json")
+    assert (good.returncode, good.stderr) == (0, "")
+    json.loads(good.stdout)
+    lost = run("bench.pick", str(tmp_path / "absent"))
+    assert (lost.returncode, lost.stdout) == (2, "")
+    assert lost.stderr.startswith("error: There is no results folder")
+    assert "Try: python -m bench.run" in lost.stderr
+
+
+@pytest.mark.parametrize("module", ["bench.rank", "bench.pick", "bench.compare", "bench.report.__main__"])
+def test_help_loads_nothing_heavy(module: str) -> None:
+    code = (
+        f"import sys, importlib; m = importlib.import_module({module!r})\n"
+        "try: m.main(['--help'])\n"
+        "except SystemExit as e: assert e.code == 0\n"
+        "heavy = {'numpy', 'rich', 'plotly', 'pyarrow', 'scipy', 'torch', 'engines', 'tasks'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_one_machine_must_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Lab().write(tmp_path)
+    replace(Lab(), machine="made-up-b", day="2026-02-02").write(tmp_path)
+    with pytest.raises(UserError, match="2 machines"):
+        rank.main([str(tmp_path)])
+    assert rank.main([str(tmp_path), "--machine", "made-up-a", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["rows"]) == 14
