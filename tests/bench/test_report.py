@@ -178,7 +178,8 @@ addEventListener("load", () => {
   const unsorted = order();
   document.querySelectorAll("#table th button")[1].click();
   document.body.dataset.probe = JSON.stringify({
-    points: points(), before, after: axis(), sorted: order().join() === [...unsorted].sort((a, b) => a.localeCompare(b)).join(),
+    points: points(), before, after: axis(),
+    sorted: order().join() === [...unsorted].sort((a, b) => a.localeCompare(b)).join(),
     curves: document.querySelectorAll("#curves .scatterlayer .trace").length,
     overflow: document.documentElement.scrollWidth > document.documentElement.clientWidth,
     ran: window.ran ?? false,
