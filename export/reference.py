@@ -76,7 +76,7 @@ def resize_and_crop(image: npt.NDArray[np.uint8], spec: PreprocessSpec) -> npt.N
 def crop_or_pad(resized: npt.NDArray[np.uint8], spec: PreprocessSpec) -> npt.NDArray[np.uint8]:
     """Cut the centre out of a resized image, or pad it with ``spec.fill`` where it is smaller."""
     top, left = crop_offsets(spec, *resized.shape[:2])
-    if top >= 0 and left >= 0:
+    if resized.shape[0] >= spec.height and resized.shape[1] >= spec.width:
         return resized[top : top + spec.height, left : left + spec.width]
     out = np.empty((spec.height, spec.width, 3), np.uint8)
     out[:] = np.array(spec.fill, np.uint8)

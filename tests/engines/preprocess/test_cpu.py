@@ -1,0 +1,165 @@
+"""The fast path against ``export.reference``: random sizes, kernels and crops, and real photographs."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from engines.preprocess.catalog import identity, preprocess
+from engines.preprocess.cpu import CpuPreprocess
+from export.errors import UserError
+from export.reference import Undecodable, decode, resize_and_crop
+from export.spec import CropMode, Interpolation, PreprocessSpec
+
+RgbImage = npt.NDArray[np.uint8]
+SPECS = st.builds(
+    PreprocessSpec,
+    height=st.integers(1, 64),
+    width=st.integers(1, 64),
+    interpolation=st.sampled_from(get_args(Interpolation)),
+    crop_pct=st.sampled_from([0.5, 0.8, 0.875, 0.95, 1.0]),
+    crop_mode=st.sampled_from(get_args(CropMode)),
+    fill=st.tuples(*[st.integers(0, 255)] * 3),
+)
+
+
+def drawn(height: int, width: int, seed: int = 0) -> RgbImage:
+    """Smooth colours with noise on them: neither a constant nor static."""
+    draw = np.random.default_rng(seed)
+    small = Image.fromarray(draw.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize((width, height))
+    return np.clip(np.asarray(small).astype(int) + draw.integers(-40, 40, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
+def difference(image: RgbImage, spec: PreprocessSpec) -> npt.NDArray[np.int64]:
+    ours, wanted = CpuPreprocess(spec).resize(image), resize_and_crop(image, spec)
+    assert ours.dtype == np.uint8
+    assert ours.shape == wanted.shape == (spec.height, spec.width, 3)
+    off: npt.NDArray[np.int64] = np.abs(ours.astype(np.int64) - wanted)
+    return off
+
+
+@settings(max_examples=300)
+@given(SPECS, st.integers(1, 150), st.integers(1, 150), st.integers(0, 3))
+def test_within_two_of_the_reference(spec: PreprocessSpec, height: int, width: int, seed: int) -> None:
+    image = drawn(height, width, seed)
+    try:
+        wanted = resize_and_crop(image, spec)
+    except ValueError:  # 'border' leaves less than a pixel of a very narrow image: Pillow refuses
+        with pytest.raises(UserError, match=f"{height}x{width} would be resized to"):
+            CpuPreprocess(spec).resize(image)
+        return
+    assert wanted.shape == (spec.height, spec.width, 3)
+    found = difference(image, spec)
+    assert found.max() <= (2 if spec.interpolation in ("bilinear", "bicubic") else 0)
+
+
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("mode", get_args(CropMode))
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(300, 400), (400, 300), (1, 1), (3, 2), (20, 31), (32, 32), (37, 500), (500, 37)],
+    ids=lambda side: str(side),
+)
+def test_shapes_of_photographs(kernel: Interpolation, mode: CropMode, height: int, width: int) -> None:
+    """Down and up, both orientations, one pixel, the very size, and strips."""
+    for crop in (0.875, 1.0):
+        found = difference(drawn(height, width), PreprocessSpec(32, 48, kernel, crop, mode, fill=(1, 2, 3)))
+        assert found.max() <= 2
+
+
+def test_one_missing_row_is_padded() -> None:
+    """Half of one is none: nothing is added above, and a row of fill below."""
+    found = CpuPreprocess(PreprocessSpec(32, 48, "bilinear", 1.0, "border", fill=(1, 2, 3))).resize(drawn(20, 31))
+    assert found.shape == (32, 48, 3)
+    np.testing.assert_array_equal(found[31], np.tile(np.array([1, 2, 3], np.uint8), (48, 1)))
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("mode", get_args(CropMode))
+def test_real_photographs(kernel: Interpolation, mode: CropMode, shared_data: Path) -> None:
+    spec = PreprocessSpec(224, 224, kernel, 0.875, mode)
+    path = CpuPreprocess(spec)
+    means = []
+    with tarfile.open(shared_data / "imagenet1k.tar") as tar:
+        for member in islice((m for m in tar if m.isfile()), 60):
+            file = tar.extractfile(member)
+            assert file is not None
+            encoded = file.read()
+            wanted = resize_and_crop(decode(encoded), spec)
+            off = np.abs(path(encoded).astype(np.int64) - wanted)
+            assert off.max() <= 2
+            means.append(off.mean())
+    assert len(means) == 60
+    assert np.mean(means) <= 0.01
+
+
+def test_rows_and_columns_are_taken_in_pillows_order() -> None:
+    """Portrait photographs that are squashed: the other order is off by more than the fixed-point weights are."""
+    spec = PreprocessSpec(224, 224, "bicubic", 1.0, "squash")
+    assert difference(drawn(450, 300), spec).mean() <= 0.05
+    assert difference(drawn(300, 450), spec).mean() <= 0.05
+
+
+def test_read_only_and_sliced_images_are_taken_as_they_are() -> None:
+    path, image = CpuPreprocess(PreprocessSpec(16, 16, "bilinear", 1.0)), drawn(40, 60)
+    wanted = path.resize(image)
+    frozen = image.copy()
+    frozen.flags.writeable = False
+    np.testing.assert_array_equal(path.resize(frozen), wanted)
+    np.testing.assert_array_equal(path.resize(np.pad(image, ((0, 0), (0, 9), (0, 0)))[:, :60]), wanted)
+    np.testing.assert_array_equal(frozen, image)
+
+
+def test_several_threads_at_once() -> None:
+    path = preprocess("cpu", PreprocessSpec(32, 32, "bicubic"))
+    images = [drawn(60, 80, seed) for seed in range(8)]
+    alone = [path.resize(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(path.resize, images * 4))
+    for i, found in enumerate(together):
+        np.testing.assert_array_equal(found, alone[i % 8])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK", "1", "LA"])
+def test_every_colour_mode_becomes_rgb(mode: str) -> None:
+    out = io.BytesIO()
+    Image.fromarray(drawn(30, 40)).convert("RGB" if mode == "LA" else mode).convert(mode).save(
+        out, "TIFF" if mode == "CMYK" else "PNG"
+    )
+    spec = PreprocessSpec(16, 16, "bilinear", 1.0)
+    found = preprocess("cpu", spec)(out.getvalue())
+    assert found.shape == (16, 16, 3)
+    assert np.abs(found.astype(int) - resize_and_crop(decode(out.getvalue()), spec)).max() <= 2
+
+
+@pytest.mark.parametrize("damaged", [b"", b"not an image", b"\xff\xd8\xff\xe0" + bytes(20)])
+def test_what_is_no_image_is_a_sentence(damaged: bytes) -> None:
+    with pytest.raises(Undecodable, match="cannot be decoded"):
+        preprocess("cpu", PreprocessSpec(16, 16))(damaged)
+
+
+def test_truncated_image_is_a_sentence() -> None:
+    out = io.BytesIO()
+    Image.fromarray(drawn(100, 100)).save(out, "JPEG")
+    with pytest.raises(Undecodable):
+        preprocess("cpu", PreprocessSpec(16, 16))(out.getvalue()[: len(out.getvalue()) // 2])
+
+
+def test_identity_needs_no_spec_and_names_the_libraries() -> None:
+    found = identity("cpu")
+    assert found == CpuPreprocess(PreprocessSpec(8, 8)).identity()
+    assert {"name", "version", "torch", "pillow"} <= found.keys()
+    with pytest.raises(UserError, match="Unknown preprocessing path 'gpu'"):
+        identity("gpu")
