@@ -110,6 +110,11 @@ def _nearest(ranking: Ranking, limits: Sequence[Limit]) -> str:
     return "; ".join(parts) + "." if parts else "The column has no values."
 
 
+def suggestion(ranking: Ranking, cost: str = "") -> str:
+    """Pick without limits, in one sentence, whatever there is to pick from."""
+    return sentence(ranking, pick(ranking, cost)) if ranking.ranked else "Nothing was ranked, so no cell is suggested."
+
+
 def sentence(ranking: Ranking, found: Pick) -> str:
     """The suggestion in one sentence, with its reason."""
     return f"{headline(ranking, found)}: {reason(ranking, found)}"

@@ -212,9 +212,11 @@ def _shown(ranking: Ranking, cost: str) -> list[Column]:
 
 
 def _head(column: Column) -> str:
-    """Name, name's rest, unit, over three lines; of a setting: task, data set, unit."""
-    first, _, rest = column.name.partition("@") if "@" in column.name else column.title.partition(" ")
-    return f"{first}\n{rest}\n{column.unit}"
+    """A head of three lines: the name over two of them, the unit in the third."""
+    words = column.name.split("@") if "@" in column.name else column.title.split()
+    halves = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words) + 1)]
+    first, second = min(halves, key=lambda half: max(map(len, half)))
+    return f"{first}\n{second}\n{column.unit}"
 
 
 def _with_error(value: float | None, error: float | None, digits: int) -> str:

@@ -6,7 +6,6 @@ Pure functions; nothing is read or printed here.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -46,7 +45,7 @@ class Standing:
     Attributes:
         row: index into the sheet.
         z: mean over settings of its z-scores; None where fewer than two rows could be compared.
-        z_error: standard error of ``z``; None where the scores come without errors.
+        z_error: standard error of ``z`` against the mean of all rows; None where the scores come without errors.
         mean_rank: mean over settings of its rank, ties sharing theirs.
         borda: over all settings, the number of rows that it beats; a tie counts half.
         low, high: its rank lies between them: a row is surely ahead of another only where the interval of their
@@ -94,29 +93,27 @@ class Ranking:
         """What mean z might have been with other test images: [draws, ranked rows], in the order of ``ranked``.
 
         Settings of one test set are resampled together, and all rows see the same images, so differences of columns
-        are paired. Mean and deviation of each setting are held fixed. A setting that comes with standard errors only
-        contributes independent normal noise; one without any, none.
+        are paired. A setting's mean moves with the resample, its deviation is held fixed. A setting that comes with
+        standard errors only contributes independent normal noise; one without any, none.
         """
-        sheet, ranked = self.sheet, self.ranked
-        weights = self._weights
-        drawn: Floats = np.zeros((DRAWS, len(ranked)))
-        together: dict[tuple[str, int], list[int]] = defaultdict(list)
+        sheet, rows = self.sheet, np.array(self.ranked)
+        drawn: Floats = np.zeros((DRAWS, len(rows)))
+        together: dict[tuple[str, int], Floats] = {}
         for j, setting in enumerate(sheet.settings):
-            lengths = {len(sheet.samples.get((i, j), ())) for i in ranked if weights[i, j]}
-            if len(lengths) == 1 and (n := lengths.pop()):
-                together[setting.test_set, n].append(j)
-                continue
-            noise = np.random.default_rng([self.options.seed, j]).standard_normal(drawn.shape)
-            values, errors = np.nan_to_num(sheet.values[ranked, j]), np.nan_to_num(sheet.errors[ranked, j])
-            drawn += (values + noise * errors) * weights[ranked, j]
-        for (_, n), settings in together.items():
-            parts = np.zeros((n, len(ranked)))
-            for column, i in enumerate(ranked):
-                for j in settings:
-                    if (i, j) in sheet.samples:
-                        parts[:, column] += sheet.samples[i, j] * weights[i, j]
+            known = ~np.isnan(self._gains[:, j])
+            weights = self._weights[rows[known], j]
+            samples = [sheet.samples.get((i, j), np.empty(0)) for i in rows[known]]
+            n = len(samples[0]) if len({len(s) for s in samples}) == 1 else 0
+            if n:
+                parts = together.setdefault((setting.test_set, n), np.zeros((n, len(rows))))
+                parts[:, known] += _centred(np.stack(samples, axis=1)) * weights
+            else:
+                noise = np.random.default_rng([self.options.seed, j]).standard_normal((DRAWS, len(weights)))
+                errors = np.nan_to_num(sheet.errors[rows[known], j])
+                drawn[:, known] += _centred(sheet.values[rows[known], j] + noise * errors) * weights
+        for parts in together.values():
             drawn += stats.paired_bootstrap(parts, DRAWS, self.options.seed)
-        return np.asarray(drawn - self._centres(), np.float64)
+        return drawn
 
     @cached_property
     def _weights(self) -> Floats:
@@ -131,13 +128,6 @@ class Ranking:
                 weights[np.array(self.ranked)[known], j] = sign / spread
         counts = (~np.isnan(self.sheet.values)).sum(axis=1, keepdims=True)
         return np.asarray(weights / np.maximum(counts, 1), np.float64)
-
-    def _centres(self) -> Floats:
-        """The part of a row's mean z that comes from the settings' means, [ranked rows]: held fixed, not drawn."""
-        weights = self._weights[self.ranked]
-        values = self.sheet.values[self.ranked]
-        means = np.array([np.mean(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in values.T])
-        return np.asarray((weights * means).sum(axis=1))
 
     def _standings(self) -> list[Standing]:
         if not self.ranked:
@@ -228,8 +218,8 @@ class Ranking:
         ]
         if any(st.z_error is not None for st in self.standings):
             lines.append(
-                "± is one standard error. Rank a–b: rows between which the test images cannot decide (95 % interval of "
-                f"the paired bootstrap, {DRAWS:,} draws, each pair by itself)."
+                "± is one standard error (of z: against the mean of all ranked rows). Rank a–b: rows between which the "
+                f"test images cannot decide (95 % interval of the paired bootstrap, {DRAWS:,} draws, each pair by itself)."
             )
         if cost:
             lines.append(f"● on the Pareto front of z against {cost}: no row is better and cheaper.")
@@ -267,6 +257,11 @@ def _excluding(sheet: Sheet, options: Options) -> Sheet:
             status[i] = "skipped"
             why[i] = "; ".join(filter(None, [why[i], f"no score for {', '.join(lacks)}"]))
     return replace(sheet, status=tuple(status), why=tuple(why))
+
+
+def _centred(values: Floats) -> Floats:
+    """Values [draws or samples, rows] without their mean over the rows."""
+    return np.asarray(values - values.mean(axis=1, keepdims=True), np.float64)
 
 
 def _paid(value: float, column: Column) -> float | None:

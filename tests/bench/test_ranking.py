@@ -8,7 +8,7 @@ from fake_records import Lab
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.pick import Limit, pick, sentence
+from bench.pick import Limit, pick, sentence, suggestion
 from bench.ranking import Options, Ranking
 from bench.results import Results
 from bench.sheet import Column, Sheet
@@ -72,7 +72,8 @@ def test_standard_errors_alone_widen_the_span_of_ranks() -> None:
     blunt = Ranking(sheet([[50.0], [60.0], [90.0]], errors=8.0))
     assert [s.rank for s in blunt.standings] == ["1", "2–3", "2–3"]
     spread = np.std([50, 60, 90])
-    assert blunt.standings[0].z_error == pytest.approx(8 / spread, rel=0.05)
+    around_the_mean = np.sqrt(1 - 1 / 3)
+    assert blunt.standings[0].z_error == pytest.approx(around_the_mean * 8 / spread, rel=0.05)
 
 
 def test_engines_that_answer_alike_tie_and_tasks_of_one_test_set_are_resampled_together() -> None:
@@ -83,7 +84,9 @@ def test_engines_that_answer_alike_tie_and_tasks_of_one_test_set_are_resampled_t
     [row] = [s.row for s in ranking.standings if ranking.sheet.name(s.row) == "made_up_small · ort:cpu · fp32"]
     parts = np.zeros(200)
     for j in range(3):
-        parts += ranking.sheet.samples[row, j] / ranking.sheet.values[ranking.ranked, j].std() / 3
+        samples = np.stack([ranking.sheet.samples[i, j] for i in ranking.ranked])
+        spread = ranking.sheet.values[ranking.ranked, j].std()
+        parts += (ranking.sheet.samples[row, j] - samples.mean(axis=0)) / spread / 3
     error = next(s.z_error for s in ranking.standings if s.row == row)
     assert error == pytest.approx(parts.std(ddof=1) / np.sqrt(200), rel=0.05)
 
@@ -134,6 +137,7 @@ def test_no_row_is_a_table_of_costs() -> None:
     assert all(row["latency_p50_ms"] for row in ranking.as_rows("latency_p50_ms"))
     with pytest.raises(UserError, match="no ranked cell"):
         pick(ranking)
+    assert suggestion(ranking) == "Nothing was ranked, so no cell is suggested."
 
 
 def test_equal_scores_everywhere_are_all_first() -> None:
@@ -168,6 +172,7 @@ def test_the_pick_is_the_cheapest_that_cannot_be_told_from_the_best() -> None:
     text = sentence(ranking, found)
     assert text.startswith("Ship made_up_base · openvino:cpu · fp32: latency p50 ")
     assert "cannot tell from none" in text
+    assert suggestion(ranking) == text
 
 
 def test_a_budget_narrows_the_choice() -> None:
