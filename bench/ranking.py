@@ -218,8 +218,8 @@ class Ranking:
         ]
         if any(st.z_error is not None for st in self.standings):
             lines.append(
-                "± is one standard error (of z: against the mean of all ranked rows). Rank a–b: rows between which "
-                f"the test images cannot decide (95 % interval of the paired bootstrap, {DRAWS:,} draws, every pair alone)."
+                "± is one standard error (of z: against the mean of all ranked rows). Rank a–b: rows between which the "
+                f"test images cannot decide (95 % interval of the paired bootstrap, {DRAWS:,} draws, every pair alone)."
             )
         if cost:
             lines.append(f"● on the Pareto front of z against {cost}: no row is better and cheaper.")
