@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from engines.base import EngineSpec
-from engines.catalog import ENGINES, engine
 from export.errors import run_cli
 
 
 def rows() -> list[dict[str, Any]]:
     """One row an engine and provider: name, ok, version, device, precisions, reason, remedy."""
+    from engines.base import EngineSpec
+    from engines.catalog import ENGINES, engine
+
     found = []
     for name in ENGINES:
         for provider in ENGINES.get(name).providers:
