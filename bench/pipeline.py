@@ -34,10 +34,6 @@ class Skip(UserError):
     """A result that is not meant to be: it is kept with its reason, and is no failure."""
 
 
-UNTRAINED = Skip("Untrained: random weights are timed, never scored.")
-BASELINE = Skip("The baseline computes nothing: what it costs is the harness's own.")
-
-
 def run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk) -> bool:
     """Run what is not finished; every result that was asked for ends in a record.
 
@@ -70,8 +66,8 @@ def score(planned: Planned, images: DataSet, desk: Desk) -> bool:
     scorers = [t for t in map(task, planned.sweep.tasks) if not desk.finished(planned.score_key(images, t))]
     if not scorers:
         return True
-    if planned.backbone.untrained or not planned.engine.computes:
-        error = UNTRAINED if planned.backbone.untrained else BASELINE
+    if planned.unscored:
+        error = Skip(planned.unscored)
         for scorer in scorers:
             desk.keep_failure(score_record(planned, images, scorer), error, "skipped")
         return True

@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dry_run(cells, data, desk, args.json)
     say(f"{desk.environment['processor']}, {desk.environment['cores']} cores; records in {args.out}/records")
     good = run(cells, data, desk)
-    _verdict(args)
+    _verdict(args, [p for planned in cells for p in planned.protocols(data, desk.machine)])
     return 0 if good else 1
 
 
@@ -163,9 +163,9 @@ def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_j
             if planned.availability.ok:
                 done = [desk.finished(planned.score_key(d, task(t))) for d in data for t in sweep.tasks]
                 timed = [desk.finished(planned.timing_key(data[0], scenario(s), desk.machine)) for s in sweep.scenarios]
-                untrained = planned.backbone.untrained
-                row |= {"scores_left": 0 if untrained else done.count(False), "timings_left": timed.count(False)}
-                row["note"] = "untrained: timed, never scored" if untrained else ""
+                unscored = planned.unscored
+                row |= {"scores_left": 0 if unscored else done.count(False), "timings_left": timed.count(False)}
+                row["note"] = unscored
         except UserError as error:
             row["note"] = error.what
         rows.append(row)
@@ -183,21 +183,21 @@ def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_j
     return 0
 
 
-def _verdict(args: argparse.Namespace) -> None:
-    """The table, the pick that it suggests, and the page."""
-    from bench.pick import pick, sentence
+def _verdict(args: argparse.Namespace, protocols: Sequence[str]) -> None:
+    """The table, the pick that it suggests, and the page, of what may be compared with this sweep."""
+    from bench.pick import suggestion
     from bench.progress import say
     from bench.rank import print_table, ranking_of
     from bench.report import write
     from bench.results import Results
 
-    results = Results.load(args.out)
+    results = Results.load(args.out).choose(protocols=protocols)
     ranking = ranking_of(results)
     if args.json:
         print(json.dumps(ranking.as_rows(), indent=1))
     else:
         print_table(ranking)
-        print(sentence(ranking, pick(ranking)))
+        print(suggestion(ranking))
     try:
         page = write(results, args.out / "report.html")
     except Unavailable as error:

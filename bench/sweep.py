@@ -76,6 +76,20 @@ class Planned:
     def preprocess(self) -> dict[str, Any]:
         return identity(self.sweep.preprocess)
 
+    @property
+    def unscored(self) -> str:
+        """Why this cell is never scored; empty where it is."""
+        if self.backbone.untrained:
+            return "Untrained: random weights are timed, never scored."
+        if not self.engine.computes:
+            return "The baseline computes nothing: what it costs is the harness's own."
+        return ""
+
+    def protocols(self, data: Sequence[DataSet], machine: str) -> set[str]:
+        """The protocol hashes of everything that this cell owes."""
+        scores = {self.score_protocol(d, task(t)) for d in data for t in self.sweep.tasks}
+        return scores | {self.timing_protocol(data[0], scenario(s), machine) for s in self.sweep.scenarios}
+
     def score_key(self, data: DataSet, scorer: Task) -> str:
         """Features, task and all its settings, seed."""
         return key("score", features=feature_key(self.plan_key, self.preprocess, data, OUTPUT), **self._task(scorer))

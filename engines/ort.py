@@ -24,6 +24,8 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+OPTIONS = {"session.intra_op.allow_spinning": "0"}
+"""Session options that can move a time or a number; they are part of the plan's key."""
 CPU_ONLY, GPU = "onnxruntime", "onnxruntime-gpu"
 FOR_GPU = f"pip uninstall {CPU_ONLY}; pip install 'backbones-deployed[gpu]'"
 
@@ -58,6 +60,9 @@ class OrtEngine(Engine):
             return Availability(False, f"The installed {found[0]} has no {wanted}.", remedy)
         device = "CPU" if not gpu else onnxruntime.get_device()
         return Availability(True, version=onnxruntime.__version__, device=device)
+
+    def _identity(self) -> dict[str, Any]:
+        return {**super()._identity(), "options": OPTIONS}
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         # a copy, not a link: damage to one must not reach the other
@@ -110,7 +115,10 @@ def _inference_session(file: Path, spec: EngineSpec) -> Any:
     options.intra_op_num_threads = max(1, threads(spec) // spec.streams)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for name, value in OPTIONS.items():
+        options.add_session_config_entry(name, value)
+    if spec.provider != "cpu":  # a node that the GPU does not take is an error, not a detour through the processor
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     with failing("ONNX Runtime cannot load this file."):
         session = onnxruntime.InferenceSession(str(file), options, providers=[wanted])

@@ -9,9 +9,11 @@ The precision is always asked for, and asserted: a processor with bf16 units wou
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
@@ -28,6 +30,7 @@ from export.spec import Precision
 
 DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
 IR = "model.xml"
+HINT = "LATENCY"
 ARITHMETIC = {Precision.FP32: "f32", Precision.FP16: "f16", Precision.BF16: "bf16", Precision.INT8: "f32"}
 """Precision → OpenVINO's hint; in an int8 file it is that of the nodes that were left in floating point."""
 
@@ -58,12 +61,13 @@ class OpenVinoEngine(Engine):
             return Availability(False, f"OpenVINO does not start: {first_line(error)}")
         return Availability(True, version=installed("openvino"), device=name)
 
-    def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
-        import openvino  # type: ignore[import-untyped, unused-ignore]
+    def _identity(self) -> dict[str, Any]:
+        return {**super()._identity(), "options": {"hint": HINT, "form": "IR, static batches"}}
 
+    def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         with failing("OpenVINO cannot read this file."):
             model = _core().read_model(artifact.onnx)
-            openvino.save_model(model, folder / IR, compress_to_fp16=False)
+            _openvino().save_model(model, folder / IR, compress_to_fp16=False)
         for batch in profile.batches:  # what does not compile is never published
             compiled = _compile(folder / IR, artifact, batch, self.spec)
         return {"precision": str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())}
@@ -120,11 +124,16 @@ class OpenVinoSession(Session):
 
 
 @cache
+def _openvino() -> Any:
+    """The library, imported without its telemetry: a benchmark calls nobody, and forks nothing, behind one's back."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then takes its own stub
+    return import_module("openvino")
+
+
+@cache
 def _core() -> Any:
     """The process's one ``openvino.Core``: making another loads every plug-in of OpenVINO again."""
-    import openvino  # type: ignore[import-untyped, unused-ignore]
-
-    return openvino.Core()
+    return _openvino().Core()
 
 
 def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> Any:
@@ -133,10 +142,8 @@ def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> An
     Raises:
         CellError: it does not compile, or OpenVINO would run it in another precision or on another device.
     """
-    import openvino  # type: ignore[import-untyped, unused-ignore]
-
     device, asked = DEVICES[spec.provider], ARITHMETIC[artifact.precision]
-    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": asked, "PERFORMANCE_HINT": "LATENCY"}
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": asked, "PERFORMANCE_HINT": HINT}
     if device == "CPU":
         settings |= {"INFERENCE_NUM_THREADS": threads(spec), "NUM_STREAMS": spec.streams}
     with failing(f"OpenVINO cannot compile this network for batches of {batch}."):
@@ -145,7 +152,7 @@ def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> An
         compiled = _core().compile_model(model, device, settings)
         got = compiled.get_property("INFERENCE_PRECISION_HINT")
         where = compiled.get_property("EXECUTION_DEVICES")
-    if got != getattr(openvino.Type, asked):
+    if got != getattr(_openvino().Type, asked):
         raise CellError(
             f"OpenVINO would run an {artifact.precision} file in {got.get_type_name()}.", f"Asked for {asked}."
         )

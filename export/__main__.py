@@ -148,10 +148,9 @@ def _table(rows: list[dict[str, Any]]) -> None:
         outputs = ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in r["outputs"].items())
         name = r["backbone"] + (" (untrained)" if r["untrained"] else "")
         gmacs = "n/a" if r["gmacs"] is None else f"{r['gmacs']:.2f}"
-        table.add_row(
-            name, f"{r['parameters_m']:.2f}", gmacs, f"{r['onnx_mib']:.1f}", outputs, f"{r['cosine_min']:.6f}",
-            f"{r['relative_error']:.1e}", "passed" if r["parity_passed"] else "FAILED", f"{r['seconds']:.1f}", r["path"],
-        )  # fmt: skip
+        numbers = (f"{r['parameters_m']:.2f}", gmacs, f"{r['onnx_mib']:.1f}")
+        parity = (f"{r['cosine_min']:.6f}", f"{r['relative_error']:.1e}", "passed" if r["parity_passed"] else "FAILED")
+        table.add_row(name, *numbers, outputs, *parity, f"{r['seconds']:.1f}", r["path"])
     _print(table)
 
 

@@ -4,6 +4,8 @@ import gc
 from collections.abc import Iterator
 from itertools import chain, repeat
 
+import pytest
+
 from bench.clock import measure
 from bench.criterion import Stop, WarmUp
 
@@ -61,8 +63,11 @@ def test_garbage_collection_is_on_again_after_an_error() -> None:
             raise RuntimeError("the engine died")
 
     clock = Scripted(repeat(0))
-    try:
-        measure(lambda i: (clock.query(i), fails_later(i)), WarmUp(window=2), Stop(1.0, 8, 4.0), clock.now)
-    except RuntimeError:
-        pass
+
+    def query(i: int) -> None:
+        clock.query(i)
+        fails_later(i)
+
+    with pytest.raises(RuntimeError, match="the engine died"):
+        measure(query, WarmUp(window=2), Stop(1.0, 8, 4.0), clock.now)
     assert gc.isenabled()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -58,7 +60,7 @@ def test_provider_that_falls_back_is_an_error(artifact: Artifact, planned: Calla
     file = planned("ort").path / "model.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ONNX Runtime warns, and goes on with what it has: this is the trap
-        with pytest.raises(CellError, match=r"ONNX Runtime put .* in the place of CUDAExecutionProvider"):
+        with pytest.raises(CellError, match=r"fallback to CPU EP has been explicitly disabled|in the place of CUDAExecutionProvider"):
             ort._inference_session(file, EngineSpec("ort", "cuda", 1))
 
 
@@ -146,3 +148,16 @@ def only(*names: str) -> Callable[[str], str]:
         return "1.0"
 
     return version
+
+
+def test_openvino_calls_nobody() -> None:
+    """Its telemetry is never imported: measured in a process of its own, where nothing has imported OpenVINO before."""
+    code = (
+        "import sys\n"
+        "from engines.catalog import engine\n"
+        "assert engine('openvino').available().ok\n"
+        "assert sys.modules['openvino_telemetry'] is None\n"
+        "assert not [m for m in sys.modules if m.startswith('openvino_telemetry.')]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

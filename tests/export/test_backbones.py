@@ -59,6 +59,7 @@ def test_every_row_of_the_zoo_is_known_to_timm() -> None:
     assert [r.timm for r in listing() if r.timm and r.timm not in known] == []
 
 
+@pytest.mark.data
 def test_every_checkpoint_of_the_study_that_timm_has_is_in_the_zoo(shared_data: Path) -> None:
     import csv
     import re

@@ -101,7 +101,7 @@ def const_node(name: str, values: np.ndarray, dtype: int = 1) -> bytes:
 
 
 def test_constants_of_a_graph() -> None:
-    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.float32([[7.5]])
+    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.array([[7.5]], np.float32)
     other = field(1, field(1, b"conv") + field(2, b"Conv2D") + field(3, b"a"))
     integers = const_node("shape", np.arange(2, dtype=np.int32), dtype=3)
     found = constants(const_node("a", a) + other + integers + const_node("b", b))
