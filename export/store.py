@@ -32,7 +32,7 @@ def key(kind: str, /, **fields: Any) -> str:
     Raises:
         TypeError: a field is not made of JSON values (a key must not depend on an object's repr).
     """
-    text = json.dumps({"kind": kind, **fields}, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps([kind, fields], sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -282,3 +282,28 @@ def test_the_command_lists_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
 def test_wrong_arguments_get_a_sentence(arguments: list[str]) -> None:
     with pytest.raises(UserError):
         main(arguments)
+
+
+@pytest.mark.parametrize("side", [224, 240, 260, 150])
+def test_same_padding_is_right_at_every_size(side: int, store: Store, photos: Path) -> None:
+    """TensorFlow's SAME padding depends on the input's size: at 240 a wrong folding once cost a tenth of the cosine."""
+    size = {"height": side, "width": side}
+    backbone = replace(resolve("tf_efficientnet_lite0.in1k@random"), preprocess=size)
+    assert artifact(backbone, store, images=photos).parity["passed"]
+
+
+def test_a_slimming_that_changes_the_result_is_not_used(
+    store: Store, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxslim
+
+    def wrong(model: onnx.ModelProto) -> onnx.ModelProto:
+        for tensor in model.graph.initializer:
+            if len(tensor.dims) == 4:
+                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * 1.1, tensor.name))
+        return model
+
+    said: list[str] = []
+    monkeypatch.setattr(onnxslim, "slim", wrong)
+    assert make(SMALL[1], Store(store.root, said.append), photos).parity["passed"]
+    assert any("slimming changed the result" in line for line in said)
