@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -119,7 +119,7 @@ def extraction(store: Store, shared: Path) -> Iterator[Figure]:
     samples = [Sample(n, 0, "test") for n in names]
     data = DataSet("photographs", samples, ("all",), "-", names.__getitem__)
     for name in read().engines:
-        session, path, spec = _session(store, name, "efficientnet_lite0", (1, 8))
+        session, path, spec = _session(store, name, "efficientnet_lite0", (1, 8), cores())
         pixels = np.stack([path(e) for e in encoded[:8]])
         stream(session, spec, path, data, samples[:64], "features")
 
@@ -252,7 +252,7 @@ def top1(store: Store, shared: Path) -> Iterator[Figure]:
             )
 
 
-def _session(store: Store, name: str, model: str, batches: tuple[int, ...]) -> tuple[Any, Any, Any]:
+def _session(store: Store, name: str, model: str, batches: tuple[int, ...], streams: int = 1) -> tuple[Any, Any, Any]:
     from engines.base import EngineSpec, Profile
     from engines.catalog import engine
     from engines.preprocess.catalog import preprocess
@@ -260,7 +260,7 @@ def _session(store: Store, name: str, model: str, batches: tuple[int, ...]) -> t
     from export.onnx_from_torch import artifact
 
     made = artifact(resolve(model), store)
-    runner = engine(EngineSpec.parse(name))
+    runner = engine(replace(EngineSpec.parse(name), streams=streams))
     session = runner.load(runner.plan(made, Profile(batches), store))
     return session, preprocess("cpu", made.preprocess), made.preprocess
 
