@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from export import weights
 from export.artifact import ONNX, Artifact
@@ -212,7 +212,7 @@ def _exportable(module: torch.nn.Module) -> torch.nn.Module:
     from timm.utils.model import reparameterize_model
 
     copy: torch.nn.Module = reparameterize_model(deepcopy(module), inplace=True)
-    for part in copy.modules():
+    for part in cast(Iterable[Any], copy.modules()):
         if type(part) is Conv2dSame:
             part.__class__ = Conv2dSameExport  # the same convolution; it remembers its padding from the first forward
             part.pad, part.pad_input_size = None, (0, 0)
