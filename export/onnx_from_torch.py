@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from export import weights
 from export.artifact import ONNX, Artifact
@@ -212,7 +212,8 @@ def _exportable(module: torch.nn.Module) -> torch.nn.Module:
     from timm.utils.model import reparameterize_model
 
     copy: torch.nn.Module = reparameterize_model(deepcopy(module), inplace=True)
-    for part in cast(list[Any], [p for p in copy.modules() if type(p) is Conv2dSame]):
+    same: list[Any] = [part for part in copy.modules() if type(part) is Conv2dSame]
+    for part in same:
         part.__class__ = Conv2dSameExport  # the same convolution; it remembers its padding from the first forward
         part.pad, part.pad_input_size = None, (0, 0)
     return copy.eval()
