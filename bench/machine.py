@@ -8,10 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from export import __version__
 from export.store import key
 
 LIBRARIES = (
-    "backbones-deployed",
     "numpy",
     "pillow",
     "torch",
@@ -50,7 +50,7 @@ def board() -> str:
 
 def libraries() -> dict[str, str]:
     """Installed versions of the libraries that a result may depend on."""
-    found = {}
+    found = {"backbones-deployed": __version__}
     for name in LIBRARIES:
         try:
             found[name] = version(name)

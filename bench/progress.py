@@ -15,6 +15,19 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def now_and_then(what: str) -> Callable[[int, int], None]:
+    """A callback of (done, total) that says a line every fifteen seconds: for work that mostly is over before."""
+    last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_SECONDS and done < total:
+            last = time.monotonic()
+            say(f"{what}: {done} of {total}")
+
+    return line
+
+
 @contextmanager
 def counting(what: str, total: int, unit: str = "images") -> Iterator[Callable[[int], None]]:
     """A counter to be called with the number of things finished since the last call."""

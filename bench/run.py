@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.desk import Desk
     from bench.machine import environment
     from bench.pipeline import run
-    from bench.progress import say
+    from bench.progress import now_and_then, say
     from bench.sweep import expand
     from export.store import Store
     from tasks.data.catalog import open_dataset
@@ -91,7 +91,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     cells = expand(sweep, store, args.zoo or (), _weights(args.weights or ()))
     data = []
     for ref in sweep.data:
-        images = open_dataset(ref, store, limit=sweep.limit, seed=sweep.seed, max_unreadable=sweep.max_unreadable)
+        images = open_dataset(
+            ref,
+            store,
+            limit=sweep.limit,
+            seed=sweep.seed,
+            max_unreadable=sweep.max_unreadable,
+            progress=now_and_then(f"looking through {ref}"),
+        )
         data.append(images)
         licence = f", licence {images.licence}" if images.licence else ""
         say(f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes{licence}")

@@ -2,3 +2,5 @@
 
 This room knows no engine, no task and no benchmark.
 """
+
+__version__ = "0.1.0"

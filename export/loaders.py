@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +133,8 @@ def _custom(backbone: Backbone, file: Path | None) -> torch.nn.Module:
     import torch
 
     torch.manual_seed(weights.SEED)
+    if str(Path.cwd()) not in sys.path:  # a console script, unlike python -m, does not look into the working folder
+        sys.path.insert(0, str(Path.cwd()))
     factory = load_target(backbone.module, "backbone")
     if not callable(factory):
         raise UserError(f"{backbone.module} is not a function that returns a torch.nn.Module.")
