@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ def gmacs(model: onnx.ModelProto) -> float | None:
     dimension. Elementwise work is not counted. None where some shape cannot be inferred.
     """
     import onnx
+    import onnxslim
 
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
@@ -24,7 +26,18 @@ def gmacs(model: onnx.ModelProto) -> float | None:
     del fixed.graph.value_info[:]
     for value in fixed.graph.output:
         value.type.tensor_type.shape.dim[0].Clear()
-    inferred = onnx.shape_inference.infer_shapes(fixed, data_prop=True)
+    found = _count(fixed)
+    if found is None:  # reshapes that are worked out from the batch: with the batch fixed they fold into constants
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = _count(onnxslim.slim(fixed))
+    return found
+
+
+def _count(model: onnx.ModelProto) -> float | None:
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     shapes = {i.name: tuple(i.dims) for i in inferred.graph.initializer}
     for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
         shapes[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)

@@ -76,7 +76,7 @@ def _hub(backbone: Backbone, store: Store) -> Path:
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
     from huggingface_hub.utils import logging as hub_logging
 
-    hub_logging.set_verbosity_error()  # its retries; what counts is the outcome
+    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # its retries; what counts is the outcome
     repository = _repository(backbone)
     store.say(f"fetching {repository} ({backbone.licence or 'licence not told'})")
     try:
