@@ -39,6 +39,7 @@ class Backbone:
         module: ``module:function`` that returns a ``torch.nn.Module`` giving features [n, d]; else empty.
         file: a local checkpoint (or a finished ONNX file); else None.
         package: a file in a published package; else None.
+        revision: commit, tag or branch on the model hub. What it was resolved to is written into the artifact.
         random: the module keeps its seeded random weights (*untrained*).
         reader: how a checkpoint's tensors find their place: by timm itself, by name, in order, or otherwise.
         headless: the checkpoint has no classifier. classes: the classifier's size where it has one.
@@ -53,6 +54,7 @@ class Backbone:
     module: str = ""
     file: Path | None = None
     package: PackageFile | None = None
+    revision: str = "main"
     random: bool = False
     reader: Reader = "timm"
     headless: bool = False
@@ -180,6 +182,7 @@ _KNOWN = [
     "module",
     "file",
     "package",
+    "revision",
     "reader",
     "headless",
     "classes",

@@ -63,7 +63,7 @@ def _version(name: str) -> str:
 
 def _pointer(backbone: Backbone, store: Store) -> Path:
     """A small file that remembers what the hub resolved, so that a finished sweep asks nobody."""
-    return store.root / "hub" / f"{backbone.timm}.txt"
+    return store.root / "hub" / f"{backbone.timm}@{backbone.revision}.txt"
 
 
 def _hub(backbone: Backbone, store: Store) -> Path:
@@ -81,11 +81,11 @@ def _hub(backbone: Backbone, store: Store) -> Path:
     store.say(f"fetching {repository} ({backbone.licence or 'licence not told'})")
     try:
         try:
-            file = hf_hub_download(repository, "model.safetensors")
+            file = hf_hub_download(repository, "model.safetensors", revision=backbone.revision)
         except EntryNotFoundError as error:
             if isinstance(error, LocalEntryNotFoundError):
                 raise
-            file = hf_hub_download(repository, "pytorch_model.bin")
+            file = hf_hub_download(repository, "pytorch_model.bin", revision=backbone.revision)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise Unavailable(
             f"The weights of {backbone.name!r} could not be fetched from the model hub.",

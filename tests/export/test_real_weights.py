@@ -81,7 +81,7 @@ def test_hub_weights_are_taken_from_the_hubs_cache(
     commit = "0123456789abcdef0123456789abcdef01234567"
     repository = tmp_path / "models--timm--test_resnet.r160_in1k"
     (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text(commit)
+    (repository / "refs" / "pinned").write_text(commit)
     snapshot = repository / "snapshots" / commit
     snapshot.mkdir(parents=True)
     module = eager(resolve("test_resnet.r160_in1k@random"), store).module
@@ -91,10 +91,11 @@ def test_hub_weights_are_taken_from_the_hubs_cache(
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
-    made = artifact(resolve("test_resnet.r160_in1k"), store, images=photos)
+    backbone = replace(resolve("test_resnet.r160_in1k"), revision="pinned")
+    made = artifact(backbone, store, images=photos)
     assert not made.untrained
     assert made.source["commit"] == commit
     assert made.source["sha256"] == sha256_file(snapshot / "model.safetensors")
-    loaded = eager(resolve("test_resnet.r160_in1k"), store).module
+    loaded = eager(backbone, store).module
     for name, tensor in loaded.state_dict().items():
         torch.testing.assert_close(tensor, state[name])
