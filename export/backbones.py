@@ -131,7 +131,7 @@ def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None =
     by_timm = {row.timm: row for row in rows.values() if row.package is None and row.timm}
     row = rows.get(plain) or by_timm.get(plain)
     if row is None and "." in plain:
-        row = Backbone(plain, timm=plain)  # any other id of timm's; timm itself will say if there is none
+        row = _other(plain)
     if row is None:
         raise unknown("backbone", plain, [*rows, *by_timm], "python -m export --list")
     if name.endswith(RANDOM):
@@ -139,6 +139,16 @@ def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None =
     if weights is not None:
         return replace(row, name=f"{row.name}@{weights.stem}", file=weights, package=None, reader="timm")
     return row
+
+
+def _other(timm_id: str) -> Backbone:
+    """Any checkpoint that timm knows and the zoo does not: the one name that costs an import of timm."""
+    from export.torchvision_ops import import_timm
+
+    known = import_timm().list_pretrained()
+    if timm_id not in known:
+        raise unknown("backbone", timm_id, known, "python -m export --list")
+    return Backbone(timm_id, timm=timm_id)
 
 
 def listing(zoo_files: Sequence[Path] = ()) -> list[Backbone]:

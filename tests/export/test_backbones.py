@@ -32,6 +32,12 @@ def test_a_timm_id_finds_its_row_and_any_other_id_is_taken() -> None:
     assert (other.timm, other.untrained) == ("resnet26.bt_in1k", False)
 
 
+@pytest.mark.parametrize(("name", "near"), [("resnet26.bt_in2k", "resnet26.bt_in1k"), ("nosuch.x", "Available")])
+def test_an_id_that_timm_does_not_know_gets_a_sentence(name: str, near: str) -> None:
+    with pytest.raises(UserError, match=f"Unknown backbone(.|\n)*{near}"):
+        resolve(name)
+
+
 def test_random_is_marked_untrained() -> None:
     backbone = resolve("vit_b@random")
     assert backbone.untrained
