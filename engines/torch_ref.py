@@ -12,10 +12,11 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engines.base import Availability, Engine, Outputs, Pixels, Placement, Plan, Profile, Session
+from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
 from engines.library import failing, installed, threads
 from engines.preprocess.normalize import Normalizer
 from export.artifact import Artifact
@@ -24,10 +25,16 @@ from export.store import Store
 
 
 class TorchEngine(Engine):
-    """The eager twin of an artifact, or the same through ``torch.compile``. One query at a time."""
+    """The eager twin of an artifact, or the same through ``torch.compile`` (which serves one query at a time)."""
 
     name = "torch"
     providers = ("eager", "compiled")
+    concurrent = True
+
+    def __init__(self, spec: EngineSpec) -> None:
+        super().__init__(spec)
+        if self.spec.provider == "compiled":
+            self.spec = replace(self.spec, streams=1)
 
     def _probe(self) -> Availability:
         found = installed("torch")  # asking torch itself takes seconds
@@ -61,7 +68,7 @@ class TorchSession(Session):
 
         self._normalize = Normalizer(plan.artifact.preprocess)
         self._threads = torch.get_num_threads()
-        torch.set_num_threads(threads(plan.engine))
+        torch.set_num_threads(max(1, threads(plan.engine) // plan.engine.streams))
         try:
             # plan and artifact lie in one store: <root>/plan/<key>
             backbone = eager_of(plan.artifact, Store(plan.path.parent.parent))
