@@ -63,12 +63,14 @@ class Pick:
 def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick:
     """The cheapest cell that the test images cannot tell from the best one, within the limits.
 
-    "Cannot tell" means that the 95 % interval of the paired bootstrap of the two mean z-scores holds zero. Of equally
-    cheap cells the more accurate one is taken, so the answer lies on the Pareto front.
+    "Cannot tell" means that the 95 % interval of the paired bootstrap of the two mean z-scores holds zero. Only cells
+    on the Pareto front of what is within the limits are suggested: no such cell is better and cheaper.
 
     Raises:
         UserError: an unknown column, a limit in the wrong direction, or no cell within the limits.
     """
+    from bench import stats
+
     cost = cost or ranking.default_cost()
     if not ranking.ranked:
         why = "; ".join(dict.fromkeys(filter(None, ranking.sheet.why)))
@@ -82,8 +84,11 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
         return Pick(best.row, best.row, tuple(s.row for s in tied), "", tuple(limits))
     column, values = ranking.sheet.cost(cost)
     sign = -1 if column.higher_is_better else 1
-    known = [s for s in tied if not math.isnan(values[s.row])]
-    row = min(known, key=lambda s: (sign * values[s.row], -(s.z or 0.0))).row if known else best.row
+    paid = [None if math.isnan(values[s.row]) else float(sign * values[s.row]) for s in inside]
+    on_front = stats.pareto_front([s.z or 0.0 for s in inside], paid)
+    # a noisy cell may tie with the best while a better and cheaper one, measured more surely, does not
+    known = [(price, s.row) for s, price, on in zip(inside, paid, on_front, strict=True) if on and s in tied]
+    row = min(known)[1] if known else best.row
     return Pick(row, best.row, tuple(s.row for s in tied), cost if known else "", tuple(limits))
 
 

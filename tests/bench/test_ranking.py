@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fake_records import Lab
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.pick import Limit, pick, sentence, suggestion
@@ -173,6 +173,25 @@ def test_the_pick_is_the_cheapest_that_cannot_be_told_from_the_best() -> None:
     assert text.startswith("Ship made_up_base · openvino:cpu · fp32: latency p50 ")
     assert "cannot tell from none" in text
     assert suggestion(ranking) == text
+
+
+@given(st.integers(0, 2**32 - 1))
+@example(100)  # the cheapest cell that ties with the best has a better and cheaper one beside it
+def test_the_pick_is_never_a_cell_that_another_beats_in_both(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = 100.0 * (random.random(60) < 0.6)
+    answers = []
+    for _ in range(5):
+        unsure = random.random(60) < random.choice([0.02, 0.1, 0.4])
+        answers.append(np.where(unsure, 100.0 * (random.random(60) < 0.5), truth))
+    prices = random.integers(1, 9, 5).astype(float).tolist()
+    table = replace(
+        sheet([[float(a.mean())] for a in answers], costs=prices), samples={(i, 0): a for i, a in enumerate(answers)}
+    )
+    ranking = Ranking(table)
+    found = pick(ranking)
+    assert found.row in ranking.front("price")
+    assert found.row in found.tied
 
 
 def test_a_budget_narrows_the_choice() -> None:
