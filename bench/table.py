@@ -46,8 +46,9 @@ class Row:
 
     @property
     def parity(self) -> dict[str, Any]:
-        """Closeness of the compiled engine to eager PyTorch; empty where there is no eager twin."""
-        return next((dict(r.detail["parity"]) for r in self.records if r.detail.get("parity")), {})
+        """Closeness of the compiled engine to eager PyTorch, a failed one first; empty where there is no eager twin."""
+        told = [dict(r.detail["parity"]) for r in self.records if r.detail.get("parity")]
+        return min(told, key=lambda p: bool(p.get("passed")), default={})
 
     @property
     def label(self) -> dict[str, Any]:
@@ -83,6 +84,8 @@ class Row:
         reasons = list(dict.fromkeys(_reason(r) for r in self.troubles))
         if self.parity and not self.parity.get("passed", False):
             return "parity", "fails parity with the eager module" + _closeness(self.parity)
+        if self.scores and self.cell.untrained:
+            return "skipped", "untrained: random weights are never ranked"
         if self.scores:
             return "ok", "; ".join(reasons)  # what is missing beside them is dealt with setting by setting
         if any(r.status == "failed" for r in self.troubles):

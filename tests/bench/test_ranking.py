@@ -106,6 +106,26 @@ def test_cells_that_fail_parity_or_were_not_scored_move_no_z() -> None:
     assert {("made_up_off", "parity"), ("made_up_random", "skipped"), ("made_up_broken", "failed")} <= listed
 
 
+def test_untrained_cells_are_not_ranked_even_where_somebody_scored_them() -> None:
+    records = [replace(r, cell=replace(r.cell, untrained=r.cell.backbone == "made_up_tiny")) for r in Lab().records()]
+    ranking = Ranking(sheet_of(Results(tuple(records))))
+    assert "made_up_tiny" not in {ranking.sheet.labels[row]["backbone"] for row in ranking.ranked}
+    aside = [row for row in ranking.as_rows() if row["backbone"] == "made_up_tiny"]
+    assert [row["status"] for row in aside] == ["skipped", "skipped"]
+    assert all("untrained" in row["why"] for row in aside)
+
+
+@pytest.mark.parametrize("kind", ["score", "timing"])
+def test_parity_that_failed_in_any_record_of_a_cell_keeps_it_out(kind: str) -> None:
+    failed = {"parity": {"cosine_min": 0.5, "relative_error": 0.9, "passed": False}}
+    records = [
+        replace(r, detail=failed) if r.cell.backbone == "made_up_base" and r.kind == kind else r
+        for r in Lab().records()
+    ]
+    ranking = Ranking(sheet_of(Results(tuple(records))))
+    assert "made_up_base" not in {ranking.sheet.labels[row]["backbone"] for row in ranking.ranked}
+
+
 def test_missing_settings_exclude_a_row_or_are_averaged_and_the_foot_says_which() -> None:
     table = sheet([[1, 5], [2, np.nan], [3, 7]])
     excluded = Ranking(table)
