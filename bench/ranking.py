@@ -14,6 +14,7 @@ import numpy as np
 
 from bench import stats
 from bench.sheet import Column, Floats, Sheet
+from export.errors import unknown
 
 Missing = Literal["exclude", "average"]
 
@@ -192,8 +193,10 @@ class Ranking:
         names = [s.name for s in self.sheet.settings]
         if by in names:
             column, values = self.sheet.settings[names.index(by)], self.sheet.values[:, names.index(by)]
-        else:
+        elif by in (costs := [c.name for c in self.sheet.costs]):
             column, values = self.sheet.cost(by)
+        else:
+            raise unknown("order", by, ["z", "mean_rank", "borda", *names, *costs])
 
         def paid(standing: Standing) -> float:
             value = _paid(values[standing.row], column)

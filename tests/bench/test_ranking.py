@@ -172,7 +172,7 @@ def test_order_by_any_column_puts_the_best_first_and_the_unknown_last() -> None:
     uneven = Ranking(sheet([[1, 7, 1], [2, 8, 9], [3, 4, 2]]))
     assert [s.mean_rank for s in uneven.ordered("mean_rank")] == [pytest.approx(v) for v in (4 / 3, 2, 8 / 3)]
     assert [s.borda for s in uneven.ordered("borda")] == [5, 3, 1]
-    with pytest.raises(UserError, match="Unknown cost column"):
+    with pytest.raises(UserError, match=r"Unknown order 'colour'\.\nAvailable: borda, mean_rank, price, s0, s1, z"):
         ranking.ordered("colour")
 
 
