@@ -11,21 +11,30 @@ import numpy.typing as npt
 
 from export.spec import PreprocessSpec
 
+Channels = npt.NDArray[np.float32]
+
+
+def scale_and_shift(spec: PreprocessSpec) -> tuple[Channels, Channels]:
+    """``scale = 1 / (value_range · std)`` and ``shift = −mean / std``: float32 [3] each, folded in float64.
+
+    They are in the order of ``spec.channel_order``: channels are put into it before.
+    """
+    divisor = 255.0 if spec.value_range == 1 else 1.0
+    scale, shift = 1 / (divisor * np.array(spec.std)), -np.array(spec.mean) / np.array(spec.std)
+    return scale.astype(np.float32), shift.astype(np.float32)
+
 
 class Normalizer:
     """``(pixel / value_range − mean) / std`` as one multiply-add; equal to the reference within 1e-6 relative.
 
-    ``scale = 1 / (value_range · std)`` and ``shift = −mean / std``, folded in float64. Holds constants alone and
-    writes into an array of its own each time, so any number of threads may call one.
+    Holds constants alone and writes into an array of its own each time, so any number of threads may call one.
     """
 
     def __init__(self, spec: PreprocessSpec) -> None:
         self.spec = spec
-        divisor = 255.0 if spec.value_range == 1 else 1.0
-        scale, shift = 1 / (divisor * np.array(spec.std)), -np.array(spec.mean) / np.array(spec.std)
+        scale, shift = scale_and_shift(spec)
         shape = (3, 1, 1) if spec.layout == "NCHW" else (3,)
-        self._scale = scale.astype(np.float32).reshape(shape)
-        self._shift = shift.astype(np.float32).reshape(shape)
+        self._scale, self._shift = scale.reshape(shape), shift.reshape(shape)
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """uint8 RGB [n, height, width, 3] → float32 in ``spec.layout``, C-contiguous, owned by the caller."""
