@@ -1,4 +1,4 @@
-"""ONNX Runtime: runs the artifact's own file; the plan is that file.
+"""ONNX Runtime: runs the artifact's own file; a GPU's plan is that file behind a head that takes uint8 pixels.
 
 One configuration serves accuracy and cost. Worker threads do not spin while they wait: spinning buys single-stream
 latency on an idle machine and takes it from the threads that decode the next images.
@@ -7,27 +7,23 @@ latency on an idle machine and takes it from the threads that decode the next im
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
-from engines.library import failing, first_line, installed, threads
-from engines.preprocess.normalize import Normalizer
+from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Session
+from engines.library import failing, first_line, installed
+from engines.ort_providers import PROVIDERS, Provider, why_not
+from engines.ort_session import BATCH_AXIS, OPTIONS, BoundSession, OrtSession, compiled, inference_session
+from engines.preprocess.onnx_head import with_pixels_input
 from export.artifact import ONNX, Artifact
-from export.errors import CellError
 from export.spec import Precision
 
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-OPTIONS = {"session.intra_op.allow_spinning": "0"}
-"""Session options that can move a time or a number; they are part of the plan's key."""
 CPU_ONLY, GPU = "onnxruntime", "onnxruntime-gpu"
 FOR_GPU = f"pip uninstall {CPU_ONLY}; pip install 'backbones-deployed[gpu]'"
+BESIDE = ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13", "tensorrt", "tensorrt-cu12", "tensorrt-cu13")
+"""Distributions whose version decides which kernels a GPU provider runs."""
 
 
 class OrtEngine(Engine):
@@ -38,9 +34,18 @@ class OrtEngine(Engine):
     precisions = frozenset({Precision.FP32, Precision.FP16, Precision.INT8})
     concurrent = True
 
+    def __init__(self, spec: EngineSpec) -> None:
+        super().__init__(spec)
+        if self._provider.bound:
+            self.spec = replace(self.spec, streams=1)  # its buffers are those of one query
+
+    @property
+    def _provider(self) -> Provider:
+        return PROVIDERS[self.spec.provider]
+
     def _probe(self) -> Availability:
         found = [name for name in (CPU_ONLY, GPU) if installed(name)]
-        gpu = self.spec.provider != "cpu"
+        gpu = self._provider.gpu
         if len(found) == 2:
             return Availability(
                 False,
@@ -54,78 +59,60 @@ class OrtEngine(Engine):
             import onnxruntime
         except ImportError as error:
             return Availability(False, f"ONNX Runtime does not import: {first_line(error)}")
-        wanted = PROVIDERS[self.spec.provider]
+        wanted = self._provider.name
         if wanted not in onnxruntime.get_available_providers():
             remedy = FOR_GPU if CPU_ONLY in found else ""
             return Availability(False, f"The installed {found[0]} has no {wanted}.", remedy)
-        device = "CPU" if not gpu else onnxruntime.get_device()
-        return Availability(True, version=onnxruntime.__version__, device=device)
+        if not gpu:
+            return Availability(True, version=onnxruntime.__version__, device="CPU")
+        # a package for GPUs lists its providers on every machine: only starting one tells
+        reason, remedy = why_not(wanted, self._provider.library)
+        return Availability(not reason, reason, remedy, onnxruntime.__version__, onnxruntime.get_device())
 
     def _identity(self) -> dict[str, Any]:
-        return {**super()._identity(), "options": OPTIONS}
+        identity = {**super()._identity(), "options": OPTIONS}
+        provider = self._provider
+        if provider.gpu:
+            identity |= {
+                "provider_options": {**provider.options, **provider.environment},
+                "beside": {name: found for name in BESIDE if (found := installed(name))},
+            }
+        return identity
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
-        # a copy, not a link: damage to one must not reach the other
-        shutil.copyfile(artifact.onnx, folder / ONNX)
-        _inference_session(folder / ONNX, self.spec)  # a file that does not load is never published
-        return {"provider": PROVIDERS[self.spec.provider]}
+        provider = self._provider
+        if not provider.bound:
+            # a copy, not a link: damage to one must not reach the other
+            shutil.copyfile(artifact.onnx, folder / ONNX)
+            inference_session(folder / ONNX, self.spec)  # a file that does not load is never published
+            return {"provider": provider.name}
+        _write_with_head(artifact, folder / ONNX)
+        in_force: dict[str, Any] = {}
+        for batch in profile.batches:
+            if provider.cache:
+                compiled(folder, batch).mkdir()
+            session = inference_session(folder / ONNX, self.spec, batch)
+            in_force = dict(session.get_provider_options().get(provider.name, {}))
+            del session  # before the next: each holds the weights
+        if provider.cache:
+            in_force[provider.cache] = "the plan's own folder"
+        return {"provider": provider.name, "provider_options": in_force, "environment": dict(provider.environment)}
 
     def _open(self, plan: Plan) -> Session:
-        return OrtSession(plan)
+        return BoundSession(plan) if self._provider.bound else OrtSession(plan)
 
 
-class OrtSession(Session):
-    """One ``InferenceSession``, which any number of threads may call."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(plan)
-        self._session = _inference_session(plan.path / ONNX, plan.engine)
-        self._normalize = Normalizer(plan.artifact.preprocess)
-        self._names = [o.name for o in self.outputs]
-
-    def _run(self, pixels: Pixels) -> Outputs:
-        inputs = {self.plan.artifact.input: self._normalize(pixels)}
-        with failing("ONNX Runtime failed while running."):
-            arrays = self._session.run(self._names, inputs)
-        return dict(zip(self._names, arrays, strict=True))
-
-    def _placement(self) -> Placement:
-        asked = PROVIDERS[self.plan.engine.provider]
-        if not hasattr(self._session, "get_provider_graph_assignment_info"):
-            return Placement(asked, note="this version of ONNX Runtime does not tell where a node runs")
-        nodes = Counter[str]()
-        for group in self._session.get_provider_graph_assignment_info():
-            nodes[group.ep_name] += len(group.get_nodes())
-        return Placement(asked, dict(nodes), note="ONNX Runtime does not tell the precision of a node")
-
-    def _close(self) -> None:
-        self._session = None
-
-
-def _inference_session(file: Path, spec: EngineSpec) -> Any:
-    """An ``onnxruntime.InferenceSession``; its threads are the spec's, shared out among the streams.
+def _write_with_head(artifact: Artifact, file: Path) -> None:
+    """The artifact's network behind a head that takes uint8 pixels, its free axis called ``BATCH_AXIS``.
 
     Raises:
-        CellError: the file does not load, or ONNX Runtime put another provider in the place of the one asked for.
+        CellError: the file cannot be read.
     """
-    import onnxruntime
+    import onnx
 
-    wanted = PROVIDERS[spec.provider]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, threads(spec) // spec.streams)
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    for name, value in OPTIONS.items():
-        options.add_session_config_entry(name, value)
-    if spec.provider != "cpu":  # a node that the GPU does not take is an error, not a detour through the processor
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     with failing("ONNX Runtime cannot load this file."):
-        session = onnxruntime.InferenceSession(str(file), options, providers=[wanted])
-    session.disable_fallback()
-    first = session.get_providers()[0]
-    if first != wanted:
-        raise CellError(
-            f"ONNX Runtime put {first} in the place of {wanted}.", "Its libraries or its device do not load here."
-        )
-    return session
+        model = with_pixels_input(onnx.load(str(artifact.onnx)), artifact.preprocess, artifact.input)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
+    del model.graph.value_info[:]  # ONNX Runtime infers them again, for the batch that it is opened with
+    onnx.save(model, str(file))

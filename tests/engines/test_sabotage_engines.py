@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from engines import library, ort, ov
+from engines import library, ov
 from engines.base import EngineSpec, Plan
 from engines.catalog import engine
+from engines.ort_session import inference_session
 from engines.trt import TrtEngine
 from export.artifact import Artifact
 from export.errors import CellError
@@ -61,7 +62,7 @@ def test_provider_that_falls_back_is_an_error(artifact: Artifact, planned: Calla
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ONNX Runtime warns, and goes on with what it has: this is the trap
         with pytest.raises(CellError, match=r"has been explicitly disabled|in the place of CUDAExecutionProvider"):
-            ort._inference_session(file, EngineSpec("ort", "cuda", 1))
+            inference_session(file, EngineSpec("ort", "cuda", 1))
 
 
 def test_missing_provider_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
