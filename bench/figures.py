@@ -257,7 +257,7 @@ def _session(store: Store, name: str, model: str, batches: tuple[int, ...], stre
     from engines.catalog import engine
     from engines.preprocess.catalog import preprocess
     from export.backbones import resolve
-    from export.onnx_from_torch import artifact
+    from export.precision import artifact
 
     made = artifact(resolve(model), store)
     runner = engine(replace(EngineSpec.parse(name), streams=streams))

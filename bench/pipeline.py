@@ -24,7 +24,6 @@ from engines.base import Plan
 from engines.preprocess.catalog import preprocess
 from export.artifact import Artifact
 from export.errors import OutOfSpace, UserError
-from export.onnx_from_torch import artifact as export_artifact
 from tasks.base import FeatureSet, Splits, Task
 from tasks.catalog import task
 from tasks.data.base import SPLITS, DataSet
@@ -50,7 +49,7 @@ def run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk) -> bool:
         try:
             if not planned.availability.ok:
                 found = planned.availability
-                raise Skip(f"{planned.cell.engine} cannot run on this machine.", found.reason, found.remedy)
+                raise Skip(f"{planned.cell.engine} cannot run this here.", found.reason, found.remedy)
             for images in data:
                 good &= score(planned, images, desk)
             timed += timing.prepare(planned, data[0], desk)
@@ -71,7 +70,7 @@ def score(planned: Planned, images: DataSet, desk: Desk) -> bool:
         for scorer in scorers:
             desk.keep_failure(score_record(planned, images, scorer), error, "skipped")
         return True
-    artifact = export_artifact(planned.backbone, planned.store, precision=planned.precision)
+    artifact = planned.artifact()
     plan = planned.throughput.plan(artifact, planned.profile, planned.store)
     parity = gate.check(planned, artifact, plan)
     vectors, extraction = _extract(planned, artifact, plan, images)

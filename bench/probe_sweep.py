@@ -18,7 +18,7 @@ from engines.base import EngineSpec, Profile
 from engines.catalog import engine
 from engines.preprocess.catalog import preprocess
 from export.backbones import resolve
-from export.onnx_from_torch import artifact
+from export.precision import artifact
 from export.store import Store
 from tasks.data.base import SPLITS, DataSet, Sample, Split
 from tasks.data.catalog import open_dataset

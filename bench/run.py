@@ -44,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--models", "--model", metavar="A,B", help="zoo names, aliases, timm ids, NAME@random, FILE.onnx")
     what.add_argument("--backbone", action="append", metavar="MODULE:FUNCTION", help="your own module; repeatable")
     what.add_argument("--engine", "--engines", dest="engines", metavar="A,B", help="name or name:provider")
-    what.add_argument("--precision", "--precisions", dest="precisions", metavar="A,B", help="fp32")
+    what.add_argument(
+        "--precision", "--precisions", dest="precisions", metavar="A,B", help="fp32, fp16, bf16, int8, fp8"
+    )
     what.add_argument("--preprocess", metavar="PATH", help="preprocessing path: cpu")
     what.add_argument(
         "--data", metavar="REF", action="append", help="a data set's name, folder, CSV or archive; repeatable"
@@ -83,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.machine import environment
     from bench.pipeline import run
     from bench.progress import now_and_then, say
-    from bench.sweep import expand
+    from bench.sweep import calibrated, expand
     from export.store import Store
     from tasks.data.catalog import open_dataset
 
@@ -105,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"  splits: {images.splits_from}")
         for one in images.unreadable[:5]:
             say(f"  unreadable, left out: {one.id}: {one.reason}")
+    cells = calibrated(cells, data[0]) if data else cells
     desk = Desk(args.out, environment(), args.fresh)
     if args.dry_run:
         return _dry_run(cells, data, desk, args.json)

@@ -6,6 +6,7 @@ was finished, or killed half-way, knows at once what is left to do.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,9 +21,11 @@ from bench.scenarios import Scenario, scenario
 from engines.base import Availability, Engine, EngineSpec, Profile
 from engines.catalog import BASELINE, engine
 from engines.preprocess.catalog import identity
+from export.artifact import Artifact
 from export.backbones import Backbone, resolve
+from export.calibration import TRAIN, VAL, CalibrationSet
 from export.errors import UserError
-from export.onnx_from_torch import artifact_key
+from export.precision import artifact, artifact_key, precision_of
 from export.spec import Precision
 from export.store import Store, key
 from tasks.base import Task
@@ -34,7 +37,12 @@ OUTPUT = "features"
 
 @dataclass(frozen=True)
 class Planned:
-    """One cell of the sweep, resolved. ``availability`` says whether its engine runs here, and why not."""
+    """One cell of the sweep, resolved.
+
+    Attributes:
+        availability: whether its engine runs here, and this precision; if not, why.
+        calibration: the photographs from which a lower precision is made; None where there is no data.
+    """
 
     backbone: Backbone
     engine: Engine
@@ -42,6 +50,7 @@ class Planned:
     precision: Precision
     sweep: SweepSpec
     store: Store
+    calibration: CalibrationSet | None = None
 
     @property
     def profile(self) -> Profile:
@@ -66,7 +75,11 @@ class Planned:
 
     @cached_property
     def onnx_key(self) -> str:
-        return artifact_key(self.backbone, self.store, precision=self.precision)
+        return artifact_key(self.backbone, self.store, precision=self.precision, calibration=self.calibration)
+
+    def artifact(self) -> Artifact:
+        """The cell's ONNX file, made if it is not there; raises what :func:`export.precision.artifact` does."""
+        return artifact(self.backbone, self.store, precision=self.precision, calibration=self.calibration)
 
     @cached_property
     def plan_key(self) -> str:
@@ -144,7 +157,7 @@ def expand(
     for name in sweep.scenarios:
         scenario(name)
     identity(sweep.preprocess)
-    precisions = [_precision(name) for name in sweep.precisions]
+    precisions = [precision_of(name) for name in sweep.precisions]
     for name in weights:
         if name not in sweep.models:
             raise UserError(f"--weights names {name!r}, which is not among the models.")
@@ -154,7 +167,7 @@ def expand(
     if not any(a.ok for a in found):
         engines[0].require()
     cells = [
-        Planned(b, e, a, p, sweep, store)
+        Planned(b, e, a if p in e.precisions else _refused(e, p), p, sweep, store)
         for b in _unique(backbones)
         for e, a in zip(engines, found, strict=True)
         for p in precisions
@@ -173,11 +186,28 @@ def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:
             yield backbone
 
 
-def _precision(name: str) -> Precision:
-    try:
-        precision = Precision(name)
-    except ValueError:
-        raise UserError(f"Unknown precision {name!r}.", f"Available: {', '.join(Precision)}.") from None
-    if precision is not Precision.FP32:
-        raise UserError(f"Precision {precision} cannot be exported yet.", "This version makes fp32 files.")
-    return precision
+def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
+    """The cells with the photographs from which their lower precisions are made: a seeded draw from ``data``.
+
+    Ranges come from its train split, choices and parity from val; test is never touched.
+
+    Raises:
+        UserError: a lower precision was asked for, and a split is too small.
+    """
+    if all(cell.precision is Precision.FP32 for cell in cells):
+        return list(cells)
+    draw = random.Random(cells[0].sweep.seed)
+    ids = {split: sorted(sample.id for sample in data.split(split)) for split in ("train", "val")}
+    chosen = CalibrationSet(
+        data.name,
+        tuple(draw.sample(ids["train"], min(TRAIN, len(ids["train"])))),
+        tuple(draw.sample(ids["val"], min(VAL, len(ids["val"])))),
+        data.digest,
+        data.read,
+    )
+    return [cell if cell.precision is Precision.FP32 else replace(cell, calibration=chosen) for cell in cells]
+
+
+def _refused(engine: Engine, precision: Precision) -> Availability:
+    runs = ", ".join(sorted(engine.precisions))
+    return Availability(False, f"{engine.spec} does not run {precision}; it runs {runs}.")

@@ -27,7 +27,6 @@ from bench.worker import Job, Outcome
 from engines.base import Plan
 from engines.preprocess.catalog import preprocess
 from export.artifact import Artifact
-from export.onnx_from_torch import artifact as export_artifact
 from export.spec import Metric
 from export.store import key, write_atomic
 from tasks.data.base import DataSet
@@ -56,7 +55,7 @@ def prepare(planned: Planned, images: DataSet, desk: Desk) -> list[Timed]:
     if not scenarios:
         return []
     store, sweep = planned.store, planned.sweep
-    artifact = export_artifact(planned.backbone, store, precision=planned.precision)
+    artifact = planned.artifact()
     plan = planned.engine.plan(artifact, planned.profile, store)
     parity = gate.check(planned, artifact, plan)
     rotation = queries.prepare(

@@ -20,7 +20,7 @@ from engines.catalog import ENGINES, engine
 from engines.preprocess.catalog import preprocess
 from export.backbones import resolve
 from export.loaders import eager
-from export.onnx_from_torch import artifact
+from export.precision import artifact
 from export.store import Store
 from tasks.data.base import DataSet, Sample
 

@@ -20,11 +20,12 @@ EXAMPLES = """\
 examples:
   python -m export --list                              the zoo
   python -m export vit_b resnet50 --out models         from the model hub
+  python -m export resnet50_augnet --precision fp32,fp16,bf16,int8
   python -m export vit_s --weights my_vit_s.safetensors
   python -m export vit_b@random                        random weights: for timing, never for accuracy
   python -m export mymodule:make_backbone              a function that returns a torch.nn.Module
 
-Writes DIR/NAME/model.onnx, manifest.json and preprocess.yaml for each backbone.
+Writes DIR/NAME/model.onnx (DIR/NAME.int8/model.onnx, …), manifest.json and preprocess.yaml for each backbone.
 """
 
 
@@ -44,7 +45,13 @@ def parser() -> argparse.ArgumentParser:
         "--backbone", action="append", default=[], metavar="MODULE:FUNCTION", help="your own module; repeatable"
     )
     p.add_argument("--weights", type=Path, metavar="FILE", help="a local checkpoint (with one NAME)")
-    p.add_argument("--precision", default="fp32", help="fp32")
+    p.add_argument("--precision", default="fp32", metavar="A,B", help="fp32 (default), fp16, bf16, int8, fp8")
+    p.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="DIR",
+        help="photographs from which a lower precision is made and judged, instead of the published",
+    )
     p.add_argument("--maps", action="store_true", help="also export multi-scale maps, or tokens of a plain ViT")
     p.add_argument(
         "--zoo", action="append", type=Path, default=[], metavar="FILE", help="a YAML file with your own rows"
@@ -73,22 +80,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--weights belongs to one backbone.", f"{len(names)} were named.")
     backbones = [resolve(name, zoo_files=args.zoo, weights=args.weights) for name in names]
 
-    from export.onnx_from_torch import artifact
-    from export.spec import Precision
+    from export.calibration import of_folder
+    from export.precision import artifact, precision_of
     from export.store import Store
 
-    try:
-        precision = Precision(args.precision)
-    except ValueError:
-        raise UserError(f"Unknown precision {args.precision!r}.", f"Available: {', '.join(Precision)}.") from None
+    precisions = [precision_of(name) for name in args.precision.split(",")]
+    calibration = of_folder(args.calibration) if args.calibration else None
+    asked = [(backbone, precision) for backbone in backbones for precision in precisions]
     store = Store(args.store)
     rows: list[dict[str, Any]] = []
     errors: list[UserError] = []
-    for number, backbone in enumerate(backbones, 1):
-        print(f"[{number}/{len(backbones)}] {backbone.name} ({backbone.weights})", file=sys.stderr, flush=True)
+    for number, (backbone, precision) in enumerate(asked, 1):
+        print(f"[{number}/{len(asked)}] {backbone.name} {precision} ({backbone.weights})", file=sys.stderr, flush=True)
         start = time.perf_counter()
         try:
-            made = artifact(backbone, store, precision=precision, maps=args.maps, images=args.images)
+            made = artifact(
+                backbone,
+                store,
+                precision=precision,
+                maps=args.maps,
+                images=args.images,
+                calibration=calibration,
+            )
             folder = _deliver(made, args.out)
         except OutOfSpace:
             raise
@@ -101,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(rows, indent=1))
     elif rows:
         _table(rows)
-    if errors and len(backbones) == 1:
+    if errors and len(asked) == 1:
         return errors[0].exit_code
     return 1 if errors or not all(r["parity_passed"] for r in rows) else 0
 
@@ -109,9 +122,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _deliver(made: Artifact, out: Path) -> Path:
     """Copy the artifact to where the user wants it. No link: the store's file must stay what it is."""
     from export.artifact import ONNX
+    from export.spec import Precision
     from export.store import MANIFEST, write_atomic
 
-    folder = out / made.backbone.replace("/", "_").replace(":", ".")
+    name = made.backbone.replace("/", "_").replace(":", ".")
+    folder = out / (name if made.precision is Precision.FP32 else f"{name}.{made.precision}")
     folder.mkdir(parents=True, exist_ok=True)
     for name in (ONNX, MANIFEST):
         shutil.copyfile(made.path / name, folder / name)
@@ -127,6 +142,7 @@ def _deliver(made: Artifact, out: Path) -> Path:
 def _row(made: Artifact, folder: Path, seconds: float) -> dict[str, Any]:
     return {
         "backbone": made.backbone,
+        "precision": str(made.precision),
         "untrained": made.untrained,
         "parameters_m": round(made.parameters / 1e6, 2),
         "gmacs": None if made.gmacs is None else round(made.gmacs, 2),
@@ -135,6 +151,8 @@ def _row(made: Artifact, folder: Path, seconds: float) -> dict[str, Any]:
         "cosine_min": made.parity["cosine_min"],
         "relative_error": made.parity["relative_error"],
         "parity_passed": made.parity["passed"],
+        "first_below": made.parity.get("first_below"),
+        "chosen": dict(made.fields.get("chosen", {})),
         "seconds": round(seconds, 1),
         "path": str(folder / "model.onnx"),
     }
@@ -142,7 +160,17 @@ def _row(made: Artifact, folder: Path, seconds: float) -> dict[str, Any]:
 
 def _table(rows: list[dict[str, Any]]) -> None:
     table = _new_table(
-        "backbone", ">params M", ">GMACs", ">MiB", "outputs", ">cosine", ">rel. error", "parity", ">s", "file"
+        "backbone",
+        "precision",
+        ">params M",
+        ">GMACs",
+        ">MiB",
+        "outputs",
+        ">cosine",
+        ">rel. error",
+        "parity",
+        ">s",
+        "file",
     )
     for r in rows:
         outputs = ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in r["outputs"].items())
@@ -150,7 +178,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
         gmacs = "n/a" if r["gmacs"] is None else f"{r['gmacs']:.2f}"
         numbers = (f"{r['parameters_m']:.2f}", gmacs, f"{r['onnx_mib']:.1f}")
         parity = (f"{r['cosine_min']:.6f}", f"{r['relative_error']:.1e}", "passed" if r["parity_passed"] else "FAILED")
-        table.add_row(name, *numbers, outputs, *parity, f"{r['seconds']:.1f}", r["path"])
+        table.add_row(name, r["precision"], *numbers, outputs, *parity, f"{r['seconds']:.1f}", r["path"])
     _print(table)
 
 

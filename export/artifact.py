@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,9 @@ class Artifact:
             ONNX file, which has no eager twin.
         input: the input's name in the file. outputs: by name, without the batch axis.
         parameters: number of weights. gmacs: 10⁹ multiply-accumulates for one image, None where not counted.
-        parity: closeness of the file, run by ONNX Runtime on the CPU, to eager PyTorch on real photographs.
+        parity: closeness of the file, run by ONNX Runtime on the CPU, to eager PyTorch on real photographs; of a lower
+            precision to the fp32 file.
+        fields: the whole manifest; of a lower precision also ``chosen`` and ``calibration``.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Artifact:
     gmacs: float | None
     source: Mapping[str, Any]
     parity: Mapping[str, Any]
+    fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def onnx(self) -> Path:
@@ -56,14 +59,12 @@ class Artifact:
     def of(cls, entry: Entry) -> Artifact:
         """Read an entry of the store's shelf ``onnx``."""
         f = entry.fields
-        spec = dict(f["preprocess"])
-        tuples = {name: tuple(spec[name]) for name in ("mean", "std", "fill")}
         return cls(
             key=entry.key,
             path=entry.path,
             backbone=f["backbone"],
             precision=Precision(f["precision"]),
-            preprocess=PreprocessSpec(**{**spec, **tuples}),
+            preprocess=preprocess_of_fields(f),
             input=f["input"],
             outputs=tuple(TensorSpec(o["name"], tuple(o["shape"]), o["dtype"]) for o in f["outputs"]),
             untrained=f["untrained"],
@@ -71,4 +72,11 @@ class Artifact:
             gmacs=f["gmacs"],
             source=f["source"],
             parity=f["parity"],
+            fields=f,
         )
+
+
+def preprocess_of_fields(fields: Mapping[str, Any]) -> PreprocessSpec:
+    """The PreprocessSpec that a manifest tells."""
+    spec = dict(fields["preprocess"])
+    return PreprocessSpec(**{**spec, **{name: tuple(spec[name]) for name in ("mean", "std", "fill")}})

@@ -36,11 +36,10 @@ def artifact_key(
     backbone: Backbone,
     store: Store,
     *,
-    precision: Precision = Precision.FP32,
     maps: bool = False,
     images: Path | None = None,
 ) -> str:
-    """The onnx_key: backbone, weights, exporter and its versions, opset, precision. Loads no framework.
+    """The fp32 file's key: backbone, weights, exporter and its versions, opset. Loads no framework.
 
     Raises:
         Unavailable: the weights have to be fetched for their hash, and cannot be.
@@ -56,7 +55,7 @@ def artifact_key(
         output=backbone.output,
         maps=maps,
         photographs=digest(images),
-        precision=str(precision),
+        precision=str(Precision.FP32),
         opset=OPSET,
         exporter=EXPORTER,
         libraries={name: version(name) for name in ("torch", "timm", "onnx", "onnxslim")},
@@ -67,11 +66,10 @@ def artifact(
     backbone: Backbone,
     store: Store,
     *,
-    precision: Precision = Precision.FP32,
     maps: bool = False,
     images: Path | None = None,
 ) -> Artifact:
-    """The backbone's ONNX file, exported if the store does not have it.
+    """The backbone's fp32 file, exported if the store does not have it.
 
     Args:
         images: photographs for the parity gate, instead of the published ones.
@@ -80,8 +78,6 @@ def artifact(
         UserError, Unavailable: as :func:`export.loaders.eager`.
         CellError: the exporter cannot convert the module.
     """
-    if precision is not Precision.FP32:
-        raise UserError(f"Precision {precision} cannot be exported yet.", "This version makes fp32 files.")
 
     def build(folder: Path) -> Mapping[str, Any]:
         from export import foreign, verify
@@ -101,8 +97,16 @@ def artifact(
             "parity": parity,
         }
 
-    onnx_key = artifact_key(backbone, store, precision=precision, maps=maps, images=images)
+    onnx_key = artifact_key(backbone, store, maps=maps, images=images)
     return Artifact.of(store.obtain("onnx", onnx_key, build))
+
+
+def unverified(backbone: Backbone, store: Store, folder: Path) -> dict[str, Any]:
+    """Write the fp32 file of a module without holding it against anything; its fields (see ``export.draft``)."""
+    from export.loaders import eager
+
+    loaded = eager(backbone, store)
+    return _export(backbone, loaded.module, loaded.preprocess, False, folder, store.say)
 
 
 def _export(
@@ -129,7 +133,7 @@ def _export(
 
     return {
         "backbone": backbone.name,
-        "precision": "fp32",
+        "precision": str(Precision.FP32),
         "opset": OPSET,
         "preprocess": spec.as_json(),
         "input": INPUT,

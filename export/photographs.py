@@ -12,6 +12,9 @@ from export.store import Store, key, sha256_file
 PACKAGE = Package("foolbox", "3.3.4", "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb", "MIT")
 
 
+COUNT = 20
+
+
 def photographs(store: Store, folder: Path | None = None) -> list[bytes]:
     """Encoded photographs: those of ``folder`` (up to 64), or the package's twenty.
 
@@ -20,7 +23,7 @@ def photographs(store: Store, folder: Path | None = None) -> list[bytes]:
         Unavailable: the package cannot be had.
     """
     if folder is not None:
-        return [p.read_bytes() for p in _files(folder)]
+        return [p.read_bytes() for p in files(folder)]
     with zipfile.ZipFile(fetch(PACKAGE, store)) as bundle:
         names = sorted(n for n in bundle.namelist() if n.startswith("foolbox/data/imagenet_"))
         return [bundle.read(n) for n in names]
@@ -30,11 +33,16 @@ def digest(folder: Path | None) -> str:
     """What identifies the photographs in a key."""
     if folder is None:
         return PACKAGE.sha256
-    return key("photographs", files=[sha256_file(p) for p in _files(folder)])
+    return key("photographs", files=[sha256_file(p) for p in files(folder)])
 
 
-def _files(folder: Path) -> list[Path]:
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".bmp"))
-    if not files:
+def files(folder: Path) -> list[Path]:
+    """Up to 64 image files of a folder, in the order of their paths.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".bmp"))
+    if not found:
         raise UserError(f"{folder} holds no images.", "Parity needs real photographs (JPEG, PNG, WebP, BMP).")
-    return files[:64]
+    return found[:64]

@@ -70,8 +70,8 @@ def loaded_outputs(module: Any, names: list[str], inputs: Any) -> list[Any]:
     return [t.numpy() for t in (found if isinstance(found, tuple) else (found,))]
 
 
-def session(path: Path) -> Any:
-    """An ONNX Runtime session on the processor.
+def session(model: Path | bytes) -> Any:
+    """An ONNX Runtime session on the processor, of a file or of a serialized model.
 
     Raises:
         Unavailable: ONNX Runtime is not installed.
@@ -86,4 +86,10 @@ def session(path: Path) -> Any:
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    source = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(
+        source,
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=["ClipQuantFusion"],  # it fails on a clipped tensor that is quantised to fp8
+    )

@@ -241,7 +241,6 @@ def test_a_dry_run_builds_nothing(
         (["--tasks", "kn"], "knn"),
         (["--scenario", "ofline"], "offline"),
         (["--precision", "int3"], "Unknown precision"),
-        (["--precision", "int8"], "cannot be exported yet"),
         (["--preprocess", "gpu"], "preprocessing path"),
         (["--data", "no-such-folder"], "no-such-folder"),
         (["--batches", "one"], "whole numbers"),

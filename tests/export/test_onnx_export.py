@@ -19,7 +19,6 @@ from export.backbones import resolve
 from export.errors import Unavailable, UserError
 from export.loaders import eager, eager_of
 from export.onnx_from_torch import artifact, artifact_key
-from export.spec import Precision
 from export.store import Store
 
 SMALL = ["test_vit.r160_in1k@random", "test_resnet.r160_in1k@random", "test_efficientnet.r160_in1k@random"]
@@ -93,11 +92,6 @@ def test_any_other_setting_is_another_key(store: Store, photos: Path) -> None:
         artifact_key(resolve(SMALL[2]), store),
     }
     assert len(keys) == 7
-
-
-def test_only_fp32_so_far(store: Store) -> None:
-    with pytest.raises(UserError, match="int8"):
-        artifact(resolve(SMALL[1]), store, precision=Precision.INT8)
 
 
 def test_a_module_of_ones_own(store: Store, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

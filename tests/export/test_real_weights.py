@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from export.backbones import listing, resolve
 from export.errors import UserError
 from export.loaders import eager
-from export.onnx_from_torch import artifact
 from export.packages import Package, fetch, member
 from export.photographs import PACKAGE
+from export.precision import artifact
 from export.reference import decode, normalize, resize_and_crop
 from export.store import Store, sha256_file
 
