@@ -1,0 +1,75 @@
+"""``python -m bench.gpu_check`` (``make gpu-check``): one sweep over a GPU's engines, as a table that can be pasted.
+
+A thin layer over ``bench.run``: the same pipeline, so the same parity gate, child processes, records, and going on
+where a run was stopped. Which engines it measures, the sweep file says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.errors import run_cli
+
+SWEEP = Path(__file__).with_name("gpu.yaml")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m bench.gpu_check",
+        description="Measure backbone x precision x engine on this machine's GPU, and print the table as Markdown.",
+        epilog="Exit code: 0 done, 1 some cell failed, 2 nothing of the sweep runs here (the reason is told).",
+    )
+    p.add_argument("--config", type=Path, default=SWEEP, metavar="FILE", help="another sweep than bench/gpu.yaml")
+    p.add_argument("--out", type=Path, default=Path("results/gpu"), metavar="DIR", help="records (results/gpu)")
+    p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    p.add_argument("--dry-run", action="store_true", help="say which of the sweep's engines run here, and stop")
+    p.add_argument("--json", action="store_true", help="print the table as JSON")
+    p.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print; the exit code.
+
+    Raises:
+        Unavailable: none of the sweep's engines runs here.
+    """
+    args = parser().parse_args(argv)
+    from bench.config import read
+    from bench.desk import Desk
+    from bench.machine import environment
+    from bench.matrix import matrix
+    from bench.pipeline import run
+    from bench.progress import say
+    from bench.results import Results
+    from bench.sweep import expand
+    from export.store import Store, write_atomic
+    from tasks.data.catalog import open_dataset
+
+    sweep, store = read(args.config), Store(args.store, say)
+    cells = expand(sweep, store)
+    for engine, here in {c.cell.engine: c.availability for c in cells}.items():
+        say(f"{engine}: {'runs here' if here.ok else f'{here.reason} {here.remedy}'.strip()}")
+    if args.dry_run:
+        return 0
+    data = [open_dataset(ref, store, limit=sweep.limit, seed=sweep.seed) for ref in sweep.data]
+    desk = Desk(args.out, environment())
+    good = run(cells, data, desk)
+    found = matrix(Results.load(args.out).choose(protocols=[p for c in cells for p in c.protocols(data, desk.machine)]))
+    text = found.markdown()
+    if args.markdown:
+        write_atomic(args.markdown, f"{text}\n".encode())
+        say(f"wrote {args.markdown}")
+    if args.json:
+        print(json.dumps({"head": found.head, "rows": [line.as_row() for line in found.lines]}, indent=1))
+    else:
+        print(text)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    run_cli(main)
