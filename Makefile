@@ -6,6 +6,7 @@ MODEL ?= vit_b
 ARGS ?=
 
 PY := .venv/bin/python
+GPU_PY := .venv-gpu/bin/python
 # --no-compile: Python compiles what it imports; pip would compile all of torch first, a third of the installing.
 PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile --no-warn-script-location
 LOCKED := $(PIP) --require-hashes --no-deps --only-binary :all: -r
@@ -14,7 +15,7 @@ COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes
 CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run export engines rank report test test-slow lint format bench-self lock clean
+.PHONY: help demo run export engines rank report test test-slow gpu-check lint format bench-self lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -44,6 +45,11 @@ test: .venv/dev ## all tests that take no more than seconds: make test ARGS="tes
 test-slow: .venv/dev ## the slow tests (real weights, whole sweeps)
 	$(PY) -m pytest -m slow $(ARGS)
 
+gpu-check: .venv-gpu/made ## on a machine with an NVIDIA GPU: its tests, then backbone x precision x engine as a table
+	@$(GPU_PY) -m bench.gpu_check $(ARGS) --dry-run
+	$(GPU_PY) -m pytest -m gpu --require gpu
+	$(GPU_PY) -m bench.gpu_check $(ARGS)
+
 lint: .venv/dev ## ruff, mypy --strict, and the arrows between the rooms
 	.venv/bin/ruff check -q .
 	.venv/bin/ruff format --check -q .
@@ -62,8 +68,8 @@ lock: ## resolve the pins again (needs uv; UPGRADE=-U takes new versions)
 	$(COMPILE) $(UPGRADE) $(CPU) --extra dev -c requirements/cpu.txt -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) --extra gpu --extra report -o requirements/gpu.txt
 
-clean: ## remove .venv and caches; results/ stays
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove .venv, .venv-gpu and caches; results/ stays
+	rm -rf .venv .venv-gpu build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # -- the environment, made on demand ----------------------------------------------------------------------------
@@ -87,4 +93,16 @@ clean: ## remove .venv and caches; results/ stays
 .venv/dev: .venv/demo requirements/dev.txt
 	@echo "installing requirements/dev.txt" >&2
 	@$(LOCKED) requirements/dev.txt
+	@touch $@
+
+# Apart from .venv: onnxruntime and onnxruntime-gpu break each other. Nothing is installed where there is no driver.
+.venv-gpu/made: requirements/gpu.txt
+	@$(PYTHON) -c 'import ctypes; ctypes.CDLL("libcuda.so.1")' 2>/dev/null || { \
+	    echo "error: This machine has no NVIDIA driver (libcuda.so.1)." >&2; \
+	    echo "Try: make gpu-check on a machine with an NVIDIA GPU; make test needs none" >&2; exit 2; }
+	@$(PYTHON) -m venv .venv-gpu
+	@echo "installing requirements/gpu.txt (gigabytes)" >&2
+	@$(GPU_PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile --require-hashes -r requirements/gpu.txt
+	@sed -n 's/ *\\$$//; /^[a-z0-9].*==/p' requirements/dev.txt >.venv-gpu/versions.txt
+	@$(GPU_PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile -c .venv-gpu/versions.txt pytest hypothesis tomli
 	@touch $@
