@@ -4,6 +4,9 @@
 PYTHON ?= python3
 MODEL ?= vit_b
 ARGS ?=
+PYTHON_VERSION ?= 3.12
+PLATFORM ?= manylinux_2_28_x86_64
+EXTRA ?= gpu
 
 PY := .venv/bin/python
 GPU_PY := .venv-gpu/bin/python
@@ -15,7 +18,7 @@ COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes
 CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run export engines rank report test test-slow gpu-check lint format bench-self lock clean
+.PHONY: help demo run export engines rank report test test-slow gpu-check wheels .asked lint format bench-self lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -49,6 +52,13 @@ gpu-check: .venv-gpu/made ## on a machine with an NVIDIA GPU: its tests, then ba
 	@$(GPU_PY) -m bench.gpu_check $(ARGS) --dry-run
 	$(GPU_PY) -m pytest -m gpu --require gpu
 	$(GPU_PY) -m bench.gpu_check $(ARGS)
+
+wheels: .asked .venv/demo ## for a machine without a network: make wheels DEST=folder
+	$(PY) -m bench.wheels "$(DEST)" --python-version $(PYTHON_VERSION) --platform $(PLATFORM) \
+	    --requirements requirements/$(EXTRA).txt
+
+.asked:
+	@test -n "$(DEST)" || { echo "error: make wheels was not told where to. Try: make wheels DEST=folder" >&2; exit 2; }
 
 lint: .venv/dev ## ruff, mypy --strict, and the arrows between the rooms
 	.venv/bin/ruff check -q .
