@@ -130,6 +130,11 @@ def built(planned: Planned, plan: Plan) -> dict[str, str]:
     return {"onnx": planned.onnx_key, "plan": plan.key, "plan_content": plan.content}
 
 
+def arithmetic(plan: Plan) -> dict[str, Any]:
+    """In which precision the plan really computes, and why it counts as emulated, where it does."""
+    return {"arithmetic": dict(plan.fields.get("arithmetic", {})), "emulated": plan.emulated}
+
+
 def now() -> str:
     """UTC, ISO 8601, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")

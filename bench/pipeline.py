@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import features, gate, timing
-from bench.desk import Desk, about, built, score_record, timing_record
+from bench.desk import Desk, about, arithmetic, built, score_record, timing_record
 from bench.progress import counting, say
 from bench.record import Record
 from bench.scenarios import scenario
@@ -49,7 +49,7 @@ def run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk) -> bool:
         try:
             if not planned.availability.ok:
                 found = planned.availability
-                raise Skip(f"{planned.cell.engine} cannot run this here.", found.reason, found.remedy)
+                raise Skip(f"{planned.cell.engine} cannot run {planned.precision} here.", found.reason, found.remedy)
             for images in data:
                 good &= score(planned, images, desk)
             timed += timing.prepare(planned, data[0], desk)
@@ -75,7 +75,7 @@ def score(planned: Planned, images: DataSet, desk: Desk) -> bool:
     parity = gate.check(planned, artifact, plan)
     vectors, extraction = _extract(planned, artifact, plan, images)
     splits = split(vectors, images)
-    known = {"parity": parity, "extraction": extraction}
+    known = {"parity": parity, "extraction": extraction, **arithmetic(plan)}
     scored = [_score(planned, images, artifact, plan, splits, scorer, known, desk) for scorer in scorers]
     return all(scored)
 

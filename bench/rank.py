@@ -174,6 +174,8 @@ def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from bench.sheet import label_text
+
     sheet = ranking.sheet
     costs = [(c, sheet.cost(c.name)[1]) for c in _shown(ranking, cost)]
     front = set(ranking.front(cost)) if cost else set()
@@ -188,7 +190,7 @@ def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
         table.add_column("front", justify="center")
 
     def add(row: int, standing: Standing | None) -> None:
-        cells = [standing.rank if standing else "–", *(str(sheet.labels[row][k]) for k in names)]
+        cells = [standing.rank if standing else "–", *(label_text(sheet.labels[row], k) for k in names)]
         cells += [_with_error(standing.z, standing.z_error, 2) if standing else "–"]
         cells += [f"{standing.mean_rank:.1f}" if standing else "–"]
         cells += [_with_error(sheet.values[row, j], sheet.errors[row, j], 1) for j in range(len(sheet.settings))]

@@ -45,6 +45,14 @@ class Column:
         return " ".join(words[: -len(unit)] if words[-len(unit) :] == unit else words)
 
 
+def label_text(label: Mapping[str, Any], name: str) -> str:
+    """A row's label as tables show it: a precision that is only emulated, or that loses much, says so."""
+    text = str(label.get(name, ""))
+    if name != "precision":
+        return text
+    return text + (" (emulated)" if label.get("emulated") else "") + (" ▼" if label.get("loses") else "")
+
+
 @dataclass(frozen=True)
 class Sheet:
     """Rows × (settings + costs).

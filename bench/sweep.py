@@ -167,7 +167,7 @@ def expand(
     if not any(a.ok for a in found):
         engines[0].require()
     cells = [
-        Planned(b, e, a if p in e.precisions else _refused(e, p), p, sweep, store)
+        Planned(b, e, a if p in e.precisions else _refused(e), p, sweep, store)
         for b in _unique(backbones)
         for e, a in zip(engines, found, strict=True)
         for p in precisions
@@ -208,6 +208,5 @@ def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
     return [cell if cell.precision is Precision.FP32 else replace(cell, calibration=chosen) for cell in cells]
 
 
-def _refused(engine: Engine, precision: Precision) -> Availability:
-    runs = ", ".join(sorted(engine.precisions))
-    return Availability(False, f"{engine.spec} does not run {precision}; it runs {runs}.")
+def _refused(engine: Engine) -> Availability:
+    return Availability(False, f"It runs {', '.join(sorted(engine.precisions))}.")

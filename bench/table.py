@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.losses import losses, note
 from bench.record import Cell, Record
 from bench.results import Results, machine_id, subject_name
 from bench.sheet import Column, Sheet, Status
@@ -61,7 +62,13 @@ class Row:
             "batches": ",".join(map(str, c.batches)),
             "threads": c.threads,
             "untrained": c.untrained,
+            "emulated": self.emulated,
         }
+
+    @property
+    def emulated(self) -> str:
+        """Why the engine only emulates the file's precision; empty where it does not."""
+        return next((str(r.detail["emulated"]) for r in self.records if r.detail.get("emulated")), "")
 
     @property
     def flags(self) -> list[str]:
@@ -117,7 +124,10 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
     for row in found:
         if len({r.keys.get("plan_content") for r in row.records}) > 1:
             notes.append(f"{row.cell}: its records come from more than one build of the same plan.")
-    return sorted(found, key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision)), notes
+    found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision))
+    if any(row.emulated for row in found):
+        notes.append("(emulated): the engine computes most of the network in another precision than the file's.")
+    return found, notes + note(found)
 
 
 def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
@@ -145,7 +155,7 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
             paid_values[i, list(columns).index(column.name)] = value
     judged = [row.judge() for row in found]
     return Sheet(
-        labels=tuple(row.label for row in found),
+        labels=tuple(row.label | {"loses": ", ".join(losses(row, found))} for row in found),
         settings=tuple(settings),
         values=values,
         errors=errors,

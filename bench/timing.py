@@ -17,7 +17,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from bench import gate, queries
-from bench.desk import Desk, about, built, timing_record
+from bench.desk import Desk, about, arithmetic, built, timing_record
 from bench.progress import say
 from bench.record import Failure
 from bench.runner import run as run_child
@@ -157,6 +157,7 @@ def _keep(timed: Timed, desk: Desk) -> None:
             samples={f"{name}/{i}": r[name].samples for i, r in enumerate(runs) for name in r},
             detail={
                 "parity": timed.parity,
+                **arithmetic(timed.plan),
                 "placement": outcomes[0].placement,
                 "monitor": [o.monitor for o in outcomes],
                 "images_in_rotation": min(queries.COUNT, len(timed.images.samples)),

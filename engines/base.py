@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from engines.arithmetic import emulated
 from export.artifact import Artifact
 from export.errors import CellError, Unavailable, UserError
 from export.spec import Precision, PreprocessSpec, TensorSpec
@@ -97,7 +98,11 @@ class Placement:
 
 @dataclass(frozen=True)
 class Plan:
-    """A built engine file, or files, in the store; ``content`` is one hash over them."""
+    """A built engine file, or files, in the store; ``content`` is one hash over them.
+
+    ``fields`` is what the manifest says; ``arithmetic`` in it, where the engine tells, counts by precision the
+    operators that multiply by weights.
+    """
 
     key: str
     path: Path
@@ -107,6 +112,11 @@ class Plan:
     profile: Profile
     artifact: Artifact
     fields: Mapping[str, Any]
+
+    @property
+    def emulated(self) -> str:
+        """Why the file's precision is only emulated by this engine; empty where it is not, or cannot be told."""
+        return emulated(self.artifact.precision, self.fields.get("arithmetic", {}))
 
 
 class Engine(ABC):

@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engines.arithmetic import of_onnx
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Session
 from engines.library import failing, first_line, installed
 from engines.ort_providers import PROVIDERS, Provider, why_not
-from engines.ort_session import BATCH_AXIS, OPTIONS, BoundSession, OrtSession, compiled, inference_session
+from engines.ort_session import BATCH_AXIS, OPTIONS, BoundSession, OrtSession, compiled, inference_session, optimized
 from engines.preprocess.onnx_head import with_pixels_input
 from export.artifact import ONNX, Artifact
 from export.spec import Precision
@@ -31,7 +32,7 @@ class OrtEngine(Engine):
 
     name = "ort"
     providers = tuple(PROVIDERS)
-    precisions = frozenset({Precision.FP32, Precision.FP16, Precision.INT8})
+    precisions = frozenset({Precision.FP32, Precision.FP16, Precision.INT8, Precision.FP8})
     concurrent = True
 
     def __init__(self, spec: EngineSpec) -> None:
@@ -85,7 +86,7 @@ class OrtEngine(Engine):
             # a copy, not a link: damage to one must not reach the other
             shutil.copyfile(artifact.onnx, folder / ONNX)
             inference_session(folder / ONNX, self.spec)  # a file that does not load is never published
-            return {"provider": provider.name}
+            return {"provider": provider.name, "arithmetic": of_onnx(optimized(folder / ONNX))}
         _write_with_head(artifact, folder / ONNX)
         in_force: dict[str, Any] = {}
         for batch in profile.batches:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
@@ -28,6 +29,8 @@ from export.errors import CellError, UserError
 
 OPTIONS = {"session.intra_op.allow_spinning": "0"}
 """Session options that can move a time or a number; they are part of the plan's key."""
+UNFIT = ["ClipQuantRewrite"]
+"""Optimisations that are left out, because a file does not load with them: a clipped tensor that becomes fp8."""
 BATCH_AXIS = "n"
 """What the free axis is called in a file that is fixed to one batch size when it is opened."""
 NOT_TOLD = "this version of ONNX Runtime does not tell where a node runs"
@@ -109,6 +112,19 @@ def compiled(folder: Path, batch: int) -> Path:
     return folder / f"batch_{batch}"
 
 
+def optimized(file: Path) -> Any:
+    """The graph (``onnx.ModelProto``) that ONNX Runtime makes of a file on the processor."""
+    import onnx
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    with TemporaryDirectory() as folder, running("ONNX Runtime cannot load this file."):
+        options.optimized_model_filepath = str(Path(folder, ONNX))
+        onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNFIT)
+        return onnx.load(options.optimized_model_filepath)
+
+
 def inference_session(file: Path, spec: EngineSpec, batch: int | None = None) -> Any:
     """An ``onnxruntime.InferenceSession`` all of whose nodes are on the provider asked for.
 
@@ -138,7 +154,11 @@ def inference_session(file: Path, spec: EngineSpec, batch: int | None = None) ->
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     with running("ONNX Runtime cannot load this file."), _environment(provider.environment):
         session = onnxruntime.InferenceSession(
-            str(file), options, providers=[(provider.name, settings)], enable_fallback=0
+            str(file),
+            options,
+            providers=[(provider.name, settings)],
+            enable_fallback=0,
+            disabled_optimizers=UNFIT,
         )
     first = session.get_providers()[0]
     if first != provider.name:

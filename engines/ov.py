@@ -31,8 +31,14 @@ from export.spec import Precision
 DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
 IR = "model.xml"
 HINT = "LATENCY"
-ARITHMETIC = {Precision.FP32: "f32", Precision.FP16: "f16", Precision.BF16: "bf16", Precision.INT8: "f32"}
-"""Precision → OpenVINO's hint; in an int8 file it is that of the nodes that were left in floating point."""
+ARITHMETIC = {Precision.FP32: "f32", Precision.FP16: "f16", Precision.BF16: "bf16"} | {
+    Precision.INT8: "f32",
+    Precision.FP8: "f32",
+}
+"""Precision → OpenVINO's hint; in an int8 or fp8 file it is that of the nodes that were left in floating point."""
+PRODUCTS = frozenset({"Convolution", "FullyConnected"})
+"""OpenVINO's names for what multiplies by weights."""
+NAMES = {"i8": "int8", "u8": "int8", "bf16": "bf16", "f16": "fp16", "f32": "fp32"}
 
 
 class OpenVinoEngine(Engine):
@@ -70,7 +76,10 @@ class OpenVinoEngine(Engine):
             _openvino().save_model(model, folder / IR, compress_to_fp16=False)
         for batch in profile.batches:  # what does not compile is never published
             compiled = _compile(folder / IR, artifact, batch, self.spec)
-        return {"precision": str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())}
+        return {
+            "precision": str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()),
+            "arithmetic": _arithmetic(compiled),
+        }
 
     def _open(self, plan: Plan) -> Session:
         return OpenVinoSession(plan)
@@ -121,6 +130,14 @@ class OpenVinoSession(Session):
     def _close(self) -> None:
         self._requests.clear()
         self._compiled.clear()
+
+
+def _arithmetic(compiled: Any) -> dict[str, int]:
+    """Precision → number of compiled operators that multiply by weights."""
+    told = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
+    products = [info for info in told if str(info["layerType"].astype(str)) in PRODUCTS]
+    found = Counter(str(info["runtimePrecision"].astype(str)) for info in products)
+    return dict(sum((Counter({NAMES.get(name, name): n}) for name, n in found.items()), Counter()))
 
 
 @cache

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BATCH = 4
 BINS = 2048
+LEAST = 1e-30
+"""A smaller range cannot be divided into bins."""
 
 Float = npt.NDArray[np.float32]
 
@@ -36,13 +38,15 @@ class Histogram:
         magnitudes = np.abs(values).ravel()
         peak = float(magnitudes.max(initial=0.0))
         self.peak = max(self.peak, peak)
-        if not self.top:
-            self.top = peak
+        if not self.top and peak:
+            self.top = max(peak, LEAST)
         while 0 < self.top < peak:
             self.counts = np.concatenate([self.counts.reshape(-1, 2).sum(axis=1), np.zeros(BINS // 2, np.int64)])
             self.top *= 2
         if self.top:
             self.counts += np.histogram(magnitudes, BINS, (0.0, self.top))[0]
+        else:
+            self.counts[0] += magnitudes.size
 
     @property
     def centers(self) -> npt.NDArray[np.float64]:
@@ -74,7 +78,7 @@ def watch(
         name = runtime.get_inputs()[0].name
         for start in range(0, len(values), batch):
             yield dict(zip(tensors, runtime.run(list(tensors), {name: values[start : start + batch]}), strict=True))
-    except RuntimeError as error:
+    except Exception as error:  # its own kinds of error have no common base
         raise CellError("ONNX Runtime does not run this file.", str(error).strip().splitlines()[0][:300]) from error
 
 

@@ -41,10 +41,17 @@ AT_MOST = 4
 
 @dataclass(frozen=True)
 class Chosen:
-    """A lowered file, the form of it that ONNX Runtime computes as it is meant, and what was chosen (JSON values)."""
+    """A lowered file and how it came about.
+
+    Attributes:
+        model: the file. judged: the form of it that ONNX Runtime computes as it is meant.
+        reference: the fp32 file whose tensors the lowered ones stand for (smoothing moves factors between them).
+        detail: what was chosen, in JSON values.
+    """
 
     model: onnx.ModelProto
     judged: onnx.ModelProto
+    reference: onnx.ModelProto
     detail: Mapping[str, Any]
 
 
@@ -96,7 +103,7 @@ def _quantised(model: onnx.ModelProto, precision: Precision, train: Float, val: 
     made = quantization.quantized(base, thresholds, precision, kept)
     count = len(quantization.quantizable(base))
     detail = {**row, "cosine_min": cosine, "quantized_nodes": count - len(kept), "kept_fp32": kept, "tried": tried}
-    return Chosen(made, made, detail)
+    return Chosen(made, made, base, detail)
 
 
 def _spared(
@@ -163,7 +170,7 @@ def _cast(model: onnx.ModelProto, precision: Precision, train: Float, val: Float
         "narrow_nodes": len(nodes) - len(keep),
         "tried": tried,
     }
-    return Chosen(made, judged, detail)
+    return Chosen(made, judged, model, detail)
 
 
 def _too_large(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], values: Float) -> list[str]:

@@ -130,7 +130,7 @@ def _lower(
     np.savez(folder / REFERENCE, pixels=pixels, wanted=wanted)
     parity = compare(outputs(chosen.judged, values), wanted, precision)
     bound = bound_db(precision)
-    below = first_below(model, chosen.judged, values[:DIAGNOSED], bound)
+    below = first_below(chosen.reference, chosen.judged, values[:DIAGNOSED], bound)
     parity |= {
         "reference": "the fp32 file, which is held against eager PyTorch",
         "snr_bound_db": round(bound, 1),

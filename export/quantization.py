@@ -1,21 +1,23 @@
-"""fp32 file → INT8 (or FP8) file with Q/DQ pairs that ONNX Runtime, OpenVINO and TensorRT all take.
+"""fp32 file → INT8 or FP8 file with Q/DQ pairs that ONNX Runtime, OpenVINO and TensorRT all take.
 
 Symmetric everywhere, one scale a tensor for activations and one a channel for weights, biases left in floating point:
 TensorRT rejects zero points and quantised biases. Only what reads a constant weight is quantised (Conv, Gemm, MatMul);
 attention's own products, normalisations and additions stay fp32.
 
-The pairs are written by ``onnxruntime.quantization``, which is kept up with the runtime. Its calibrators are not used:
-they hold every tensor of every photograph in memory, and its entropy calibrator, as it comes, has as many bins as
-levels, so that it can clip nothing and equals min–max.
+``onnxruntime.quantization`` was tried first, and its INT8 file is the same as this one (a test holds that). It is not
+used: its calibrators hold every tensor of every photograph in memory; its entropy calibrator as it comes has as many
+bins as levels, and so clips nothing; its FP8 scales are taken from the standard deviation, so that weights beyond 4.5
+of them are clipped, and a channel of zeros becomes NaN.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
+import numpy.typing as npt
 
 from export.activations import Histogram
 from export.graph import Graph, raised
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
 OPERATORS = ("Conv", "Gemm", "MatMul")
 LEVELS = {Precision.INT8: 127.0, Precision.FP8: 448.0}
 """The largest magnitude that the format holds."""
+TYPES: dict[Precision, np.dtype[Any]] = {
+    Precision.INT8: np.dtype(np.int8),
+    Precision.FP8: np.dtype(ml_dtypes.float8_e4m3fn),
+}
+OPSET = {Precision.INT8: 13, Precision.FP8: 19}
+"""The first opset whose Q/DQ operators take the format."""
 PERCENTILE = 99.99
 
 
@@ -87,50 +95,84 @@ def quantized(
 
     Args:
         thresholds: activation → the magnitude that becomes the largest level (127, or 448 in fp8).
-        precision: INT8, or FP8 (E4M3, which needs opset 19: the model's is raised).
+        precision: INT8, or FP8 (E4M3).
         leave_out: names of nodes that stay fp32.
+
+    Raises:
+        CellError: the file cannot be raised to the opset that the precision needs.
     """
     import onnx
-    from onnxruntime.quantization import CalibrationMethod, QuantType
-    from onnxruntime.quantization.calibrate import TensorsData
-    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-    nodes = [n.name for n in quantizable(model) if n.name not in leave_out]
-    if precision is Precision.FP8:
-        kind, zero = QuantType.QFLOAT8E4M3FN, np.zeros((), ml_dtypes.float8_e4m3fn)
-        copy = raised(model, 19)
-    else:
-        kind, zero = QuantType.QInt8, np.zeros((), np.int8)
-        copy = Graph.copy_of(model).model
-    limits = {name: max(float(t), 1e-6) for name, t in thresholds.items()}
-    # The library would take an fp8 scale from the standard deviation; both kinds get theirs from the threshold.
-    scales = {
-        name: [{"quant_type": kind, "scale": np.array(t / LEVELS[precision], np.float32), "zero_point": zero}]
-        for name, t in limits.items()
-    }
-    options = {
-        "ActivationSymmetric": True,
-        "WeightSymmetric": True,
-        "QuantizeBias": False,
-        "OpTypesToExcludeOutputQuantization": list(OPERATORS),
-        "TensorQuantOverrides": scales,
-    }
-    ranges = {name: (np.float32(-t), np.float32(t)) for name, t in limits.items()}
-    writer = QDQQuantizer(
-        copy,
-        True,
-        False,
-        kind,
-        kind,
-        TensorsData(CalibrationMethod.MinMax, ranges),
-        nodes,
-        [],
-        list(OPERATORS),
-        options,
-    )
-    writer.quantize_model()
-    writer.model.topological_sort()
-    graph = Graph(writer.model.model)
-    graph.drop_unread_constants()
-    onnx.checker.check_model(graph.model)
-    return graph.model
+    targets = {n.name for n in quantizable(model)} - set(leave_out)
+    writer = _Writer(Graph(raised(model, OPSET[precision])), precision)
+    nodes: list[onnx.NodeProto] = []
+    for node in writer.graph.model.graph.node:
+        if node.name in targets:
+            before = writer.activation(node.input[0], thresholds[node.input[0]])
+            before += writer.weight(node.input[1], _channel_axis(writer.graph, node))
+            nodes += before
+            node.input[0], node.input[1] = writer.names[node.input[0]], writer.names[node.input[1]]
+        nodes.append(node)
+    graph = writer.graph.model.graph
+    del graph.node[:]
+    graph.node.extend(nodes)
+    del graph.value_info[:]
+    writer.graph.drop_unread_constants()
+    onnx.checker.check_model(writer.graph.model)
+    return writer.graph.model
+
+
+class _Writer:
+    """Makes the pairs, each tensor's once."""
+
+    def __init__(self, graph: Graph, precision: Precision) -> None:
+        self.graph, self.type, self.largest = graph, TYPES[precision], LEVELS[precision]
+        self.names: dict[str, str] = {}  # tensor → what comes out of its pair
+
+    def activation(self, name: str, threshold: float) -> list[onnx.NodeProto]:
+        """The pair's nodes for an activation; none where it has been made."""
+        from onnx import helper
+
+        if name in self.names:
+            return []
+        scale = np.array(max(threshold, 1e-6) / self.largest, np.float32)
+        constants = [self._constant(f"{name}.scale", scale), self._constant(f"{name}.zero", np.zeros((), self.type))]
+        narrow, self.names[name] = f"{name}.quantized", f"{name}.dequantized"
+        return [
+            helper.make_node("QuantizeLinear", [name, *constants], [narrow], narrow),
+            helper.make_node("DequantizeLinear", [narrow, *constants], [self.names[name]], self.names[name]),
+        ]
+
+    def weight(self, name: str, axis: int) -> list[onnx.NodeProto]:
+        """The node that widens a weight which lies quantised in the file; none where it has been made."""
+        from onnx import helper
+
+        if name in self.names:
+            return []
+        values = self.graph.constant(name).astype(np.float32)
+        others = tuple(i for i in range(values.ndim) if i != axis)
+        peaks = np.abs(values).max(axis=others)
+        scale = (np.where(peaks > 0, peaks, 1.0) / self.largest).astype(np.float32)
+        steps = values / scale.reshape([-1 if i == axis else 1 for i in range(values.ndim)])
+        whole = np.rint(steps) if self.type == np.int8 else steps
+        narrow = np.clip(whole, -self.largest, self.largest).astype(self.type)
+        inputs = [
+            self._constant(f"{name}.quantized", narrow),
+            self._constant(f"{name}.scale", scale),
+            self._constant(f"{name}.zero", np.zeros(len(scale), self.type)),
+        ]
+        self.names[name] = f"{name}.dequantized"
+        return [helper.make_node("DequantizeLinear", inputs, [self.names[name]], self.names[name], axis=axis)]
+
+    def _constant(self, name: str, values: npt.NDArray[Any]) -> str:
+        from onnx import numpy_helper
+
+        self.graph.model.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+
+def _channel_axis(graph: Graph, node: onnx.NodeProto) -> int:
+    """The axis of a node's weight that is the output's channel."""
+    if node.op_type == "Conv" or graph.attribute(node, "transB", 0):
+        return 0
+    return graph.constant(node.input[1]).ndim - 1

@@ -91,5 +91,5 @@ def session(model: Path | bytes) -> Any:
         source,
         options,
         providers=["CPUExecutionProvider"],
-        disabled_optimizers=["ClipQuantFusion"],  # it fails on a clipped tensor that is quantised to fp8
+        disabled_optimizers=["ClipQuantRewrite"],  # it fails on a clipped tensor that is quantised to fp8
     )

@@ -7,7 +7,7 @@ from html import escape
 
 from bench.rank import SHOWN_COSTS, number
 from bench.ranking import Ranking, Standing
-from bench.sheet import Column
+from bench.sheet import Column, label_text
 
 
 def grid(ranking: Ranking, cost: str) -> str:
@@ -37,7 +37,7 @@ def _cells(ranking: Ranking, row: int, standing: Standing | None, on_front: bool
             str(label["backbone"]) + (" (untrained)" if label.get("untrained") else ""), str(label["backbone"]), "name"
         ),
         _text(str(label.get("engine", ""))),
-        _text(str(label.get("precision", "")), kind="more" if _one_precision(ranking) else ""),
+        _text(label_text(label, "precision"), kind="more" if _one_precision(ranking) else ""),
         _value(standing.z if standing else None, standing.z_error if standing else None, "{:.2f}"),
         _value(standing.mean_rank if standing else None, None, "{:.1f}"),
     ]

@@ -175,8 +175,8 @@ def test_precision_that_an_engine_lacks_is_a_failed_cell(artifact: Artifact, roo
 
     from export.spec import Precision
 
-    with pytest.raises(CellError, match="does not run fp8"):
-        engine("ort").plan(replace(artifact, precision=Precision.FP8), Profile(), room)
+    with pytest.raises(CellError, match="does not run bf16"):
+        engine("ort").plan(replace(artifact, precision=Precision.BF16), Profile(), room)
 
 
 def test_unknown_names_are_sentences() -> None:
