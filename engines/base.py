@@ -51,12 +51,15 @@ class EngineSpec:
         threads: threads in all; 0 means all cores that this process may use.
         streams: queries that may run side by side, the threads shared out among them. One is best for latency, one a
             core for throughput on a processor. Neither is part of the plan.
+        targets: the devices to build for, in the engine's own words, where it builds for others than the one here
+            (``targetable``); empty for the one here. Part of the plan.
     """
 
     name: str
     provider: str = ""
     threads: int = 0
     streams: int = 1
+    targets: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str, threads: int = 0) -> EngineSpec:
@@ -80,6 +83,16 @@ class Availability:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """One layer of a compiled network, as the engine tells it; ``tactic`` is the kernel that it chose."""
+
+    name: str
+    kind: str
+    precision: str
+    tactic: str = ""
+
+
+@dataclass(frozen=True)
 class Placement:
     """Where a session's work really ran: the nodes on each device and at each precision, as the engine tells it.
 
@@ -88,12 +101,14 @@ class Placement:
         nodes: device or provider → number of nodes (or layers) placed there.
         precisions: precision → number of nodes; empty where the engine does not tell.
         note: what cannot be told, and why.
+        layers: each layer, where the engine tells.
     """
 
     provider: str
     nodes: Mapping[str, int] = field(default_factory=dict)
     precisions: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,6 +148,8 @@ class Engine(ABC):
     """False for an engine whose outputs mean nothing: it is timed, never scored and never held to parity."""
     concurrent: ClassVar[bool] = False
     """Whether a session's ``_run`` may be called by several threads at once; if not, callers queue."""
+    targetable: ClassVar[bool] = False
+    """Whether it builds for devices that are named and not here."""
 
     def __init__(self, spec: EngineSpec) -> None:
         if spec.provider and spec.provider not in self.providers:
@@ -141,6 +158,8 @@ class Engine(ABC):
                 f"Available: {', '.join(self.providers)}.",
                 "python -m engines",
             )
+        if spec.targets and not self.targetable:
+            raise UserError(f"Engine {self.name!r} builds for the device of this machine only.")
         self.spec = replace(spec, provider=spec.provider or self.providers[0])
         if not self.concurrent:
             self.spec = replace(self.spec, streams=1)
@@ -151,15 +170,21 @@ class Engine(ABC):
         """Whether this engine with this provider runs on this machine. Cheap; never raises for what is missing."""
         return self._probe()
 
+    def buildable(self) -> Availability:
+        """As :meth:`available`, but whether it builds plans here: some need less for that than for running."""
+        return self._probe_builder()
+
     def require(self) -> Availability:
         """As :meth:`available`.
 
         Raises:
             Unavailable: it cannot run here; the message says what is missing and what would mend it.
         """
-        found = self.available()
+        return self._required(self.available(), "run")
+
+    def _required(self, found: Availability, verb: str) -> Availability:
         if not found.ok:
-            raise Unavailable(f"Engine {str(self.spec)!r} cannot run on this machine.", found.reason, found.remedy)
+            raise Unavailable(f"Engine {str(self.spec)!r} cannot {verb} on this machine.", found.reason, found.remedy)
         return found
 
     def plan_key(self, artifact_key: str, profile: Profile) -> str:
@@ -170,10 +195,10 @@ class Engine(ABC):
         """Build the plan, or load it from the store.
 
         Raises:
-            Unavailable: the engine cannot run here.
+            Unavailable: the engine cannot build here.
             CellError: the engine cannot build this artifact (the reason is the engine's own).
         """
-        version = self.require().version
+        version = self._required(self.buildable(), "build").version
         if artifact.precision not in self.precisions:
             raise CellError(
                 f"Engine {str(self.spec)!r} does not run {artifact.precision}.",
@@ -205,6 +230,10 @@ class Engine(ABC):
     @abstractmethod
     def _probe(self) -> Availability:
         """Look for library, provider and device."""
+
+    def _probe_builder(self) -> Availability:
+        """Look for what building needs: override where that is less than running needs."""
+        return self._probe()
 
     def _identity(self) -> dict[str, Any]:
         """The settings that belong into the plan's key: override to add options, GPU architecture, driver."""

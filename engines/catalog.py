@@ -12,7 +12,8 @@ ENGINES: Registry[type[Engine]] = Registry(
         "torch": "engines.torch_ref:TorchEngine",
         "ort": "engines.ort:OrtEngine",
         "openvino": "engines.ov:OpenVinoEngine",
-        "trt": "engines.trt:TrtEngine",
+        "trt": "engines.trt.engine:TrtEngine",
+        "trt-rtx": "engines.trt.engine:RtxEngine",
     },
     "python -m engines",
 )

@@ -20,6 +20,7 @@ HEAVY = {
     "scipy",
     "sklearn",
     "tensorrt",
+    "tensorrt_rtx",
     "timm",
     "torch",
     "torchvision",
@@ -59,7 +60,7 @@ def test_listings_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> No
 
 
 def test_asking_what_runs_here_loads_no_framework(tmp_path: Path) -> None:
-    runtimes = {"onnxruntime", "openvino", "tensorrt"}  # only they know their devices
+    runtimes = {"onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"}  # only they know their devices
     assert not loaded(COMMAND, ["engines", "--json"], tmp_path)[0] & (HEAVY - runtimes)
 
 

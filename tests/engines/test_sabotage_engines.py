@@ -15,7 +15,6 @@ from engines import library, ov
 from engines.base import EngineSpec, Plan
 from engines.catalog import engine
 from engines.ort_session import inference_session
-from engines.trt import TrtEngine
 from export.artifact import Artifact
 from export.errors import CellError
 from export.spec import Precision
@@ -100,26 +99,6 @@ def test_compiled_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     found = engine("torch:compiled").available()
     assert not found.ok
     assert "C++ compiler (no-such-compiler)" in found.reason
-
-
-@pytest.mark.parametrize(
-    ("gpus", "installed", "missing"),
-    [
-        (None, (), "Missing: the NVIDIA driver (libcuda), the TensorRT library."),
-        (0, ("tensorrt",), "Missing: an NVIDIA GPU."),
-        (1, (), "Missing: the TensorRT library."),
-        (1, ("tensorrt-cu12",), "This version does not build TensorRT plans yet."),
-    ],
-)
-def test_tensorrt_says_what_is_missing(
-    gpus: int | None, installed: tuple[str, ...], missing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("engines.trt._gpus", lambda: gpus)
-    monkeypatch.setattr(library, "version", only(*installed))
-    found = TrtEngine(EngineSpec("trt")).available()
-    assert not found.ok
-    assert found.reason == missing
-    assert found.remedy
 
 
 def test_library_that_fails_while_running(planned: Callable[..., Plan], pixels: Any) -> None:

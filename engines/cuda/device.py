@@ -1,0 +1,77 @@
+"""Which GPU is here, asked of the driver itself: no package is needed, and nothing is left behind on the device."""
+
+from __future__ import annotations
+
+from ctypes import CDLL, byref, c_char, c_int, c_size_t
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+LIBRARIES = ("libcuda.so.1", "nvcuda.dll")
+MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+
+
+@dataclass(frozen=True)
+class Device:
+    """A GPU.
+
+    Attributes:
+        capability: compute capability, as "8.6".
+        driver: the driver's version, as "580.65.06"; where it does not tell, the newest CUDA that it serves.
+    """
+
+    name: str
+    capability: str
+    driver: str
+    total_memory_bytes: int
+
+    def identity(self) -> dict[str, str]:
+        """What a plan that was built here depends on."""
+        return {name: value for name, value in asdict(self).items() if name != "total_memory_bytes"}
+
+
+def device() -> Device | None:
+    """The first GPU that the driver shows; None where there is none, and :func:`why_no_device` says why."""
+    return _look()[0]
+
+
+def why_no_device() -> str:
+    """What is missing; empty where there is a GPU."""
+    return _look()[1]
+
+
+@cache
+def _look() -> tuple[Device | None, str]:
+    driver = next((found for name in LIBRARIES if (found := _open(name))), None)
+    if driver is None:
+        return None, "the NVIDIA driver (libcuda)"
+    count, gpu, major, minor, cuda = c_int(0), c_int(0), c_int(0), c_int(0), c_int(0)
+    name, memory = (c_char * 256)(), c_size_t(0)
+    if driver.cuInit(0) or driver.cuDeviceGetCount(byref(count)) or not count.value:
+        return None, "an NVIDIA GPU"
+    failed = (
+        driver.cuDeviceGet(byref(gpu), 0)
+        or driver.cuDeviceGetName(name, len(name), gpu)
+        or driver.cuDeviceGetAttribute(byref(major), MAJOR, gpu)
+        or driver.cuDeviceGetAttribute(byref(minor), MINOR, gpu)
+        or driver.cuDeviceTotalMem_v2(byref(memory), gpu)
+        or driver.cuDriverGetVersion(byref(cuda))
+    )
+    if failed:
+        return None, f"a GPU that answers its driver (CUDA error {failed})"
+    version = _driver_version() or f"CUDA {cuda.value // 1000}.{cuda.value % 1000 // 10}"
+    return Device(name.value.decode(), f"{major.value}.{minor.value}", version, memory.value), ""
+
+
+def _open(name: str) -> CDLL | None:
+    try:
+        return CDLL(name)
+    except OSError:
+        return None
+
+
+def _driver_version() -> str:
+    try:
+        return Path("/sys/module/nvidia/version").read_text().strip()
+    except OSError:
+        return ""

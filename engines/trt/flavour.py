@@ -1,0 +1,79 @@
+"""The two libraries that share one interface: TensorRT, and TensorRT-RTX, which needs no GPU to build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from engines.library import first_line, installed
+from export.errors import Unavailable
+
+NOT_A_TARGET = ("NONE", "CURRENT")
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """One of the libraries.
+
+    Attributes:
+        engine: the engine's name. title: the library's.
+        module: what is imported. distributions: the packages that may have brought it.
+        targetable: builds for compute capabilities that are named, on a machine without GPU and driver.
+        times_tactics: measures kernels while it builds, so that a timing cache helps (for RTX the calls are no-ops).
+        remedy: what installs it.
+    """
+
+    engine: str
+    title: str
+    module: str
+    distributions: tuple[str, ...]
+    targetable: bool
+    times_tactics: bool
+    remedy: str
+
+    def installed(self) -> str:
+        """The installed version, empty where there is none. Imports nothing."""
+        return next((found for name in self.distributions if (found := installed(name))), "")
+
+    def load(self) -> Any:
+        """The library's module.
+
+        Raises:
+            Unavailable: it is not installed, or does not import.
+        """
+        try:
+            return import_module(self.module)
+        except ModuleNotFoundError as error:
+            if error.name != self.module:
+                raise Unavailable(f"{self.title} does not import.", first_line(error), self.remedy) from error
+            raise Unavailable(f"{self.title} is not installed.", "", self.remedy) from error
+        except (ImportError, OSError, RuntimeError) as error:
+            raise Unavailable(f"{self.title} does not import.", first_line(error), self.remedy) from error
+
+    def targets(self) -> dict[str, Any]:
+        """Compute capability ("8.6") → the library's own value for it; empty where targets cannot be named."""
+        if not self.targetable:
+            return {}
+        members = self.load().ComputeCapability.__members__
+        return {f"{name[2:-1]}.{name[-1]}": value for name, value in members.items() if name not in NOT_A_TARGET}
+
+
+TENSORRT = Flavour(
+    engine="trt",
+    title="TensorRT",
+    module="tensorrt",
+    distributions=("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
+    targetable=False,
+    times_tactics=True,
+    remedy="pip install 'backbones-deployed[gpu]'",
+)
+RTX = Flavour(
+    engine="trt-rtx",
+    title="TensorRT-RTX",
+    module="tensorrt_rtx",
+    distributions=("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
+    targetable=True,
+    times_tactics=False,
+    remedy="pip install 'backbones-deployed[rtx]'",
+)

@@ -1,0 +1,139 @@
+"""TensorRT as an engine: what is missing is said, keys hold what a plan depends on, foreign plans are refused."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engines import library
+from engines.base import EngineSpec, Plan, Profile
+from engines.catalog import engine
+from engines.cuda.device import Device
+from engines.trt.engine import RtxEngine, TrtEngine, refuse_foreign
+from engines.trt.flavour import RTX, TENSORRT
+from export.artifact import Artifact
+from export.errors import CellError, Unavailable, UserError
+from export.store import Store
+
+GPU = Device("NVIDIA A10", "8.6", "580.65.06", 24 << 30)
+
+
+def only(*names: str) -> Callable[[str], str]:
+    """``importlib.metadata.version`` where only these are installed."""
+
+    def version(name: str) -> str:
+        if name not in names:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    return version
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``here(GPU, "tensorrt")``: a machine with that device, or without one for that reason, and these packages."""
+
+    def set_machine(gpu: Device | str, *installed: str) -> None:
+        found = gpu if isinstance(gpu, Device) else None
+        monkeypatch.setattr("engines.trt.engine.device", lambda: found)
+        monkeypatch.setattr("engines.trt.engine.why_no_device", lambda: gpu)
+        monkeypatch.setattr(library, "version", only(*installed))
+
+    return set_machine
+
+
+@pytest.mark.parametrize(
+    ("gpu", "installed", "missing"),
+    [
+        ("the NVIDIA driver (libcuda)", (), "Missing: the NVIDIA driver (libcuda), the TensorRT library."),
+        ("an NVIDIA GPU", ("tensorrt",), "Missing: an NVIDIA GPU."),
+        (GPU, (), "Missing: the TensorRT library."),
+    ],
+)
+def test_what_is_missing_is_said(
+    gpu: Device | str, installed: tuple[str, ...], missing: str, here: Callable[..., None]
+) -> None:
+    here(gpu, *installed)
+    found = TrtEngine(EngineSpec("trt")).available()
+    assert not found.ok
+    assert found.reason == missing
+    assert found.remedy
+
+
+def test_tensorrt_needs_its_gpu_to_build(here: Callable[..., None], artifact: Artifact, store: Store) -> None:
+    here("the NVIDIA driver (libcuda)", "tensorrt")
+    with pytest.raises(Unavailable, match=r"'trt:gpu' cannot build on this machine\.\nMissing: the NVIDIA driver"):
+        engine("trt").plan(artifact, Profile(), store)
+    with pytest.raises(UserError, match="builds for the device of this machine only"):
+        engine(EngineSpec("trt", targets=("8.6",)))
+
+
+def test_rtx_without_gpu_builds_for_a_named_one_only(here: Callable[..., None]) -> None:
+    here("the NVIDIA driver (libcuda)", "tensorrt-rtx-cu13")
+    found = engine("trt-rtx").buildable()
+    assert not found.ok
+    assert "no other was named" in found.reason
+    assert "--target" in found.remedy
+    here("the NVIDIA driver (libcuda)")
+    found = engine(EngineSpec("trt-rtx", targets=("8.6",))).buildable()
+    assert found.reason == "Missing: the NVIDIA driver (libcuda), the TensorRT-RTX library."
+    assert "backbones-deployed[rtx]" in found.remedy
+
+
+def test_key_holds_device_driver_library_targets_and_provider(
+    here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[str] = []
+
+    def note(*specs: EngineSpec) -> None:
+        keys.extend(engine(spec).plan_key("onnx", Profile((1, 8))) for spec in specs)
+
+    here(GPU, "tensorrt", "tensorrt-rtx-cu13")
+    note(*(EngineSpec(name, provider) for name in ("trt", "trt-rtx") for provider in TrtEngine.providers))
+    note(*(EngineSpec("trt-rtx", "gpu", targets=targets) for targets in [("8.6",), ("8.9",), ("8.6", "8.9")]))
+    here(replace(GPU, driver="580.65.07"), "tensorrt")
+    note(EngineSpec("trt"))
+    here(replace(GPU, capability="8.9"), "tensorrt")
+    note(EngineSpec("trt"))
+    here(replace(GPU, name="NVIDIA A40"), "tensorrt")
+    note(EngineSpec("trt"))
+    here(GPU)  # another version: none
+    note(EngineSpec("trt"))
+    assert len(set(keys)) == len(keys)
+
+
+def test_key_of_named_targets_does_not_depend_on_this_machine(here: Callable[..., None]) -> None:
+    for_named = EngineSpec("trt-rtx", targets=("8.9", "8.6"))
+    here(GPU, "tensorrt-rtx-cu13")
+    with_gpu = [engine(spec).plan_key("onnx", Profile()) for spec in (for_named, "trt-rtx:compatible")]
+    here("an NVIDIA GPU", "tensorrt-rtx-cu13")
+    turned = replace(for_named, targets=("8.6", "8.9"))
+    assert [engine(spec).plan_key("onnx", Profile()) for spec in (turned, "trt-rtx:compatible")] == with_gpu
+
+
+def plan_of(**fields: Any) -> Plan:
+    from fakes import plan
+
+    return replace(plan(), fields={"version": "1.0", "targets": ["8.6"], "compatible": False, **fields})
+
+
+def test_plan_from_elsewhere_is_refused(here: Callable[..., None]) -> None:
+    here(GPU, "tensorrt", "tensorrt-rtx-cu13")
+    with pytest.raises(CellError, match=r"built by TensorRT 10\.9, and 1\.0 is installed"):
+        refuse_foreign(plan_of(version="10.9"), TENSORRT, "8.6")
+    with pytest.raises(CellError, match=r"for compute capability 8\.6; the GPU here has 8\.9.*\n.*--target 8\.9"):
+        refuse_foreign(plan_of(), RTX, "8.9")
+    with pytest.raises(CellError, match=r"capability 8\.0 and later; the GPU here has 7\.5"):
+        refuse_foreign(plan_of(compatible=True), TENSORRT, "7.5")
+    with pytest.raises(CellError, match=r"capability 8\.0, 8\.6; the GPU here has 9\.0"):
+        refuse_foreign(plan_of(compatible=True, targets=["8.0", "8.6"]), RTX, "9.0")
+    refuse_foreign(plan_of(), RTX, "8.6")
+    refuse_foreign(plan_of(compatible=True), TENSORRT, "12.0")
+
+
+def test_both_flavours_are_one_engine_twice() -> None:
+    assert {RtxEngine.providers, TrtEngine.providers} == {("gpu", "compatible", "dynamic")}
