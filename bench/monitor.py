@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from types import TracebackType
 from typing import Any
+
+from engines.cuda.nvml import Nvml, Reading, nvml
 
 FOREIGN_SHARE = 0.05
 """A run during which other processes took more than this share of all cores is marked as disturbed."""
@@ -23,10 +26,13 @@ class Monitor:
     Args:
         pid: the measured process; its own CPU time is not counted as foreign.
         interval: seconds between samples.
+        gpu: where the GPU's state is read; None where there is none.
     """
 
-    def __init__(self, pid: int, interval: float = 0.5) -> None:
+    def __init__(self, pid: int, interval: float = 0.5, gpu: Nvml | None = None) -> None:
         self._pid, self._interval = pid, interval
+        self._gpu = gpu or nvml()
+        self._readings: list[Reading] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._clocks: list[float] = []
@@ -35,6 +41,7 @@ class Monitor:
 
     def __enter__(self) -> Monitor:
         self._throttled = _throttle_count()
+        self._look_at_gpu()  # before the measured process has reached the device
         self._thread.start()
         return self
 
@@ -58,6 +65,7 @@ class Monitor:
                 new_own = _cpu_seconds(measured)
             except psutil.Error:
                 return
+            self._look_at_gpu()
             window = self._interval * (os.cpu_count() or 1)
             foreign = (new_busy - busy) - (new_own - own) - (new_mine - mine)
             self._foreign.append(min(1.0, max(0.0, foreign / window)))
@@ -68,16 +76,42 @@ class Monitor:
             for group in getattr(psutil, "sensors_temperatures", dict)().values():
                 self._temperatures += [t.current for t in group if t.current and t.current > 0][:1]
 
+    def _look_at_gpu(self) -> None:
+        reading = self._gpu.read() if self._gpu else None
+        if reading:
+            self._readings.append(reading)
+
     def summary(self) -> dict[str, Any]:
-        """``foreign_share`` (median), ``disturbed``, ``throttled``; clocks and temperature where the system tells."""
+        """``foreign_share`` (median), ``disturbed``, ``throttled``; clocks and temperature where the system tells.
+
+        ``gpu``, where there is one, says the same of it, and ``memory_bytes``: the most that was in use on the device
+        beyond what was in use before.
+        """
         foreign = median(self._foreign) if self._foreign else 0.0
+        gpu = gpu_summary(self._readings)
         return {
             "foreign_share": round(foreign, 3),
             "disturbed": foreign > FOREIGN_SHARE,
-            "throttled": _throttle_count() > self._throttled,
+            "throttled": _throttle_count() > self._throttled or bool(gpu and gpu["throttled"]),
             "clock_mhz": [round(min(self._clocks)), round(max(self._clocks))] if self._clocks else None,
             "temperature_c": [min(self._temperatures), max(self._temperatures)] if self._temperatures else None,
+            **({"gpu": gpu} if gpu else {}),
         }
+
+
+def gpu_summary(readings: Sequence[Reading]) -> dict[str, Any] | None:
+    """Readings in order of time, the first from before the measured process reached the device; None without any."""
+    if not readings:
+        return None
+    clocks = [r.clock_mhz for r in readings if r.clock_mhz is not None]
+    temperatures = [r.temperature_c for r in readings if r.temperature_c is not None]
+    return {
+        "memory_bytes": max(r.memory_used_bytes for r in readings) - readings[0].memory_used_bytes,
+        "clock_mhz": [min(clocks), max(clocks)] if clocks else None,
+        "temperature_c": [min(temperatures), max(temperatures)] if temperatures else None,
+        "throttled": any(r.throttled for r in readings),
+        "power_capped": any(r.power_capped for r in readings),
+    }
 
 
 def _busy_seconds() -> float:

@@ -177,6 +177,9 @@ def _costs(timed: Timed, one: Scenario, outcomes: Sequence[Outcome]) -> list[Met
     first = median(next(iter(o.series[one.name].values())).first for o in outcomes)
     peak = max(o.peak_memory_bytes[one.name] for o in outcomes)
     costs = [Metric("peak_memory_mib", peak / 2**20, "MiB", False, n)]
+    on_device = [m["gpu"]["memory_bytes"] for m in (o.monitor for o in outcomes) if m.get("gpu")]
+    if on_device:  # of the whole child, all scenarios
+        costs.append(Metric("device_memory_mib", max(on_device) / 2**20, "MiB", False, len(on_device)))
     if one.name == timed.job.scenarios[0]:  # the session is cold only in the first scenario of a child
         costs.append(Metric("first_run_ms", first / 1e6, "ms", False, n))
     return [

@@ -5,7 +5,8 @@ import subprocess
 import sys
 import time
 
-from bench.monitor import FOREIGN_SHARE, Monitor
+from bench.monitor import FOREIGN_SHARE, Monitor, gpu_summary
+from engines.cuda.nvml import Reading
 
 BURN = "import time\nend = time.time() + {}\nwhile time.time() < end: pass"
 
@@ -29,3 +30,39 @@ def test_a_process_that_is_gone_is_no_error() -> None:
     with Monitor(child.pid, interval=0.05) as monitor:
         time.sleep(0.2)
     assert monitor.summary()["foreign_share"] == 0.0
+
+
+def test_a_gpus_memory_is_what_came_on_top() -> None:
+    before = Reading(2 << 30, 300, 40, False, False)
+    busy = Reading(5 << 30, 1800, 70, False, True)
+    hot = Reading(4 << 30, 900, None, True, False)
+    assert gpu_summary([]) is None
+    assert gpu_summary([before, busy]) == {
+        "memory_bytes": 3 << 30,
+        "clock_mhz": [300, 1800],
+        "temperature_c": [40, 70],
+        "throttled": False,
+        "power_capped": True,
+    }
+    found = gpu_summary([before, busy, hot])
+    assert found is not None
+    assert found["throttled"]
+
+
+def test_a_gpu_that_throttles_voids_the_run() -> None:
+    class Board:
+        """Hot from the second look on."""
+
+        looks = 0
+
+        def read(self) -> Reading:
+            self.looks += 1
+            return Reading(self.looks << 20, None, None, self.looks > 1, False)
+
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1)"]) as child:
+        with Monitor(child.pid, interval=0.05, gpu=Board()) as monitor:  # type: ignore[arg-type]
+            time.sleep(0.5)
+        seen = monitor.summary()
+    assert seen["throttled"]
+    assert seen["gpu"]["memory_bytes"] >= 1 << 20
+    assert seen["gpu"]["clock_mhz"] is None
