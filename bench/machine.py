@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from engines.cuda.device import device
 from export import __version__
 from export.store import key
 
@@ -20,7 +21,15 @@ LIBRARIES = (
     "onnxruntime",
     "onnxruntime-gpu",
     "openvino",
+    "nvidia-cudnn-cu12",
+    "nvidia-cudnn-cu13",
     "tensorrt",
+    "tensorrt-cu12",
+    "tensorrt-cu13",
+    "tensorrt-rtx",
+    "tensorrt-rtx-cu12",
+    "tensorrt-rtx-cu13",
+    "pycuda",
 )
 
 
@@ -70,9 +79,13 @@ def environment() -> dict[str, Any]:
         "cores": cores(),
         "memory_mib": round(psutil.virtual_memory().total / 2**20, -2),
     }
+    gpu = device()
+    if gpu:
+        hardware["gpu"] = gpu.name
     return {
         "id": key("machine", **hardware)[:8],
         **hardware,
+        **({"gpu": gpu.identity()} if gpu else {}),
         "os": platform.platform(terse=True),
         "python": platform.python_version(),
         "libraries": libraries(),

@@ -114,9 +114,10 @@ def _gathered(lines: Sequence[Line]) -> list[Line]:
     found: list[Line] = []
     for engine in dict.fromkeys(line.engine for line in lines):
         of = [line for line in lines if line.engine == engine]
+        reasons = {line.note.replace(f" {line.precision} ", " ") for line in of}  # "cannot run int8 here"
         empty = all(value is None for line in of for value in line.numbers.values())
-        if len(of) > 1 and empty and len({line.note for line in of}) == 1:
-            found.append(Line(ALL, ALL, engine, of[0].numbers, None, of[0].note))
+        if len(of) > 1 and empty and len(reasons) == 1:
+            found.append(Line(ALL, ALL, engine, of[0].numbers, None, reasons.pop()))
     gathered = {line.engine for line in found}
     return [line for line in lines if line.engine not in gathered] + found
 
@@ -129,7 +130,7 @@ def _head(results: Results) -> tuple[str, ...]:
         text
         for text in (
             str(gpu.get("name", "")),
-            f"compute capability {gpu['compute_capability']}" if "compute_capability" in gpu else "",
+            f"compute capability {gpu['capability']}" if "capability" in gpu else "",
             f"driver {gpu['driver']}" if "driver" in gpu else "",
         )
         if text

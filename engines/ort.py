@@ -14,6 +14,7 @@ from typing import Any
 
 from engines.arithmetic import of_onnx
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Session
+from engines.cuda.device import device, why_no_device
 from engines.library import failing, first_line, installed
 from engines.ort_providers import PROVIDERS, Provider, why_not
 from engines.ort_session import BATCH_AXIS, OPTIONS, BoundSession, OrtSession, compiled, inference_session, optimized
@@ -67,8 +68,12 @@ class OrtEngine(Engine):
         if not gpu:
             return Availability(True, version=onnxruntime.__version__, device="CPU")
         # a package for GPUs lists its providers on every machine: only starting one tells
-        reason, remedy = why_not(wanted, self._provider.library)
-        return Availability(not reason, reason, remedy, onnxruntime.__version__, onnxruntime.get_device())
+        here = device()
+        if here is None:
+            reason, remedy = f"Missing: {why_no_device()}.", "run on a machine with an NVIDIA GPU and its driver"
+        else:
+            reason, remedy = why_not(wanted, self._provider.library)
+        return Availability(not reason, reason, remedy, onnxruntime.__version__, here.name if here else "")
 
     def _identity(self) -> dict[str, Any]:
         identity = {**super()._identity(), "options": OPTIONS}
@@ -77,6 +82,7 @@ class OrtEngine(Engine):
             identity |= {
                 "provider_options": {**provider.options, **provider.environment},
                 "beside": {name: found for name in BESIDE if (found := installed(name))},
+                "device": here.identity() if (here := device()) else None,
             }
         return identity
 

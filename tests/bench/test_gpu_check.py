@@ -50,7 +50,7 @@ def test_measures_prints_and_goes_on(
     assert "| 0.99999 |" in ran or "| 1.00000 |" in ran
     for absent in ("ort:cuda", "ort:tensorrt"):
         line = next(line for line in printed.splitlines() if f"`{absent}`" in line)
-        assert "cannot run this here" in line
+        assert "cannot run fp32 here" in line
     from bench import timing
 
     monkeypatch.setattr(timing, "run_child", lambda job: pytest.fail("what is finished is measured again"))

@@ -34,7 +34,7 @@ def timed(lab: Lab, engine: str, precision: str = "fp32", cosine: float = 0.9999
 
 def absent(lab: Lab, engine: str, why: str = "Missing: the driver.") -> list[Record]:
     records = timed(replace(lab, engines={**lab.engines, engine: 1.0}), engine)
-    return [lab.failure(r, "skipped", f"{engine} cannot run on this machine.", why) for r in records]
+    return [lab.failure(r, "skipped", f"{engine} cannot run fp32 here.", why) for r in records]
 
 
 def test_one_line_a_cell_in_order_of_precision() -> None:
@@ -59,7 +59,7 @@ def test_an_engine_that_does_not_run_is_one_line_with_the_reason() -> None:
     assert len(found.lines) == len(BACKBONES) + 1
     last = found.lines[-1]
     assert (last.backbone, last.precision, last.engine) == (ALL, ALL, "imaginary:gpu")
-    assert "Missing: the driver." in last.note
+    assert last.note == "imaginary:gpu cannot run here. Missing: the driver."
     assert set(last.numbers.values()) == {None}
 
 
@@ -69,8 +69,8 @@ def test_different_reasons_stay_apart() -> None:
     one = replace(gone[0], failure=replace(gone[0].failure, why="Another."))  # type: ignore[type-var]
     found = matrix(Results((*timed(lab, "ort:cpu"), one, *gone[2:])))
     assert [line.note for line in found.lines if line.engine == "imaginary:gpu"] == [
-        "imaginary:gpu cannot run on this machine. Another.",
-        "imaginary:gpu cannot run on this machine. Missing: the driver.",
+        "imaginary:gpu cannot run fp32 here. Another.",
+        "imaginary:gpu cannot run fp32 here. Missing: the driver.",
     ]
 
 
@@ -88,7 +88,7 @@ def test_what_was_only_timed_needs_no_excuse() -> None:
 
 def test_markdown_can_be_pasted() -> None:
     lab = Lab()
-    gpu = {"name": "Imaginary GPU", "compute_capability": "8.6", "driver": "999.1"}
+    gpu = {"name": "Imaginary GPU", "capability": "8.6", "driver": "999.1"}
     records = [replace(r, environment={**r.environment, "gpu": gpu}) for r in timed(lab, "ort:cpu")]
     lines = matrix(Results((*records, *absent(lab, "imaginary:gpu", "a | b")))).markdown().splitlines()
     assert lines[0] == "Imaginary GPU, compute capability 8.6, driver 999.1"

@@ -239,3 +239,37 @@ def test_the_gpu_gives_the_processors_features(
             np.testing.assert_allclose(session.run(pixels)["features"], wanted, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(session.run(pixels[:1])["features"], wanted[:1], rtol=1e-3, atol=1e-4)
         assert set(session.placement().nodes) <= {PROVIDERS[provider].name}
+
+
+def test_the_key_holds_the_gpu_and_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    from engines import ort
+    from engines.cuda.device import Device
+
+    keys = set()
+    for gpu in (None, Device("A", "8.6", "580.1", 1), Device("A", "8.6", "580.2", 1), Device("B", "8.6", "580.1", 1)):
+        monkeypatch.setattr(ort, "device", lambda gpu=gpu: gpu)
+        keys.add(engine("ort:cuda").plan_key("onnx", Profile((1,))))
+    assert len(keys) == 4
+
+
+def test_a_package_for_gpus_without_a_gpu_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lists its providers on every machine."""
+    import onnxruntime
+
+    from engines import library, ort
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", CPU])
+    monkeypatch.setattr(library, "version", lambda name: _only(name, "onnxruntime-gpu"))
+    monkeypatch.setattr(ort, "device", lambda: None)
+    monkeypatch.setattr(ort, "why_no_device", lambda: "an NVIDIA GPU")
+    found = engine("ort:cuda").available()
+    assert not found.ok
+    assert found.reason == "Missing: an NVIDIA GPU."
+
+
+def _only(name: str, there: str) -> str:
+    from importlib.metadata import PackageNotFoundError
+
+    if name != there:
+        raise PackageNotFoundError(name)
+    return "1.0"
