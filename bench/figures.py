@@ -252,6 +252,42 @@ def top1(store: Store, shared: Path) -> Iterator[Figure]:
             )
 
 
+WANTED_SPEED = {"resnet50_augnet": {"int8": 3.0, "bf16": 1.6}, "vit_s@random": {"int8": 2.2, "bf16": 1.6}}
+WANTED_COSINE = {"resnet50_augnet": 0.99, "vit_s@random": 0.98}
+
+
+def precision(store: Store, shared: Path) -> Iterator[Figure]:
+    """images/s of bf16 and int8 over the best fp32 engine, and the cosine of int8's features on every engine."""
+    from bench.precision_figures import best, race
+    from export.spec import Precision
+
+    for model, wanted in WANTED_SPEED.items():
+        runners = race(store, model, photographs(store, shared))
+        fp32 = best(runners, Precision.FP32)
+        for runner in runners:
+            name = f"{runner.engine} {runner.precision}" + (" (emulated)" if runner.emulated else "")
+            how = f"batch 8, {median(runner.images_per_s):.1f} images/s; cosine mean {runner.cosine_mean:.4f}"
+            ratio = [a / b for a, b in zip(runner.images_per_s, fp32, strict=True)]
+            target = wanted.get(str(runner.precision), 0.0)
+            fastest = runner.images_per_s == best(runners, runner.precision)
+            yield figure(
+                f"{model}: {name} / best fp32, images/s",
+                ratio,
+                f"≥ {target:g}" if target and fastest else "–",
+                lambda v, t=target if fastest else 0.0: v >= t,  # type: ignore[misc]
+                how,
+            )
+            if runner.precision is Precision.INT8:
+                least = WANTED_COSINE[model]
+                yield figure(
+                    f"{model}: {name}, least cosine of the features to fp32",
+                    [runner.cosine_min],
+                    f"≥ {least}",
+                    lambda v, t=least: v >= t,  # type: ignore[misc]
+                    "64 photographs on which nothing was calibrated or chosen",
+                )
+
+
 def _session(store: Store, name: str, model: str, batches: tuple[int, ...], streams: int = 1) -> tuple[Any, Any, Any]:
     from engines.base import EngineSpec, Profile
     from engines.catalog import engine
@@ -272,6 +308,7 @@ FIGURES: dict[str, Callable[[Store, Path], Iterator[Figure]]] = {
     "probe": probe_sweep,
     "start": start_up,
     "top1": top1,
+    "precision": precision,
 }
 
 

@@ -109,6 +109,12 @@ def locate(ref: str, store: Store) -> Source:
     """List the images that ``ref`` means, without opening any; errors as :func:`open_dataset`."""
     name, equals, folder = ref.partition("=")
     if name in NAMED:
+        if equals and Path(folder).expanduser().is_file():
+            raise UserError(
+                f"{folder} is a file; {name}=DIR takes the folder in which {name} lies.",
+                "An archive is given by its path alone.",
+                f"--data {folder}",
+            )
         return READERS.get(name)(name, Path(folder).expanduser() if equals else None, store)
     path = Path(ref).expanduser()
     if not path.exists():
