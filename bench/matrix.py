@@ -98,6 +98,7 @@ def _line(row: Row) -> Line:
     cosine = row.parity.get("cosine_min")
     status, why = row.judge()
     doubts = [] if status == "skipped" and row.timings else [why]
+    doubts.append(f"emulated: {row.emulated}" if row.emulated else "")
     flags = dict.fromkeys(flag.partition(": ")[2] for flag in row.flags)  # of which scenario, the report says
     note = "; ".join(text for text in (*doubts, *flags) if text)
     return Line(row.cell.backbone, row.cell.precision, row.cell.engine, numbers, cosine, note)

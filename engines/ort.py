@@ -91,8 +91,8 @@ class OrtEngine(Engine):
         if not provider.bound:
             # a copy, not a link: damage to one must not reach the other
             shutil.copyfile(artifact.onnx, folder / ONNX)
-            inference_session(folder / ONNX, self.spec)  # a file that does not load is never published
-            return {"provider": provider.name, "arithmetic": of_onnx(optimized(folder / ONNX))}
+            graph = optimized(folder / ONNX, self.spec)  # a file that does not load is never published
+            return {"provider": provider.name, "arithmetic": of_onnx(graph)}
         _write_with_head(artifact, folder / ONNX)
         in_force: dict[str, Any] = {}
         for batch in profile.batches:
@@ -101,9 +101,11 @@ class OrtEngine(Engine):
             session = inference_session(folder / ONNX, self.spec, batch)
             in_force = dict(session.get_provider_options().get(provider.name, {}))
             del session  # before the next: each holds the weights
-        if provider.cache:
-            in_force[provider.cache] = "the plan's own folder"
-        return {"provider": provider.name, "provider_options": in_force, "environment": dict(provider.environment)}
+        fields = {"provider": provider.name, "environment": dict(provider.environment)}
+        if provider.cache:  # what it compiled cannot be looked into
+            return {**fields, "provider_options": {**in_force, provider.cache: "the plan's own folder"}}
+        arithmetic = of_onnx(optimized(folder / ONNX, self.spec, profile.batches[0]))
+        return {**fields, "provider_options": in_force, "arithmetic": arithmetic}
 
     def _open(self, plan: Plan) -> Session:
         return BoundSession(plan) if self._provider.bound else OrtSession(plan)

@@ -112,25 +112,27 @@ def compiled(folder: Path, batch: int) -> Path:
     return folder / f"batch_{batch}"
 
 
-def optimized(file: Path) -> Any:
-    """The graph (``onnx.ModelProto``) that ONNX Runtime makes of a file on the processor."""
+def optimized(file: Path, spec: EngineSpec, batch: int | None = None) -> Any:
+    """The graph (``onnx.ModelProto``) that ONNX Runtime makes of a file for its provider.
+
+    Raises:
+        CellError: as :func:`inference_session`.
+    """
     import onnx
-    import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    with TemporaryDirectory() as folder, running("ONNX Runtime cannot load this file."):
-        options.optimized_model_filepath = str(Path(folder, ONNX))
-        onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNFIT)
-        return onnx.load(options.optimized_model_filepath)
+    with TemporaryDirectory() as folder:
+        target = Path(folder, ONNX)
+        inference_session(file, spec, batch, target)
+        return onnx.load(str(target))
 
 
-def inference_session(file: Path, spec: EngineSpec, batch: int | None = None) -> Any:
+def inference_session(file: Path, spec: EngineSpec, batch: int | None = None, save: Path | None = None) -> Any:
     """An ``onnxruntime.InferenceSession`` all of whose nodes are on the provider asked for.
 
     Args:
         spec: its threads are shared out among its streams.
         batch: fixes the free axis; None leaves it free.
+        save: where to write the graph as the provider rewrote it.
 
     Raises:
         CellError: the file does not load, or ONNX Runtime put another provider in the place of the one asked for.
@@ -144,6 +146,8 @@ def inference_session(file: Path, spec: EngineSpec, batch: int | None = None) ->
     options.log_severity_level = 3
     for name, value in OPTIONS.items():
         options.add_session_config_entry(name, value)
+    if save is not None:
+        options.optimized_model_filepath = str(save)
     settings: dict[str, str] = {}
     if batch is not None:
         options.add_free_dimension_override_by_name(BATCH_AXIS, batch)

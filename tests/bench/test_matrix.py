@@ -80,6 +80,13 @@ def test_what_failed_parity_says_so_and_keeps_its_numbers() -> None:
     assert all("fails parity" in line.note for line in found.lines)
 
 
+def test_what_is_only_emulated_says_so() -> None:
+    said = "2 of 50 products run in int8, the others in fp32"
+    records = [replace(r, detail={**r.detail, "emulated": said}) for r in timed(Lab(), "ort:cpu", "int8")]
+    found = matrix(Results(tuple(records)))
+    assert all(f"emulated: {said}" in line.note for line in found.lines)
+
+
 def test_what_was_only_timed_needs_no_excuse() -> None:
     lab = Lab()
     records = [replace(r, metrics=tuple(m for m in r.metrics if "noise" not in m.name)) for r in timed(lab, "ort:cpu")]

@@ -143,6 +143,7 @@ def test_a_provider_that_compiles_anew_is_refused_and_the_plan_rebuilt(
 def test_what_is_in_force_is_told_by_the_manifest_and_the_key(bound: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bound.fields["provider"] == CPU
     assert bound.fields["provider_options"] == {}
+    assert set(bound.fields["arithmetic"]) == {"fp32"}
     monkeypatch.undo()
     keys = {engine(f"ort:{name}").plan_key("onnx", Profile((1,))) for name in PROVIDERS}
     assert len(keys) == len(PROVIDERS)
