@@ -9,9 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from export.errors import run_cli
+
+if TYPE_CHECKING:
+    from bench.figures import Figure
 
 SWEEP = Path(__file__).with_name("gpu.yaml")
 
@@ -41,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     from bench.config import read
     from bench.desk import Desk
+    from bench.gpu_figures import figures
     from bench.machine import environment
     from bench.matrix import matrix
     from bench.pipeline import run
@@ -60,15 +66,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     desk = Desk(args.out, environment())
     good = run(cells, data, desk)
     found = matrix(Results.load(args.out).choose(protocols=[p for c in cells for p in c.protocols(data, desk.machine)]))
-    text = found.markdown()
+    ratios = list(figures(cells, data[0], store))
+    text = "\n".join([found.markdown(), *([""] if ratios else []), *(_line(one) for one in ratios)])
     if args.markdown:
         write_atomic(args.markdown, f"{text}\n".encode())
         say(f"wrote {args.markdown}")
     if args.json:
-        print(json.dumps({"head": found.head, "rows": [line.as_row() for line in found.lines]}, indent=1))
+        rows = [line.as_row() for line in found.lines]
+        print(json.dumps({"head": found.head, "rows": rows, "figures": [asdict(one) for one in ratios]}, indent=1))
     else:
         print(text)
     return 0 if good else 1
+
+
+def _line(one: Figure) -> str:
+    low, high = one.spread
+    mark = "reached" if one.reached else "NOT reached"
+    return f"- {one.name}: {one.value:.3f} ({low:.3f} … {high:.3f}), wanted {one.target}: {mark}; {one.how}"
 
 
 if __name__ == "__main__":
