@@ -20,7 +20,9 @@ HEAVY = {
     "scipy",
     "sklearn",
     "tensorrt",
+    "tensorrt_bindings",
     "tensorrt_rtx",
+    "tensorrt_rtx_bindings",
     "timm",
     "torch",
     "torchvision",
@@ -60,7 +62,11 @@ def test_listings_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> No
 
 
 def test_asking_what_runs_here_loads_no_framework(tmp_path: Path) -> None:
-    runtimes = {"onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"}  # only they know their devices
+    runtimes = {
+        "onnxruntime",
+        "openvino",
+        *(name for name in HEAVY if name.startswith("tensorrt")),
+    }  # they know devices
     assert not loaded(COMMAND, ["engines", "--json"], tmp_path)[0] & (HEAVY - runtimes)
 
 

@@ -18,7 +18,8 @@ class Flavour:
 
     Attributes:
         engine: the engine's name. title: the library's.
-        module: what is imported. distributions: the packages that may have brought it.
+        module: what is imported, or ``module_bindings``, where the package above the bindings is not installed.
+        distributions: the packages that may have brought it.
         targetable: builds for compute capabilities that are named, on a machine without GPU and driver.
         times_tactics: measures kernels while it builds, so that a timing cache helps (for RTX the calls are no-ops).
         remedy: what installs it.
@@ -42,14 +43,15 @@ class Flavour:
         Raises:
             Unavailable: it is not installed, or does not import.
         """
-        try:
-            return import_module(self.module)
-        except ModuleNotFoundError as error:
-            if error.name != self.module:
+        for name in (self.module, f"{self.module}_bindings"):
+            try:
+                return import_module(name)
+            except ModuleNotFoundError as error:
+                if error.name != name:
+                    raise Unavailable(f"{self.title} does not import.", first_line(error), self.remedy) from error
+            except (ImportError, OSError, RuntimeError) as error:
                 raise Unavailable(f"{self.title} does not import.", first_line(error), self.remedy) from error
-            raise Unavailable(f"{self.title} is not installed.", "", self.remedy) from error
-        except (ImportError, OSError, RuntimeError) as error:
-            raise Unavailable(f"{self.title} does not import.", first_line(error), self.remedy) from error
+        raise Unavailable(f"{self.title} is not installed.", "", self.remedy)
 
     def targets(self) -> dict[str, Any]:
         """Compute capability ("8.6") → the library's own value for it; empty where targets cannot be named."""
@@ -63,7 +65,7 @@ TENSORRT = Flavour(
     engine="trt",
     title="TensorRT",
     module="tensorrt",
-    distributions=("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
+    distributions=("tensorrt", "tensorrt-cu13-bindings", "tensorrt-cu12-bindings"),
     targetable=False,
     times_tactics=True,
     remedy="pip install 'backbones-deployed[gpu]'",
@@ -72,7 +74,7 @@ RTX = Flavour(
     engine="trt-rtx",
     title="TensorRT-RTX",
     module="tensorrt_rtx",
-    distributions=("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
+    distributions=("tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx"),
     targetable=True,
     times_tactics=False,
     remedy="pip install 'backbones-deployed[rtx]'",

@@ -16,7 +16,9 @@ from export.artifact import Artifact
 from export.errors import Unavailable, UserError
 from export.store import Store
 
-pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed (it has wheels for x86-64 Linux only)")
+pytest.importorskip(
+    "tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed; its wheels are for x86-64"
+)
 
 
 @pytest.fixture(scope="module")

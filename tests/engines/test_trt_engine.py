@@ -73,7 +73,7 @@ def test_tensorrt_needs_its_gpu_to_build(here: Callable[..., None], artifact: Ar
 
 
 def test_rtx_without_gpu_builds_for_a_named_one_only(here: Callable[..., None]) -> None:
-    here("the NVIDIA driver (libcuda)", "tensorrt-rtx-cu13")
+    here("the NVIDIA driver (libcuda)", "tensorrt-rtx-cu13-bindings")
     found = engine("trt-rtx").buildable()
     assert not found.ok
     assert "no other was named" in found.reason
@@ -92,7 +92,7 @@ def test_key_holds_device_driver_library_targets_and_provider(
     def note(*specs: EngineSpec) -> None:
         keys.extend(engine(spec).plan_key("onnx", Profile((1, 8))) for spec in specs)
 
-    here(GPU, "tensorrt", "tensorrt-rtx-cu13")
+    here(GPU, "tensorrt", "tensorrt-rtx-cu13-bindings")
     note(*(EngineSpec(name, provider) for name in ("trt", "trt-rtx") for provider in TrtEngine.providers))
     note(*(EngineSpec("trt-rtx", "gpu", targets=targets) for targets in [("8.6",), ("8.9",), ("8.6", "8.9")]))
     here(replace(GPU, driver="580.65.07"), "tensorrt")
@@ -108,9 +108,9 @@ def test_key_holds_device_driver_library_targets_and_provider(
 
 def test_key_of_named_targets_does_not_depend_on_this_machine(here: Callable[..., None]) -> None:
     for_named = EngineSpec("trt-rtx", targets=("8.9", "8.6"))
-    here(GPU, "tensorrt-rtx-cu13")
+    here(GPU, "tensorrt-rtx-cu13-bindings")
     with_gpu = [engine(spec).plan_key("onnx", Profile()) for spec in (for_named, "trt-rtx:compatible")]
-    here("an NVIDIA GPU", "tensorrt-rtx-cu13")
+    here("an NVIDIA GPU", "tensorrt-rtx-cu13-bindings")
     turned = replace(for_named, targets=("8.6", "8.9"))
     assert [engine(spec).plan_key("onnx", Profile()) for spec in (turned, "trt-rtx:compatible")] == with_gpu
 
@@ -122,7 +122,7 @@ def plan_of(**fields: Any) -> Plan:
 
 
 def test_plan_from_elsewhere_is_refused(here: Callable[..., None]) -> None:
-    here(GPU, "tensorrt", "tensorrt-rtx-cu13")
+    here(GPU, "tensorrt", "tensorrt-rtx-cu13-bindings")
     with pytest.raises(CellError, match=r"built by TensorRT 10\.9, and 1\.0 is installed"):
         refuse_foreign(plan_of(version="10.9"), TENSORRT, "8.6")
     with pytest.raises(CellError, match=r"for compute capability 8\.6; the GPU here has 8\.9.*\n.*--target 8\.9"):
