@@ -54,8 +54,7 @@ def test_openvino_on_another_device_than_asked(planned: Callable[..., Plan], mon
 
 
 def test_provider_that_falls_back_is_an_error(artifact: Artifact, planned: Callable[..., Plan]) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+    if engine("ort:cuda").available().ok:
         pytest.skip("CUDA is here: nothing falls back")
     file = planned("ort").path / "model.onnx"
     with warnings.catch_warnings():
