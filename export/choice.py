@@ -35,6 +35,8 @@ DELICATE = ("LayerNormalization", "InstanceNormalization", "ReduceMean", "Reduce
 """Operators that sum or square many values: the first to be kept in fp32 where fp16 or bf16 loses too much."""
 SQUARES = frozenset({"LayerNormalization", "InstanceNormalization", "ReduceL2", "ReduceSumSquare", "Pow"})
 """Operators that square what they read: a kernel may do so in fp16, and then 256 is already too much."""
+SUFFERERS = 4
+"""On so many photographs a node's harm is measured."""
 AT_MOST = 4
 """At most one node in so many stays fp32 in a quantised file."""
 
@@ -116,14 +118,18 @@ def _spared(
 ) -> tuple[list[str], float]:
     """The fewest nodes (1, 2, 4, …), most harmful first, without which the goal is reached; and the cosine then.
 
-    A node's harm is the features' squared error where it alone is quantised.
+    A node's harm is the features' relative squared error where it alone is quantised, on the photographs that suffer
+    most from all of them together.
     """
-    few, wanted_few = val[:4], wanted[:4]
+    size = (wanted**2).sum(axis=1)
+    all_of_them = outputs(quantization.quantized(base, thresholds, precision), val)
+    worst = np.argsort(-((all_of_them - wanted) ** 2).sum(axis=1) / size)[:SUFFERERS]
+    few, wanted_few, size_few = val[worst], wanted[worst], size[worst]
     names = [n.name for n in quantization.quantizable(base)]
     harm = {}
     for name in names:
         alone = quantization.quantized(base, thresholds, precision, [n for n in names if n != name])
-        harm[name] = float(((outputs(alone, few) - wanted_few) ** 2).sum())
+        harm[name] = float((((outputs(alone, few) - wanted_few) ** 2).sum(axis=1) / size_few).sum())
     order = sorted(names, key=lambda n: -harm[n])
     kept: list[str] = []
     cosine, count = -1.0, 1
