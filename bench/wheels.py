@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from export.errors import Unavailable, UserError, run_cli
@@ -22,6 +22,8 @@ REQUIREMENTS = ROOT / "requirements" / "gpu.txt"
 PLATFORM = re.compile(r"(?:manylinux_(\d+)_(\d+)|linux)_([a-z0-9_]+)")
 OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 """glibc 2.x → what its platform was called before PEP 600."""
+STUBS = {"tensorrt-cu13-libs": "https://pypi.nvidia.com"}
+"""Packages of which the package index holds a source that does nothing but fetch a wheel → where that lies."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,17 @@ def pins(text: str) -> list[Pin]:
     return found
 
 
-def gather(wanted: Sequence[Pin], target: Target, folder: Path) -> Iterator[tuple[Pin, Path]]:
+class Missing(UserError):
+    """A package of the lock that cannot be had for the target; the others can."""
+
+
+def gather(wanted: Sequence[Pin], target: Target, folder: Path) -> Iterator[tuple[Pin, Path | Missing]]:
     """Each pin with its file in ``folder``: the one that is there already, a wheel, or where there is none the source.
 
+    What a vendor's own index holds is not pinned by the lock; its hash is that of the file that came.
+
     Raises:
-        UserError: a package has neither wheel nor source for the target, or not the file that was pinned.
+        UserError: what came is not the file that was pinned.
         Unavailable: the package index cannot be reached.
     """
     from export.store import sha256_file
@@ -137,7 +145,17 @@ def gather(wanted: Sequence[Pin], target: Target, folder: Path) -> Iterator[tupl
     there = {sha256_file(file): file for file in folder.iterdir() if file.suffix in (".whl", ".gz", ".zip")}
     for pin in wanted:
         found = next((there[digest] for digest in pin.hashes if digest in there), None)
-        yield pin, found or _fetched(pin, target, folder)
+        if pin.name in STUBS:
+            found = next((f for f in there.values() if _is_wheel_of(f.name, pin, target)), None)
+        try:
+            yield pin, found or _fetched(pin, target, folder)
+        except Missing as missing:
+            yield pin, missing
+
+
+def _is_wheel_of(file: str, pin: Pin, target: Target) -> bool:
+    named = file.startswith(f"{pin.name.replace('-', '_')}-{pin.version}-")
+    return named and any(platform in file for platform in target.platforms())
 
 
 def _fetched(pin: Pin, target: Target, folder: Path) -> Path:
@@ -148,14 +166,20 @@ def _fetched(pin: Pin, target: Target, folder: Path) -> Path:
         if len(files) == 1:
             return files[0].replace(folder / files[0].name)
     last = (said.strip().splitlines() or ["pip gave no reason"])[-1]
+    if pin.name in STUBS:
+        raise Missing(
+            f"{pin.requirement} could not be had from {STUBS[pin.name]}.",
+            f"The package index holds only a stub of it, which fetches the wheel from there. {last}",
+            "the same command where that index can be reached",
+        )
     if "No matching distribution" in said:
-        raise UserError(
+        raise Missing(
             f"{pin.requirement} has neither wheel nor source for Python {target.python} on {target.platform}.",
             "The lock holds for the platforms that its packages are published for.",
             "another PLATFORM or PYTHON_VERSION; boards on JetPack take NVIDIA's own wheels",
         )
     if "metadata" in said:  # pip asks even a source that is only to be fetched what it is
-        raise UserError(
+        raise Missing(
             f"{pin.requirement} has no wheel for Python {target.python} on {target.platform}.",
             "It comes as source, which pip cannot read on this machine.",
             f"pip download --no-deps --no-binary :all: {pin.requirement}, to see what it lacks",
@@ -168,9 +192,14 @@ def _fetched(pin: Pin, target: Target, folder: Path) -> Path:
 def _download(pin: Pin, target: Target, folder: Path) -> str:
     """What pip had to complain of; empty where the file came."""
     lock = folder.with_suffix(".txt")
-    lock.write_text(f"{pin.line()}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--require-hashes", "--dest", str(folder), *target.options(), "-r", str(lock)]
+    command += ["--dest", str(folder), *target.options(), "-r", str(lock)]
+    if pin.name in STUBS:
+        lock.write_text(f"{pin.requirement}\n")
+        command += ["--index-url", STUBS[pin.name], "--only-binary", ":all:"]
+    else:
+        lock.write_text(f"{pin.line()}\n")
+        command.append("--require-hashes")
     try:
         done = subprocess.run(command, capture_output=True, text=True)
     finally:
@@ -196,7 +225,7 @@ def build_own(folder: Path, root: Path = ROOT) -> Path:
         return files[0].replace(folder / files[0].name)
 
 
-def instructions(target: Target, lock: str, own: str, sources: Sequence[str]) -> str:
+def instructions(target: Target, lock: str, own: str, sources: Sequence[str], missing: Sequence[Missing] = ()) -> str:
     """What to do on the machine that has no network. ``lock`` pins the wheels; ``sources`` are files to be built."""
     pip = "    .venv/bin/pip install --no-index --no-deps"
     lines = [
@@ -214,11 +243,13 @@ def instructions(target: Target, lock: str, own: str, sources: Sequence[str]) ->
             "What ends in .tar.gz has no wheel and is built there. That needs a C++ compiler; pycuda also needs the",
             "CUDA toolkit, with cuda.h, and its nvcc on the PATH.",
         ]
+    if missing:
+        lines += ["", "Not in this folder:", *(f"    {one.what} {one.why}" for one in missing)]
     return "\n".join([*lines, ""])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Gather, build, write the instructions, and say the size."""
+    """Gather, build, write the instructions, and say the size; 1 where a package could not be had."""
     p = argparse.ArgumentParser(
         prog="python -m bench.wheels", description="All that a machine without a network needs, in one folder."
     )
@@ -228,27 +259,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--requirements", type=Path, default=REQUIREMENTS, metavar="FILE", help="a lock (gpu.txt)")
     args = p.parse_args(argv)
     from bench.progress import say
+    from export.store import sha256_file
 
     target = Target(args.python_version, args.platform)
     try:
         wanted = [pin for pin in pins(args.requirements.read_text()) if target.wanted(pin)]
     except OSError as error:
         raise UserError(f"The lock {args.requirements} cannot be read.", str(error)) from error
-    wheels, sources, size = [], [], 0
+    wheels, sources, missing, size = [], [], [], 0
     for number, (pin, file) in enumerate(gather(wanted, target, args.dest), 1):
+        if isinstance(file, Missing):
+            missing.append(file)
+            say(f"[{number}/{len(wanted)}] {file.what}")
+            continue
         size += file.stat().st_size
         if file.suffix == ".whl":
-            wheels.append(pin)
+            wheels.append(pin if pin.name not in STUBS else replace(pin, hashes=(sha256_file(file),)))
         else:
             sources.append(file.name)
         say(f"[{number}/{len(wanted)}] {file.name}")
     own = build_own(args.dest)
     lock = args.dest / args.requirements.name
     lock.write_text("".join(f"{pin.line()}\n" for pin in wheels))
-    (args.dest / "INSTALL.txt").write_text(instructions(target, lock.name, own.name, sources))
+    (args.dest / "INSTALL.txt").write_text(instructions(target, lock.name, own.name, sources, missing))
+    for one in missing:
+        print(f"error: {one}", file=sys.stderr)
     total = (size + own.stat().st_size) / 2**20
-    print(f"{len(wanted) + 1} files, {total:,.0f} MiB; {args.dest / 'INSTALL.txt'} says how to install them")
-    return 0
+    count = len(wheels) + len(sources) + 1
+    print(f"{count} files, {total:,.0f} MiB; {args.dest / 'INSTALL.txt'} says how to install them")
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":

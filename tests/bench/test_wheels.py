@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.wheels import REQUIREMENTS, Pin, Target, gather, instructions, main, pins
+from bench.wheels import REQUIREMENTS, STUBS, Missing, Pin, Target, gather, instructions, main, pins
 from export.errors import UserError
 
 INICONFIG = Pin("iniconfig", "2.3.1", "", ("9121e2c1fdb355232495be3194c8dfe87ccc2d5dee45947b78e68f499790d7a7",))
@@ -119,9 +119,42 @@ def test_another_file_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.network
-def test_a_platform_without_a_wheel_names_the_package(tmp_path: Path) -> None:
+def test_a_platform_without_a_wheel_names_the_package(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = [p for p in pins(REQUIREMENTS.read_text()) if p.name == "onnxruntime-gpu"]
     target = Target("3.12", "linux_aarch64")
     (pin,) = (p for p in found if target.wanted(p))
-    with pytest.raises(UserError, match=r"^onnxruntime-gpu==.* has neither wheel nor source for Python 3.12 on linux_"):
-        list(gather([pin], target, tmp_path))
+    tiny = tmp_path / "tiny.txt"
+    tiny.write_text(f"{pin.line()}\n{INICONFIG.line()}\n")
+    dest = tmp_path / "bundle"
+    given = [str(dest), "--requirements", str(tiny), "--platform", target.platform]
+    assert main(given) == 1
+    said = capsys.readouterr()
+    sentence = f"{pin.requirement} has neither wheel nor source for Python 3.12 on linux_aarch64."
+    assert f"error: {sentence}\n" in said.err
+    assert "2 files, " in said.out  # the others, and the project's own
+    assert sentence in (dest / "INSTALL.txt").read_text()
+    assert (dest / "tiny.txt").read_text() == f"{INICONFIG.line()}\n"
+
+
+@pytest.mark.network
+def test_a_stub_is_fetched_from_its_vendors_own_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = tmp_path / "index" / "iniconfig"
+    index.mkdir(parents=True)
+    ((_, wheel),) = gather([INICONFIG], Target("3.12", "linux_x86_64"), tmp_path / "first")
+    assert isinstance(wheel, Path)
+    name = f"iniconfig-{INICONFIG.version}-py3-none-manylinux_2_28_x86_64.whl"
+    wheel.rename(index / name)
+    (index / "index.html").write_text(f'<a href="{name}">{name}</a>')
+    monkeypatch.setitem(STUBS, "iniconfig", (tmp_path / "index").as_uri())
+    stub = Pin(INICONFIG.name, INICONFIG.version, "", ("0" * 64,))  # the stub's hash is no wheel's
+    for _ in range(2):  # the second time it is there
+        ((_, found),) = gather([stub], Target("3.12", "manylinux_2_28_x86_64"), tmp_path / "bundle")
+        assert found == tmp_path / "bundle" / name
+        (index / "index.html").unlink(missing_ok=True)
+    ((_, missing),) = gather([stub], Target("3.12", "manylinux_2_28_aarch64"), tmp_path / "bundle")
+    assert isinstance(missing, Missing)
+    assert "could not be had from file://" in missing.what
+
+
+def test_every_stub_is_in_the_lock() -> None:
+    assert set(STUBS) <= {pin.name for pin in pins(REQUIREMENTS.read_text())}
