@@ -103,6 +103,10 @@ def artifact(
 
 def unverified(backbone: Backbone, store: Store, folder: Path) -> dict[str, Any]:
     """Write the fp32 file of a module without holding it against anything; its fields (see ``export.draft``)."""
+    if backbone.reader == "onnx":
+        from export import foreign
+
+        return dict(foreign.build(backbone, store, folder))
     from export.loaders import eager
 
     loaded = eager(backbone, store)

@@ -21,6 +21,7 @@ from engines.trt.timing_cache import TimingCache
 from export.errors import CellError, UserError
 
 PLAN, LOG, SUMMARY = "engine.plan", "build.log", "build.json"
+REJECTS = "rejects this file."
 WORKSPACE_BYTES = 4 << 30
 """The most that one layer may use while it runs."""
 FIRST_COMPATIBLE = 8.0
@@ -138,7 +139,7 @@ def _parse(flavour: Flavour, library: Any, network: Any, log: BuildLog, model: b
     errors = [parser.get_error(i) for i in range(parser.num_errors)]
     said = list(dict.fromkeys(_sentence(e) for e in errors)) or [log.reason() or "It gives no reason."]
     more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-    raise CellError(f"{flavour.title} rejects this file.", said[0] + more)
+    raise CellError(f"{flavour.title} {REJECTS}", said[0] + more)
 
 
 def _sentence(error: Any) -> str:

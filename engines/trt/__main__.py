@@ -1,0 +1,122 @@
+"""``python -m engines.trt check``: which backbones TensorRT takes, before any GPU is at hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.errors import UserError, run_cli
+
+if TYPE_CHECKING:
+    from engines.trt.check import Row
+
+TARGETS = "7.5,8.0,8.6,8.9,12.0"
+EXAMPLES = """\
+examples:
+  python -m engines.trt check --models all --precision fp32,fp16,int8 --markdown docs/tensorrt-preflight.md
+  python -m engines.trt check --models vit_s,resnet50 --targets 8.6
+
+Needs no GPU. What was checked is kept: the same command does only what is missing.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="python -m engines.trt", description="TensorRT without a GPU.")
+    commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    c = commands.add_parser(
+        "check",
+        help="which architectures parse and build, in which precision, for which GPUs",
+        description="Which architectures parse and build, in which precision, for which GPUs: with random weights.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    c.add_argument("--models", default="all", metavar="NAMES", help="zoo names, comma-separated; all")
+    c.add_argument("--precision", default="fp32,fp16,int8", metavar="NAMES", help="fp32,fp16,int8")
+    c.add_argument("--targets", default=TARGETS, metavar="CAPABILITIES", help=f"compute capabilities ({TARGETS})")
+    c.add_argument("--flavour", default="trt-rtx", metavar="NAME", help="trt-rtx; only it builds without a GPU")
+    c.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="the most that one check may take")
+    c.add_argument("--memory-gib", type=float, metavar="GIB", help="and the memory; nine tenths of the machine's")
+    c.add_argument("--fresh", action="store_true", help="check again what was checked before")
+    c.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    c.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table as a page")
+    c.add_argument("--json", action="store_true", help="print the rows as JSON")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check what the command line names; 1 if something builds for no target."""
+    args = parser().parse_args(argv)
+    import psutil
+
+    from engines.trt.builder import Request
+    from engines.trt.check import Limits, architectures, check
+    from engines.trt.check_table import markdown
+    from engines.trt.flavour import RTX, TENSORRT
+    from export.errors import unknown
+    from export.precision import precision_of
+    from export.store import Store, write_atomic
+
+    flavours = {flavour.engine: flavour for flavour in (RTX, TENSORRT)}
+    if args.flavour not in flavours:
+        raise unknown("flavour", args.flavour, flavours)
+    flavour = flavours[args.flavour]
+    if not flavour.targetable:
+        raise UserError(f"{flavour.title} builds only on the GPU that it builds for.", "", "--flavour trt-rtx")
+    flavour.load()
+    targets = Request(targets=tuple(name.strip() for name in args.targets.split(","))).resolved(flavour)
+    precisions = [precision_of(name) for name in args.precision.split(",")]
+    asked = architectures(args.models)
+    memory = args.memory_gib * 2**30 if args.memory_gib else psutil.virtual_memory().total * 0.9
+    limits = Limits(args.limit, int(memory))
+    start = time.monotonic()
+    rows: list[Row] = []
+    known = 0
+    interrupted = False
+    try:
+        for row, was_known in check(asked, precisions, flavour, targets, Store(args.store), limits, args.fresh):
+            rows.append(row)
+            known += was_known
+            if not was_known:
+                print(f"  {_line(row)}", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
+    if args.json:
+        print(json.dumps([row.as_json() for row in rows], indent=1))
+    else:
+        for row in rows:
+            print(f"{row.architecture} {row.input} {row.precision}: {_line(row)}")
+    if args.markdown and rows:
+        command = f"python -m engines.trt check --models {args.models} --precision {args.precision}"
+        head = [
+            f"Made by `{command} --targets {','.join(targets)}` with {flavour.title} {flavour.installed()} on "
+            f"{time.strftime('%Y-%m-%d')}. No GPU was used: it says what parses and builds, not what runs or how fast.",
+            "Random weights; batch 1; the head that takes uint8 pixels is in front.",
+        ]
+        write_atomic(args.markdown, markdown(rows, head).encode())
+    minutes = (time.monotonic() - start) / 60
+    total = len(asked) * len(precisions)
+    print(f"{len(rows)} of {total} checks, {known} known before, {minutes:.1f} min", file=sys.stderr)
+    if interrupted:
+        raise KeyboardInterrupt
+    return 1 if any(row.status == "failed" for row in rows) else 0
+
+
+def _line(row: Row) -> str:
+    why = "; ".join(dict.fromkeys(row.failures.values()))
+    built = f"builds for {', '.join(row.targets)}, {row.seconds:.1f} s, {row.plan_mib:.0f} MiB" if row.targets else ""
+    return ". ".join(part for part in (row.status if row.status in ("failed", "skipped") else "", built, why) if part)
+
+
+def cli() -> None:
+    """The command."""
+    run_cli(main)
+
+
+if __name__ == "__main__":
+    cli()

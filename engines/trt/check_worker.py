@@ -1,0 +1,130 @@
+"""The child process of one check: ``python -m engines.trt.check_worker JOB STATE``.
+
+After every step it writes what it knows to STATE (JSON), so that a parent whose child has died knows as much:
+
+    doing      what it was about to do       parsed    whether the library took the file
+    built      targets                       failures  target → reason
+    seconds, plan_bytes, layers              skipped, unavailable   why there is nothing to check
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from export.errors import CellError, Unavailable, UserError
+
+TOO_LARGE = 1.9e9
+"""Bytes: an ONNX file is a protocol buffer, which ends at 2 GB."""
+
+
+class Check:
+    """One architecture in one precision."""
+
+    def __init__(self, job: Mapping[str, Any], state_file: Path) -> None:
+        from engines.trt.flavour import RTX, TENSORRT
+
+        self.job = job
+        self.flavour = next(f for f in (TENSORRT, RTX) if f.engine == job["flavour"])
+        self.state: dict[str, Any] = {"built": [], "failures": {}, "seconds": 0.0}
+        self._file = state_file
+
+    def doing(self, what: str) -> None:
+        """Write the state down, and what comes next."""
+        from export.store import write_atomic
+
+        self.state["doing"] = what
+        write_atomic(self._file, json.dumps(self.state).encode())
+
+    def run(self) -> None:
+        """Export, then build for all targets."""
+        targets: Sequence[str] = self.job["targets"]
+        try:
+            self.doing("exporting")
+            model = self._model()
+        except Unavailable as error:
+            self.state["unavailable"] = [error.what, error.why, error.remedy]
+            self.doing("exporting")
+            return
+        except UserError as error:
+            reason = " ".join(part for part in (error.what, error.why) if part)
+            if "2 GB" in error.why:
+                self.state["skipped"] = reason
+            else:
+                self.state["failures"] = dict.fromkeys(targets, f"No file: {reason}")
+            self.doing("exporting")
+            return
+        self._build(model, list(targets))
+        self.doing("ending")
+
+    def _model(self) -> bytes:
+        import onnx
+
+        from engines.preprocess.onnx_head import with_pixels_input
+        from export.artifact import ONNX, preprocess_of_fields
+        from export.backbones import Backbone
+        from export.draft import draft
+        from export.spec import Precision
+        from export.store import Store
+
+        store = Store(Path(self.job["store"]), say=lambda _: None)
+        entry = draft(Backbone.of_json(self.job["backbone"]), store, Precision(self.job["precision"]))
+        fields = entry.fields
+        model = with_pixels_input(onnx.load(entry.file(ONNX)), preprocess_of_fields(fields), fields["input"])
+        if model.ByteSize() > TOO_LARGE:
+            raise CellError("The file is too large.", "A protocol buffer ends at 2 GB.")
+        return bytes(model.SerializeToString())
+
+    def _build(self, model: bytes, targets: list[str]) -> None:
+        """Build for all targets at once; where that fails, for the first apart from the others.
+
+        The first is the oldest architecture: it is mostly the one that lacks something.
+        """
+        from engines.trt.builder import PLAN, REJECTS, Request, build
+
+        self.doing(f"building for {', '.join(targets)}")
+        start = time.perf_counter()
+        with TemporaryDirectory(prefix="preflight-plan-") as folder:
+            try:
+                made = build(self.flavour, model, Request((self.job["batch"],), targets=tuple(targets)), Path(folder))
+            except CellError as error:
+                self.state["seconds"] += time.perf_counter() - start
+                self.state["parsed"] = not error.what.endswith(REJECTS)
+                if len(targets) == 1 or not self.state["parsed"]:
+                    self.state["failures"] |= dict.fromkeys(targets, error.why)
+                else:
+                    self._build(model, targets[:1])
+                    self._build(model, targets[1:])
+                return
+            plan_bytes = Path(folder, PLAN).stat().st_size
+        self.state["seconds"] += time.perf_counter() - start
+        self.state["parsed"] = True
+        self.state["built"] += targets
+        if plan_bytes > self.state.get("plan_bytes", 0):
+            self.state |= {"plan_bytes": plan_bytes, "layers": made["layers"]}
+
+
+def limit_memory(memory_bytes: int) -> None:
+    """Ask the system to refuse this process more private memory than that, where it knows such a limit."""
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+
+
+def main() -> int:
+    """Read the job, check, leave the state."""
+    job_file, state_file = map(Path, sys.argv[1:3])
+    job = json.loads(job_file.read_text())
+    limit_memory(job["memory_bytes"])
+    Check(job, state_file).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
