@@ -182,6 +182,10 @@ class Engine(ABC):
         """
         return self._required(self.available(), "run")
 
+    def require_builder(self) -> Availability:
+        """As :meth:`buildable`; raises as :meth:`require` does."""
+        return self._required(self.buildable(), "build")
+
     def _required(self, found: Availability, verb: str) -> Availability:
         if not found.ok:
             raise Unavailable(f"Engine {str(self.spec)!r} cannot {verb} on this machine.", found.reason, found.remedy)
@@ -198,7 +202,7 @@ class Engine(ABC):
             Unavailable: the engine cannot build here.
             CellError: the engine cannot build this artifact (the reason is the engine's own).
         """
-        version = self._required(self.buildable(), "build").version
+        version = self.require_builder().version
         if artifact.precision not in self.precisions:
             raise CellError(
                 f"Engine {str(self.spec)!r} does not run {artifact.precision}.",
