@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from export.errors import CellError
 
-IR_VERSION = {19: 9, 22: 10}
+IR_VERSION = {17: 8, 19: 9, 22: 10}
 """The first format version of an opset."""
 
 

@@ -152,3 +152,5 @@ def test_an_opset_is_raised_and_names_are_made_unique() -> None:
     assert [o.version for o in higher.opset_import] == [22]
     assert higher.ir_version >= 10
     assert [o.version for o in raised(model, 13).opset_import] == [17]
+    model.opset_import[0].version = 13
+    assert raised(model, 17).ir_version >= 8
