@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 MODEL ?= vit_b
+PRECISION ?= fp32
 ARGS ?=
 PYTHON_VERSION ?= 3.12
 PLATFORM ?= manylinux_2_28_x86_64
@@ -30,8 +31,8 @@ demo: .venv/demo ## score, time and rank real backbones on real photographs (min
 run: .venv/demo ## a sweep of your own: make run ARGS="--engine ort --models vit_s --data ~/photos"
 	$(PY) -m bench.run $(ARGS)
 
-export: .venv/demo ## one backbone to ONNX: make export MODEL=vit_b ARGS="--out exported"
-	$(PY) -m export $(MODEL) $(ARGS)
+export: .venv/demo ## one backbone to ONNX: make export MODEL=vit_b PRECISION=int8 ARGS="--out exported"
+	$(PY) -m export $(MODEL) --precision $(PRECISION) $(ARGS)
 
 engines: .venv/demo ## what this machine can run, and what would enable the rest
 	$(PY) -m engines $(ARGS)
