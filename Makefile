@@ -4,6 +4,7 @@
 PYTHON ?= python3
 MODEL ?= vit_b
 PRECISION ?= fp32
+ENGINE ?= trt
 ARGS ?=
 PYTHON_VERSION ?= 3.12
 PLATFORM ?= manylinux_2_28_x86_64
@@ -19,7 +20,7 @@ COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes
 CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run export engines rank report test test-slow gpu-check wheels .asked lint format bench-self lock clean
+.PHONY: help demo run export engine engines rank report test test-slow gpu-check wheels .asked lint format bench-self lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -33,6 +34,9 @@ run: .venv/demo ## a sweep of your own: make run ARGS="--engine ort --models vit
 
 export: .venv/demo ## one backbone to ONNX: make export MODEL=vit_b PRECISION=int8 ARGS="--out exported"
 	$(PY) -m export $(MODEL) --precision $(PRECISION) $(ARGS)
+
+engine: .venv/dev ## one plan: make engine MODEL=vit_b ENGINE=trt-rtx PRECISION=int8 ARGS="--target 8.6"
+	$(PY) -m engines.build $(MODEL) --engine $(ENGINE) --precision $(PRECISION) $(ARGS)
 
 engines: .venv/demo ## what this machine can run, and what would enable the rest
 	$(PY) -m engines $(ARGS)
