@@ -27,6 +27,11 @@ NUMPY: dict[int, np.dtype[Any]] = {
 WORDS: dict[int, str] = {TensorProto.FLOAT16: "tensor(float16)", TensorProto.BFLOAT16: "tensor(bfloat16)"}
 OPSET = {Precision.FP16: 17, Precision.BF16: 22}
 """The first opset at which convolutions and pooling take bf16 is 22."""
+REFUSED: dict[int, frozenset[str]] = {
+    TensorProto.FLOAT16: frozenset(),
+    TensorProto.BFLOAT16: frozenset({"HardSwish", "ConvTranspose"}),
+}
+"""Operators that ONNX allows in the narrow type and TensorRT does not take; they stay in fp32."""
 MOVES = frozenset(
     {"Concat", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "MaxPool", "Pad", "Relu"}
     | {"Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where"}
@@ -77,7 +82,9 @@ class _Caster:
 
     def is_narrow(self, node: onnx.NodeProto) -> bool:
         """Whether a node computes in the narrow type."""
-        if node.name in self.keep or not any(self.types.get(t) == TensorProto.FLOAT for t in node.output):
+        if node.name in self.keep or node.op_type in REFUSED[self.narrow]:
+            return False
+        if not any(self.types.get(t) == TensorProto.FLOAT for t in node.output):
             return False
         try:
             schema = onnx.defs.get_schema(node.op_type, self.opset, node.domain)

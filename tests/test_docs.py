@@ -13,7 +13,10 @@ from importlib import import_module
 import pytest
 from project import ROOMS, ROOT, command_modules, pyproject
 
-DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])}
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+}
 DOCUMENTS["requirements/README.md"] = (ROOT / "requirements" / "README.md").read_text()
 PYTHON = re.compile(r"^(?:\S*/)?python3? -m ")
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,12 +87,12 @@ def test_a_second_call_does_only_what_is_missing(
     assert not list((shelf.root / "draft").glob("*/*.onnx"))  # thrown away
 
     page = tmp_path / "page.md"
-    code, rows, said = run(shelf, capsys, "--precision", "fp32,fp16", "--markdown", str(page))
-    assert [r["precision"] for r in rows] == ["fp32", "fp16"]
+    code, rows, said = run(shelf, capsys, "--precision", "fp32,bf16", "--markdown", str(page))
+    assert [r["precision"] for r in rows] == ["fp32", "bf16"]
     assert rows[0] == row
-    assert rows[1]["status"] == "ok"
+    assert rows[1]["targets"] == ["8.6"]  # TensorRT takes no HardSwish in bf16: it stayed in fp32
     assert "nets:tiny fp32" not in said
-    assert "[2/2] nets:tiny fp16" in said
+    assert "[2/2] nets:tiny bf16" in said
     assert "2 of 2 checks, 1 known before" in said
     assert "Made by `python -m engines.trt check --models nets:tiny" in page.read_text()
 
@@ -135,3 +138,23 @@ def test_page() -> None:
     assert "| `two` | 32x32 | `two_a`, `two_b` | no [1] [2] | skipped [3] |" in page
     assert "- fp32: of 2 architectures 1 for some, 1 for none\n" in page
     assert "1. Node 'x' has no kernel: one fp32, two fp32\n2. Crashed: two fp32\n3. Too large: two int8\n" in page
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_done(shelf: Store, tmp_path: Path) -> None:
+    arguments = ["check", "--models", "nets:tiny", "--precision", "fp32,fp16,bf16", "--targets", "8.6"]
+    command = [sys.executable, "-m", "engines.trt", *arguments, "--store", str(tmp_path)]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=TESTS.parent
+    ) as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if line.startswith("[2/3]"):
+                child.send_signal(signal.SIGINT)
+                break
+        said = child.communicate(timeout=120)[1]
+    assert child.returncode == 130
+    assert "1 of 3 checks, 0 known before" in said
+    assert said.endswith("interrupted: what was finished is kept; the same command goes on from there\n")
+    again = subprocess.run(command, capture_output=True, text=True, check=True, cwd=TESTS.parent)
+    assert "3 of 3 checks, 1 known before" in again.stderr
