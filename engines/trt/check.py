@@ -23,7 +23,7 @@ from export.backbones import RANDOM, Backbone, listing, resolve
 from export.errors import UserError
 from export.precision import artifact_key
 from export.spec import Precision
-from export.store import Entry, Store, key
+from export.store import Store, key
 
 BATCH = 1
 
@@ -156,8 +156,12 @@ def _checks(
                 was_known = known is not None
                 if known is None:
                     print(f"[{number}/{total}] {architecture.name} {precision}", file=sys.stderr, flush=True)
-                    known = _checked(architecture, precision, flavour, targets, store, limits, entry_key)
-                yield _row(architecture, precision, known.fields, targets), was_known
+                    state = in_child(_job(architecture, precision, flavour, targets, store, limits), limits.seconds)
+                    if "unavailable" not in state:  # that says nothing of the architecture: the next call tries again
+                        store.obtain("preflight", entry_key, lambda _, found=state: found)  # type: ignore[misc]
+                else:
+                    state = dict(known.fields)
+                yield _row(architecture, precision, state, targets), was_known
         finally:
             for draft in _drafts(store) - before:
                 shutil.rmtree(draft, ignore_errors=True)
@@ -176,16 +180,15 @@ def _key(
     )
 
 
-def _checked(
+def _job(
     architecture: Architecture,
     precision: Precision,
     flavour: Flavour,
     targets: Sequence[str],
     store: Store,
     limits: Limits,
-    entry_key: str,
-) -> Entry:
-    job = {
+) -> dict[str, Any]:
+    return {
         "backbone": architecture.backbone.as_json(),
         "precision": str(precision),
         "flavour": flavour.engine,
@@ -194,7 +197,6 @@ def _checked(
         "store": str(store.root),
         "memory_bytes": limits.memory_bytes,
     }
-    return store.obtain("preflight", entry_key, lambda _: in_child(job, limits.seconds))
 
 
 def in_child(job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
@@ -202,9 +204,6 @@ def in_child(job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
     Returns:
         The child's last state (see ``engines.trt.check_worker``); if it ended otherwise than well, with ``died``.
-
-    Raises:
-        UserError: a package or a file could not be fetched: that says nothing of the architecture, and is not kept.
     """
     with TemporaryDirectory(prefix="preflight-") as folder:
         job_file, state_file = Path(folder, "job.json"), Path(folder, "state.json")
@@ -220,8 +219,6 @@ def in_child(job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             died = f"It took longer than {seconds:.0f} seconds"
         state: dict[str, Any] = json.loads(state_file.read_text()) if state_file.exists() else {"doing": "starting"}
-    if state.get("unavailable"):
-        raise UserError(*state["unavailable"])
     if died:
         state["died"] = f"{died} while {state['doing']}."
     return state
@@ -238,6 +235,8 @@ def _ending(code: int, errors: str) -> str:
 def _row(architecture: Architecture, precision: Precision, state: Mapping[str, Any], targets: Sequence[str]) -> Row:
     built = tuple(name for name in targets if name in state.get("built", []))
     failures = dict(state.get("failures", {}))
+    if state.get("unavailable"):
+        failures = dict.fromkeys(targets, state["unavailable"])
     if state.get("died"):
         failures |= {name: state["died"] for name in targets if name not in built and name not in failures}
     if state.get("skipped"):

@@ -47,13 +47,11 @@ class Check:
         try:
             self.doing("exporting")
             model = self._model()
-        except Unavailable as error:
-            self.state["unavailable"] = [error.what, error.why, error.remedy]
-            self.doing("exporting")
-            return
         except UserError as error:
             reason = " ".join(part for part in (error.what, error.why) if part)
-            if "2 GB" in error.why:
+            if isinstance(error, Unavailable):
+                self.state["unavailable"] = reason
+            elif "2 GB" in error.why:
                 self.state["skipped"] = reason
             else:
                 self.state["failures"] = dict.fromkeys(targets, f"No file: {reason}")

