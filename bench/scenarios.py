@@ -6,6 +6,7 @@ samples of all repeats. The boundary is the session's: host uint8 pixels in, hos
 
 from __future__ import annotations
 
+import itertools
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -66,10 +67,17 @@ class SingleStream(Scenario):
 
     def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
         images, count = queries.batches(1), len(queries)
-        return {"latency": measure(lambda i: session.run(images[i % count]), settings.warm_up, settings.stop())}
+        found = {"latency": measure(lambda i: session.run(images[i % count]), settings.warm_up, settings.stop())}
+        device = [round(ms * 1e6) for image in images for ms in session.device_ms(image, 1)]
+        if device:
+            found["device"] = Series(device[0], [], device, found["latency"].settled)
+        return found
 
     def metrics(self, samples: Samples) -> list[Metric]:
-        return latency_metrics(samples["latency"])
+        found = latency_metrics(samples["latency"])
+        if device := samples.get("device"):
+            found.append(Metric("device_p50_ms", stats.quantile(device, 0.5) / 1e6, "ms", False, n=len(device)))
+        return found
 
 
 class Offline(Scenario):
@@ -77,7 +85,8 @@ class Offline(Scenario):
 
     name = "offline"
     protocol = (
-        "Full batches back to back at each batch size of the plan; images/s is images over the sum of query times. "
+        "Full batches back to back at each batch size of the plan; images/s is images over the sum of query times. A "
+        "session that overlaps the copies of one batch with the work of another is streamed. "
         "The main figure is the best batch size's."
     )
 
@@ -86,6 +95,17 @@ class Offline(Scenario):
         found = {}
         for size in sizes:
             batches, count = queries.batches(size), len(queries)
+            if session.overlaps:  # a sample is then the time from one result to the next
+                results = session.stream(itertools.cycle(batches))
+                try:
+                    found[f"batch_{size}"] = measure(
+                        lambda i, results=results: next(results),  # type: ignore[misc]
+                        settings.warm_up,
+                        settings.stop(parts=len(sizes)),
+                    )
+                finally:
+                    results.close()
+                continue
             found[f"batch_{size}"] = measure(
                 lambda i, batches=batches, count=count: session.run(batches[i % count]),  # type: ignore[misc]
                 settings.warm_up,

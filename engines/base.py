@@ -7,7 +7,7 @@ A plug-in subclasses :class:`Engine` and :class:`Session` in one file of about 1
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -258,6 +258,9 @@ class Session(ABC):
     Several threads may call :meth:`run`; as many as the plan's engine has streams go at once, the others queue.
     """
 
+    overlaps: ClassVar[bool] = False
+    """Whether :meth:`stream` is faster than one run after another."""
+
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._gate = BoundedSemaphore(plan.engine.streams)
@@ -282,6 +285,25 @@ class Session(ABC):
         Raises:
             UserError: the session is closed, or dtype, shape or batch size are not as above.
         """
+        self.check(pixels)
+        with self._gate:
+            return self._run(np.ascontiguousarray(pixels))
+
+    def stream(self, batches: Iterable[Pixels]) -> Generator[Outputs, None, None]:
+        """Run batch after batch, results in order; a session that ``overlaps`` works on several at once, and then
+        nothing else may use it until the iterator has ended or was closed. Raises what :meth:`run` does.
+        """
+        for pixels in batches:
+            yield self.run(pixels)
+
+    def device_ms(self, pixels: Pixels, count: int) -> list[float]:
+        """Milliseconds of the device alone for each of ``count`` runs over pixels that lie there, by its own events;
+        empty where a session does not time its device.
+        """
+        return []
+
+    def check(self, pixels: Pixels) -> None:
+        """Refuse what :meth:`run` would refuse, without running anything."""
         if self._closed:
             raise UserError("This session is closed.")
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != self._shape:
@@ -294,8 +316,6 @@ class Session(ABC):
                 f"The plan was not built for batches of {len(pixels)}.",
                 f"Its profile holds {', '.join(map(str, self.plan.profile.batches))}.",
             )
-        with self._gate:
-            return self._run(np.ascontiguousarray(pixels))
 
     def placement(self) -> Placement:
         """Where the work really ran. Call after a first run."""

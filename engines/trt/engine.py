@@ -1,8 +1,9 @@
 """TensorRT and TensorRT-RTX as engines: one code, two flavours.
 
-Three providers. ``gpu`` has a static profile for each batch size; ``compatible`` is the same plan for every GPU from
-Ampere on, where ``gpu`` builds for one; ``dynamic`` has one profile for all batch sizes, so that what tuning for a
-batch is worth can be seen. The network takes uint8 pixels: its head normalises on the device.
+Four providers. ``gpu`` has a static profile for each batch size and replays CUDA graphs; ``nograph`` is the same
+without graphs; ``compatible`` is a plan for every GPU from Ampere on, where ``gpu`` builds for one; ``dynamic`` has one
+profile for all batch sizes, so that what tuning for a batch is worth can be seen. The network takes uint8 pixels: its
+head normalises on the device.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from engines.base import Availability, Engine, Plan, Profile, Session
+from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Session
 from engines.cuda.device import device, why_no_device
 from engines.library import failing
 from engines.preprocess.onnx_head import with_pixels_input
@@ -25,7 +26,9 @@ from export.errors import CellError, Unavailable
 from export.spec import Precision
 from export.store import Entry, Store, key
 
-PROVIDERS = ("gpu", "compatible", "dynamic")
+PROVIDERS = ("gpu", "nograph", "compatible", "dynamic")
+LANES = 2
+"""Queries that a session serves at once: the copies of one overlap the work of the other."""
 
 
 class TensorRtEngine(Engine):
@@ -34,6 +37,11 @@ class TensorRtEngine(Engine):
     flavour: ClassVar[Flavour]
     providers = PROVIDERS
     precisions = frozenset(Precision)
+    concurrent = True
+
+    def __init__(self, spec: EngineSpec) -> None:
+        super().__init__(spec)
+        self.spec = replace(self.spec, streams=min(self.spec.streams, LANES))
 
     def _probe(self) -> Availability:
         version = self.flavour.installed()
@@ -127,7 +135,9 @@ class TensorRtEngine(Engine):
         gpu = device()
         if gpu is not None:
             refuse_foreign(plan, self.flavour, gpu.capability)
-        session: Session = import_module("engines.trt.session").TrtSession(plan, self.flavour)
+        session: Session = import_module("engines.trt.session").TrtSession(
+            plan, self.flavour, graphs=self.spec.provider != "nograph"
+        )
         return session
 
 

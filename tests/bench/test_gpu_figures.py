@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ class Timed(MeanColour):
     def bare_ms(self, pixels: Pixels, count: int) -> list[float]:
         return [1.0] * count
 
-    def stream(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
+    def stream(self, batches: Iterable[Pixels]) -> Generator[Outputs, None, None]:
         for batch in batches:
             end = time.perf_counter() + (1 + self.cost) / 1000
             found = self.run(batch)

@@ -136,4 +136,4 @@ def test_plan_from_elsewhere_is_refused(here: Callable[..., None]) -> None:
 
 
 def test_both_flavours_are_one_engine_twice() -> None:
-    assert {RtxEngine.providers, TrtEngine.providers} == {("gpu", "compatible", "dynamic")}
+    assert {RtxEngine.providers, TrtEngine.providers} == {("gpu", "nograph", "compatible", "dynamic")}

@@ -1,0 +1,236 @@
+"""Execution of TensorRT plans: on a device that keeps the rules, and, where there is a GPU, on that."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import fakes
+import numpy as np
+import pytest
+from fake_cuda import FakeDriver, FakeLibrary
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.base import EngineSpec, Pixels, Plan, Profile
+from engines.catalog import engine
+from engines.cuda import device as cuda_device
+from engines.trt.builder import PLAN
+from engines.trt.flavour import RTX, Flavour
+from engines.trt.session import TrtSession
+from export.artifact import Artifact
+from export.errors import CellError, Unavailable, UserError
+from export.store import Store
+
+SIDE = 32
+
+
+def plan_in(folder: Path, batches: tuple[int, ...] = (1, 4), streams: int = 1, dynamic: bool = False) -> Plan:
+    (folder / PLAN).write_bytes(b"a plan")
+    spec = EngineSpec("trt", "gpu", streams=streams)
+    fields = {"profiles": list(batches), "dynamic": dynamic, "targets": ["8.6"], "compatible": False}
+    return replace(fakes.plan(batches, folder), path=folder, engine=spec, fields=fields)
+
+
+class Stage:
+    """A session on the fake device, and what to look at beside it."""
+
+    def __init__(self, folder: Path, graphs: bool = True, streams: int = 1, seed: int = 0, **driver: Any) -> None:
+        self.driver = FakeDriver(seed=seed, **driver)
+        self.library = FakeLibrary(self.driver)
+        self.plan = plan_in(folder, streams=streams)
+        self.graphs = graphs
+
+    def open(self) -> TrtSession:
+        flavour = cast(Flavour, _Fixed(self.library))
+        return TrtSession(self.plan, flavour, self.driver, self.graphs)
+
+
+class _Fixed:
+    title = "TensorRT"
+
+    def __init__(self, library: FakeLibrary) -> None:
+        self.library = library
+
+    def load(self) -> FakeLibrary:
+        return self.library
+
+
+def drawn(count: int, seed: int = 0) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
+
+
+def wanted(pixels: Pixels) -> Any:
+    return (pixels.mean(axis=(1, 2)) / 255).astype(np.float32)
+
+
+@pytest.fixture(params=[True, False], ids=["graphs", "no graphs"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
+    return Stage(tmp_path, graphs=request.param)
+
+
+def test_features_at_every_batch_size_and_nothing_is_left(stage: Stage) -> None:
+    with stage.open() as session:
+        for seed, batch in enumerate((1, 4, 1, 4)):
+            pixels = drawn(batch, seed)
+            np.testing.assert_array_equal(session.run(pixels)["features"], wanted(pixels))
+        assert stage.driver.graphs == (2 if stage.graphs else 0)
+        allocated = len(stage.driver.memory)
+        session.run(drawn(4))
+        assert len(stage.driver.memory) == allocated == 4  # pixels and features of each batch size, once
+        assert session.placement().nodes == {"gpu": 1}
+    assert not stage.driver.memory
+    assert stage.driver.graphs == 0
+    assert stage.driver.closed
+
+
+def test_results_belong_to_the_caller(stage: Stage) -> None:
+    with stage.open() as session:
+        first = session.run(drawn(1, 1))["features"]
+        kept = first.copy()
+        session.run(drawn(1, 2))
+        np.testing.assert_array_equal(first, kept)
+
+
+@given(seed=st.integers(0, 2**32), sizes=st.lists(st.sampled_from([1, 4]), max_size=12), graphs=st.booleans())
+def test_streaming_never_mixes_batches(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, sizes: list[int], graphs: bool
+) -> None:
+    stage = Stage(tmp_path_factory.mktemp("plan"), graphs, seed=seed)
+    batches = [drawn(size, number) for number, size in enumerate(sizes)]
+    with stage.open() as session:
+        found = [result["features"] for result in session.stream(iter(batches))]
+    assert len(found) == len(batches)
+    for features, pixels in zip(found, batches, strict=True):
+        np.testing.assert_array_equal(features, wanted(pixels))
+    assert not stage.driver.memory
+
+
+def test_two_queries_are_in_flight_and_an_iterator_may_be_left(stage: Stage) -> None:
+    taken: list[int] = []
+
+    def endless() -> Iterator[Pixels]:
+        for number in range(100):
+            taken.append(number)
+            yield drawn(1, number)
+
+    with stage.open() as session:
+        results = session.stream(endless())
+        np.testing.assert_array_equal(next(results)["features"], wanted(drawn(1, 0)))
+        assert taken == [0, 1, 2]  # two are under way when the first comes back
+        results.close()
+        assert not any(stream.queue for stream in stage.driver.streams.values())
+        np.testing.assert_array_equal(session.run(drawn(4, 9))["features"], wanted(drawn(4, 9)))
+
+
+def test_several_threads_may_call(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, streams=2)
+    failed: list[str] = []
+    with stage.open() as session:
+
+        def work(seed: int) -> None:
+            for number in range(20):
+                pixels = drawn(4, 100 * seed + number)
+                if not np.array_equal(session.run(pixels)["features"], wanted(pixels)):
+                    failed.append(f"{seed} {number}")
+
+        # the fake's streams are not made for threads: the device runs whatever is queued when one of them waits
+        work(0)
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in (1,)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not failed
+
+
+def test_the_devices_own_time(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, tick_ms=1e-6)
+    with stage.open() as session:
+        assert isinstance(session, TrtSession)
+        assert session.device_ms(drawn(1), 5) == pytest.approx([1e-6] * 5)
+        assert session.bare_ms(drawn(1), 3) == pytest.approx([1e-6] * 3)
+
+
+def test_events_that_tell_more_than_has_passed_are_refused(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, tick_ms=1e6)
+    with stage.open() as session, pytest.raises(CellError, match="more time than has passed"):
+        session.device_ms(drawn(1), 3)
+
+
+def test_too_little_memory_is_a_sentence_and_nothing_is_left(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, size=10_000)
+    with stage.open() as session:
+        with pytest.raises(CellError, match="has no 0 MiB left") as failure:
+            session.run(drawn(4))
+        assert "--batches 1" in failure.value.remedy
+        np.testing.assert_array_equal(session.run(drawn(1))["features"], wanted(drawn(1)))
+    assert not stage.driver.memory
+    tight = Stage(tmp_path, size=100)
+    with pytest.raises(CellError, match="GPU has no"):
+        tight.open()
+    assert not tight.driver.memory
+    assert tight.driver.closed
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"loads": False}, "does not load this plan"),
+        ({"opens": False}, "cannot open this plan"),
+        ({"fails": True}, "failed while running"),
+        ({"tensors": {"pixels": "float", "features": "float"}}, "not of this network"),
+        ({"tensors": {"pixels": "uint8", "logits": "float"}}, "not of this network"),
+        ({"batches": (2, 8)}, "do not hold batches of 1"),
+    ],
+)
+def test_what_the_library_refuses_is_a_sentence(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+    stage = Stage(tmp_path)
+    for name, value in change.items():
+        setattr(stage.library, name, value)
+    with pytest.raises(CellError, match=sentence) as failure:
+        stage.open()
+    assert failure.value.why or sentence.startswith("do not")
+    assert not stage.driver.memory
+    assert stage.driver.closed
+
+
+def test_a_wrong_batch_is_refused_before_anything_is_enqueued(stage: Stage) -> None:
+    with stage.open() as session:
+        for call in (session.run, lambda p: next(session.stream([p])), lambda p: session.device_ms(p, 1)):
+            with pytest.raises(UserError, match="not built for batches of 3"):
+                call(drawn(3))
+    with pytest.raises(UserError, match="closed"):
+        session.run(drawn(1))
+
+
+def test_without_a_driver_there_is_a_sentence(tmp_path: Path) -> None:
+    if cuda_device.device() is not None:
+        pytest.skip("there is a GPU")
+    pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
+    with pytest.raises(Unavailable, match="driver"):
+        TrtSession(plan_in(tmp_path), RTX)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("provider", ["gpu", "nograph", "dynamic"])
+@pytest.mark.parametrize("name", ["trt", "trt-rtx"])
+def test_a_real_gpu_computes_what_the_processor_does(
+    name: str, provider: str, artifact: Artifact, room: Store, pixels: Pixels
+) -> None:
+    runner = engine(EngineSpec(name, provider))
+    found = runner.available()
+    if not found.ok:
+        pytest.skip(found.reason)
+    plan = runner.plan(artifact, Profile((1, 4)), room)
+    reference = engine("ort:cpu")
+    with runner.load(plan) as session, reference.load(reference.plan(artifact, Profile((1, 4)), room)) as known:
+        close = known.run(pixels)["features"]
+        np.testing.assert_allclose(session.run(pixels)["features"], close, rtol=1e-2, atol=1e-3)
+        for result in session.stream([pixels] * 5):
+            np.testing.assert_allclose(result["features"], close, rtol=1e-2, atol=1e-3)
+        assert len(session.device_ms(pixels, 10)) == 10
+        assert session.placement().nodes
