@@ -53,7 +53,7 @@ class SweepSpec:
         object.__setattr__(self, "batches", tuple(sorted({1, *self.batches})))
 
 
-ONLY_DEMO = ("limit", "seconds", "repeats")
+ONLY_DEMO = ("limit", "precisions", "seconds", "repeats")
 """Fields with which the demo stays short. They must not leak into a sweep over somebody's own photographs."""
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +19,7 @@ from engines.library import failing
 from engines.preprocess.onnx_head import with_pixels_input
 from engines.trt.builder import FIRST_COMPATIBLE, PLAN, WORKSPACE_BYTES, Request, build
 from engines.trt.flavour import RTX, TENSORRT, Flavour
+from engines.trt.session import TrtSession
 from engines.trt.timing_cache import TimingCache
 from export.artifact import Artifact
 from export.errors import CellError, Unavailable
@@ -135,10 +135,7 @@ class TensorRtEngine(Engine):
         gpu = device()
         if gpu is not None:
             refuse_foreign(plan, self.flavour, gpu.capability)
-        session: Session = import_module("engines.trt.session").TrtSession(
-            plan, self.flavour, graphs=self.spec.provider != "nograph"
-        )
-        return session
+        return TrtSession(plan, self.flavour, graphs=self.spec.provider != "nograph")
 
 
 class TrtEngine(TensorRtEngine):
