@@ -52,17 +52,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.pipeline import run
     from bench.progress import say
     from bench.results import Results
-    from bench.sweep import expand
+    from bench.sweep import calibrated, expand
     from export.store import Store, write_atomic
     from tasks.data.catalog import open_dataset
 
     sweep, store = read(args.config), Store(args.store, say)
     cells = expand(sweep, store)
-    for engine, here in {c.cell.engine: c.availability for c in cells}.items():
+    # an engine that lacks a precision is there all the same: its other cells say so
+    told = sorted(cells, key=lambda c: c.availability.ok)
+    for engine, here in {c.cell.engine: c.availability for c in told}.items():
         say(f"{engine}: {'runs here' if here.ok else f'{here.reason} {here.remedy}'.strip()}")
     if args.dry_run:
         return 0
     data = [open_dataset(ref, store, limit=sweep.limit, seed=sweep.seed) for ref in sweep.data]
+    cells = calibrated(cells, data[0])
     desk = Desk(args.out, environment())
     good = run(cells, data, desk)
     found = matrix(Results.load(args.out).choose(protocols=[p for c in cells for p in c.protocols(data, desk.machine)]))

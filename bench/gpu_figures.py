@@ -20,7 +20,6 @@ from bench.sweep import Planned
 from engines.base import Outputs, Pixels, Session
 from engines.preprocess.catalog import preprocess
 from export.errors import CellError
-from export.precision import artifact as export_artifact
 from export.store import Store
 from tasks.data.base import DataSet
 
@@ -50,7 +49,7 @@ def figures(cells: Sequence[Planned], images: DataSet, store: Store) -> Iterator
         if planned.cell.engine in told or not planned.availability.ok:
             continue
         try:
-            artifact = export_artifact(planned.backbone, store, precision=planned.precision)
+            artifact = planned.artifact()
             path = preprocess(planned.sweep.preprocess, artifact.preprocess)
             rotation = queries.load(queries.prepare(images, artifact.preprocess, path, planned.sweep.seed, store))
             with planned.engine.load(planned.engine.plan(artifact, planned.profile, store)) as session:
