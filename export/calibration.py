@@ -22,7 +22,7 @@ from export.reference import decode, normalize, resize_and_crop
 from export.spec import PreprocessSpec
 from export.store import Store, key, sha256_file
 
-TRAIN, VAL = 64, 64
+TRAIN, VAL = 64, 128
 """How many photographs are used at most."""
 LEAST = 4
 
