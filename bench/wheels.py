@@ -248,8 +248,8 @@ def instructions(target: Target, lock: str, own: str, sources: Sequence[str], mi
     return "\n".join([*lines, ""])
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Gather, build, write the instructions, and say the size; 1 where a package could not be had."""
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     p = argparse.ArgumentParser(
         prog="python -m bench.wheels", description="All that a machine without a network needs, in one folder."
     )
@@ -257,7 +257,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--python-version", default="3.12", metavar="3.12", help="the other machine's Python")
     p.add_argument("--platform", default="manylinux_2_28_x86_64", metavar="TAG", help="its glibc and processor")
     p.add_argument("--requirements", type=Path, default=REQUIREMENTS, metavar="FILE", help="a lock (gpu.txt)")
-    args = p.parse_args(argv)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Gather, build, write the instructions, and say the size; 1 where a package could not be had."""
+    args = parser().parse_args(argv)
     from bench.progress import say
     from export.store import sha256_file
 

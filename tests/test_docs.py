@@ -38,7 +38,8 @@ def recipe(target: str) -> list[str]:
         ["make", "-n", *shlex.split(target)[1:]], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{target}: {done.stderr}"
-    return [line for line in done.stdout.splitlines() if PYTHON.match(line)]
+    lines = done.stdout.replace("\\\n", " ").splitlines()  # a command may go on in the next line
+    return [line for line in lines if PYTHON.match(line)]
 
 
 def parser_of(module: str) -> argparse.ArgumentParser | None:
