@@ -7,14 +7,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from export import checkpoint, weights
 from export.artifact import Artifact
 from export.backbones import Backbone
 from export.errors import UserError, unknown
 from export.registry import load_target
-from export.spec import PreprocessSpec
+from export.spec import CropMode, Interpolation, PreprocessSpec
 from export.store import Store
 
 if TYPE_CHECKING:
@@ -150,6 +150,9 @@ def preprocess_of(config: Mapping[str, Any]) -> PreprocessSpec:
     """timm's resolved data configuration as a PreprocessSpec."""
     if config["input_size"][0] != 3:
         raise UserError("Only networks with three input channels are supported.", f"Asked: {config['input_size']}.")
+    for name, known in (("interpolation", get_args(Interpolation)), ("crop_mode", get_args(CropMode))):
+        if config[name] not in known:
+            raise UserError(f"A preprocessing with {name} {config[name]!r} is not supported.", f"It can be {known}.")
     red, green, blue = map(float, config["mean"])
     border = config["crop_mode"] == "border"
     return PreprocessSpec(
