@@ -50,7 +50,8 @@ def resized_size(spec: PreprocessSpec, height: int, width: int) -> tuple[int, in
         # timm's ResizeKeepRatio: 'border' fits the long side into the target, 'center' fits the short side.
         ratios = (height / target_h, width / target_w)
         ratio = max(ratios) if spec.crop_mode == "border" else min(ratios)
-        return round(height / ratio), round(width / ratio)
+        # a strip so thin that it would vanish keeps a pixel; timm fails there
+        return max(1, round(height / ratio)), max(1, round(width / ratio))
     if height <= width:
         return target_h, int(target_h * width / height)
     return int(target_w * height / width), target_w
