@@ -18,6 +18,8 @@ LOCKED := $(PIP) --require-hashes --no-deps --only-binary :all: -r
 COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	--custom-compile-command "make lock" -c requirements/torch.txt pyproject.toml
 CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
+# torch asks for them, and without a GPU only the tests want them: they compile kernels
+BINDINGS := --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run export engine engines rank report test test-slow gpu-check wheels .asked lint format bench-self lock clean
@@ -79,7 +81,7 @@ bench-self: .venv/dev ## what the harness itself costs, as ratios taken side by 
 	$(PY) -m bench.figures $(ARGS)
 
 lock: ## resolve the pins again (needs uv; UPGRADE=-U takes new versions)
-	$(COMPILE) $(UPGRADE) $(CPU) -o requirements/cpu.txt
+	$(COMPILE) $(UPGRADE) $(CPU) $(BINDINGS) -o requirements/cpu.txt
 	$(COMPILE) $(UPGRADE) $(CPU) --extra dev -c requirements/cpu.txt -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) --extra gpu --extra report -o requirements/gpu.txt
 

@@ -22,7 +22,6 @@ from bench.machine import cores
 from bench.queries import Preprocess
 from engines.base import Session
 from export.errors import CellError, UserError
-from export.spec import PreprocessSpec
 from export.store import Entry, Store, key
 from tasks.data.base import DataSet, Sample
 
@@ -38,7 +37,6 @@ def feature_key(plan_key: str, preprocess: dict[str, Any], data: DataSet, output
 def extract(
     open_session: Callable[[], Session],
     whole: str,
-    spec: PreprocessSpec,
     preprocess: Preprocess,
     data: DataSet,
     output: str,
@@ -68,7 +66,7 @@ def extract(
                 nonlocal session
                 session = session or open_session()
                 begin = time.perf_counter()
-                features = stream(session, spec, preprocess, data, samples, output, progress)
+                features = stream(session, preprocess, data, samples, output, progress)
                 seconds = time.perf_counter() - begin
                 if not np.isfinite(features).all():
                     bad = int((~np.isfinite(features)).any(axis=1).sum())
@@ -87,7 +85,6 @@ def extract(
 
 def stream(
     session: Session,
-    spec: PreprocessSpec,
     preprocess: Preprocess,
     data: DataSet,
     samples: Sequence[Sample],
@@ -101,15 +98,16 @@ def stream(
 
     def work(start: int) -> int:
         group = samples[start : start + batch]
-        pixels = np.zeros((batch, spec.height, spec.width, 3), np.uint8)
-        for row, sample in zip(pixels, group, strict=False):  # the last group is shorter, and its batch padded
+        images = []
+        for sample in group:
             try:
-                row[...] = preprocess(data.read(sample.id))
+                images.append(preprocess(data.read(sample.id)))
             except (UserError, OSError) as error:
                 raise CellError(
                     f"{sample.id} was readable when it was indexed, and no longer is.", str(error)
                 ) from error
-        result[start : start + len(group)] = session.run(pixels)[output][: len(group)]
+        images += images[-1:] * (batch - len(group))  # the last group is shorter, and its batch padded
+        result[start : start + len(group)] = preprocess.run(session, images)[output][: len(group)]
         return len(group)
 
     with ThreadPoolExecutor(cores(), thread_name_prefix="features") as pool:

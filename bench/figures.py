@@ -75,7 +75,7 @@ def harness_overhead(store: Store, shared: Path) -> Iterator[Figure]:
     from bench.scenarios import Settings, scenario
 
     for name in read().engines:
-        session, path, _ = _session(store, name, "efficientnet_lite0", (1,))
+        session, path = _session(store, name, "efficientnet_lite0", (1,))
         encoded = photographs(store, shared)[:64]
         queries = Queries(np.stack([path(e) for e in encoded]), encoded)
         images = queries.batches(1)
@@ -119,9 +119,9 @@ def extraction(store: Store, shared: Path) -> Iterator[Figure]:
     samples = [Sample(n, 0, "test") for n in names]
     data = DataSet("photographs", samples, ("all",), "-", names.__getitem__)
     for name in read().engines:
-        session, path, spec = _session(store, name, "efficientnet_lite0", (1, 8), cores())
+        session, path = _session(store, name, "efficientnet_lite0", (1, 8), cores())
         pixels = np.stack([path(e) for e in encoded[:8]])
-        stream(session, spec, path, data, samples[:64], "features")
+        stream(session, path, data, samples[:64], "features")
 
         def bound(session: Any = session, path: Any = path, pixels: Any = pixels) -> float:
             start = time.process_time()
@@ -134,9 +134,9 @@ def extraction(store: Store, shared: Path) -> Iterator[Figure]:
             infer = (time.process_time() - start) / 200
             return cores() / (prepare + infer)
 
-        def streamed(session: Any = session, path: Any = path, spec: Any = spec) -> float:
+        def streamed(session: Any = session, path: Any = path) -> float:
             start = time.perf_counter()
-            stream(session, spec, path, data, samples, "features")
+            stream(session, path, data, samples, "features")
             return len(samples) / (time.perf_counter() - start)
 
         values = ratios(streamed, bound, 5)
@@ -288,7 +288,7 @@ def precision(store: Store, shared: Path) -> Iterator[Figure]:
                 )
 
 
-def _session(store: Store, name: str, model: str, batches: tuple[int, ...], streams: int = 1) -> tuple[Any, Any, Any]:
+def _session(store: Store, name: str, model: str, batches: tuple[int, ...], streams: int = 1) -> tuple[Any, Any]:
     from engines.base import EngineSpec, Profile
     from engines.catalog import engine
     from engines.preprocess.catalog import preprocess
@@ -298,7 +298,7 @@ def _session(store: Store, name: str, model: str, batches: tuple[int, ...], stre
     made = artifact(resolve(model), store)
     runner = engine(replace(EngineSpec.parse(name), streams=streams))
     session = runner.load(runner.plan(made, Profile(batches), store))
-    return session, preprocess("cpu", made.preprocess), made.preprocess
+    return session, preprocess("cpu", made.preprocess, store)
 
 
 FIGURES: dict[str, Callable[[Store, Path], Iterator[Figure]]] = {

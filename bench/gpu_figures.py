@@ -50,7 +50,7 @@ def figures(cells: Sequence[Planned], images: DataSet, store: Store) -> Iterator
             continue
         try:
             artifact = planned.artifact()
-            path = preprocess(planned.sweep.preprocess, artifact.preprocess)
+            path = preprocess(planned.sweep.preprocess, artifact.preprocess, store)
             rotation = queries.load(queries.prepare(images, artifact.preprocess, path, planned.sweep.seed, store))
             with planned.engine.load(planned.engine.plan(artifact, planned.profile, store)) as session:
                 if isinstance(session, OnDevice):

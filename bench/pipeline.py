@@ -83,12 +83,11 @@ def score(planned: Planned, images: DataSet, desk: Desk) -> bool:
 def _extract(
     planned: Planned, artifact: Artifact, plan: Plan, images: DataSet
 ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
-    path = preprocess(planned.sweep.preprocess, artifact.preprocess)
+    path = preprocess(planned.sweep.preprocess, artifact.preprocess, planned.store)
     with counting(f"  features of {images.name}", len(images.samples)) as advance:
         return features.extract(
             lambda: planned.throughput.load(plan),
             features.feature_key(plan.key, planned.preprocess, images, OUTPUT),
-            artifact.preprocess,
             path,
             images,
             OUTPUT,

@@ -113,7 +113,7 @@ def _features(store: Store, data: DataSet) -> npt.NDArray[np.float32]:
     made = artifact(resolve("efficientnet_lite0"), store)
     runner = engine(EngineSpec(read().engines[0], streams=cores()))
     plan = runner.plan(made, Profile((8,)), store)
-    path = preprocess(read().preprocess, made.preprocess)
+    path = preprocess(read().preprocess, made.preprocess, store)
     whole = feature_key(plan.key, path.identity(), data, "features")
-    vectors, _ = extract(lambda: runner.load(plan), whole, made.preprocess, path, data, "features", store)
+    vectors, _ = extract(lambda: runner.load(plan), whole, path, data, "features", store)
     return vectors

@@ -7,6 +7,7 @@ A network is faster on zeros, and a cache is warmer with one image than with man
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engines.base import Outputs, Session
 from export.spec import PreprocessSpec
 from export.store import Entry, Store, key
 from tasks.data.base import DataSet
@@ -22,13 +24,15 @@ COUNT = 64
 
 
 class Preprocess(Protocol):
-    """A preprocessing path in its two stages, decode and resize (with crop), and as one call: bytes → uint8 RGB
-    [height, width, 3]. ``identity`` is what goes into keys."""
+    """A preprocessing path: see ``engines.preprocess.cpu``. ``identity`` is what goes into keys."""
+
+    on_device: bool
 
     def identity(self) -> dict[str, Any]: ...
     def decode(self, encoded: bytes) -> npt.NDArray[np.uint8]: ...
     def resize(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]: ...
     def __call__(self, encoded: bytes) -> npt.NDArray[np.uint8]: ...
+    def run(self, session: Session, images: Sequence[npt.NDArray[np.uint8]]) -> Outputs: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def prepare(data: DataSet, spec: PreprocessSpec, preprocess: Preprocess, seed: i
 
     def build(folder: Path) -> dict[str, Any]:
         encoded = [data.read(i) for i in chosen(data, seed)]
-        np.save(folder / "pixels.npy", np.stack([preprocess(e) for e in encoded]))
+        np.save(folder / "pixels.npy", np.stack([preprocess.resize(preprocess.decode(e)) for e in encoded]))
         (folder / "encoded.bin").write_bytes(b"".join(encoded))
         return {"lengths": [len(e) for e in encoded]}
 

@@ -130,7 +130,8 @@ class EndToEnd(Scenario):
     name = "end_to_end"
     protocol = (
         "Batch 1 from encoded bytes in memory: decode, resize and crop, run. The three parts are timed within the same "
-        "queries, one after another on one thread (the engine uses its own threads)."
+        "queries, one after another on one thread (the engine uses its own threads). Where the device preprocesses, "
+        "the last two are one."
     )
 
     def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
@@ -142,16 +143,18 @@ class EndToEnd(Scenario):
             start = now()
             image = preprocess.decode(queries.encoded[i % count])
             decoded = now()
-            pixels = preprocess.resize(image)
-            resized = now()
-            session.run(pixels[None])
             decode.append(decoded - start)
-            resize.append(resized - decoded)
+            if not preprocess.on_device:
+                image = preprocess.resize(image)
+                resize.append(now() - decoded)
+            preprocess.run(session, [image])
 
         whole = measure(query, settings.warm_up, settings.stop())
         steady = len(whole.samples)
         found = {"end_to_end": whole}
         for name, parts in (("decode", decode), ("preprocess", resize)):
+            if not parts:
+                continue
             found[name] = Series(parts[0], parts[1:-steady], parts[-steady:], whole.settled)
         return found
 
@@ -159,6 +162,7 @@ class EndToEnd(Scenario):
         parts = [
             Metric(f"{name}_ms", stats.quantile(samples[name], 0.5) / 1e6, "ms", False, n=len(samples[name]))
             for name in ("decode", "preprocess")
+            if name in samples
         ]
         whole = [
             Metric(f"end_to_end_{m.name.removeprefix('latency_')}", m.value, m.unit, False, m.n, m.stderr, m.note)

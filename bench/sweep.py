@@ -20,7 +20,7 @@ from bench.record import Cell, protocol_hash
 from bench.scenarios import Scenario, scenario
 from engines.base import Availability, Engine, EngineSpec, Profile
 from engines.catalog import BASELINE, engine
-from engines.preprocess.catalog import identity
+from engines.preprocess.catalog import identity, refusal
 from export.artifact import Artifact
 from export.backbones import Backbone, resolve
 from export.calibration import TRAIN, VAL, CalibrationSet
@@ -163,18 +163,19 @@ def expand(
             raise UserError(f"--weights names {name!r}, which is not among the models.")
     backbones = [resolve(m, zoo_files=zoo_files, weights=weights.get(m)) for m in sweep.models]
     engines = [engine(EngineSpec.parse(text, sweep.threads)) for text in sweep.engines]
-    found = [e.available() for e in engines]
-    if not any(a.ok for a in found):
+    available = [e.available() for e in engines]
+    if not any(a.ok for a in available):
         engines[0].require()
     cells = [
-        Planned(b, e, a if p in e.precisions else _refused(e), p, sweep, store)
+        Planned(b, e, _fed(e, a, sweep.preprocess) if p in e.precisions else _refused(e), p, sweep, store)
         for b in _unique(backbones)
-        for e, a in zip(engines, found, strict=True)
+        for e, a in zip(engines, available, strict=True)
         for p in precisions
     ]
     if sweep.scenarios and all(c.engine.computes for c in cells):
         nothing = engine(EngineSpec(BASELINE, threads=sweep.threads))
-        cells.append(replace(cells[0], engine=nothing, availability=nothing.available()))
+        found = _fed(nothing, nothing.available(), sweep.preprocess)
+        cells.append(replace(cells[0], engine=nothing, availability=found))
     return cells
 
 
@@ -206,6 +207,12 @@ def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
         data.read,
     )
     return [cell if cell.precision is Precision.FP32 else replace(cell, calibration=chosen) for cell in cells]
+
+
+def _fed(engine: Engine, found: Availability, path: str) -> Availability:
+    """``found``, unless the preprocessing path cannot feed the engine."""
+    why = refusal(path, engine) if found.ok else ""
+    return replace(found, ok=False, reason=why, remedy="--preprocess cpu") if why else found
 
 
 def _refused(engine: Engine) -> Availability:

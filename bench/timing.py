@@ -58,9 +58,8 @@ def prepare(planned: Planned, images: DataSet, desk: Desk) -> list[Timed]:
     artifact = planned.artifact()
     plan = planned.engine.plan(artifact, planned.profile, store)
     parity = gate.check(planned, artifact, plan)
-    rotation = queries.prepare(
-        images, artifact.preprocess, preprocess(sweep.preprocess, artifact.preprocess), sweep.seed, store
-    )
+    path = preprocess(sweep.preprocess, artifact.preprocess, store)
+    rotation = queries.prepare(images, artifact.preprocess, path, sweep.seed, store)
     job = Job(
         store=str(store.root),
         engine=planned.engine.spec.name,

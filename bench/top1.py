@@ -48,8 +48,8 @@ def accuracies(store: Store, archive: Path, model: str) -> Iterator[tuple[str, f
         if not runner.computes or not runner.available().ok:
             continue
         with runner.load(runner.plan(made, Profile((8,)), store)) as session:
-            path = preprocess(read().preprocess, made.preprocess)
-            logits = stream(session, made.preprocess, path, data, data.samples, made.outputs[0].name)
+            path = preprocess(read().preprocess, made.preprocess, store)
+            logits = stream(session, path, data, data.samples, made.outputs[0].name)
         yield str(runner.spec), 100 * float((logits.argmax(axis=1) == labels).mean())
 
 

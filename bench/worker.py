@@ -69,7 +69,7 @@ def work(job: Job) -> Outcome:
     images = queries.load(queries_entry)
     runner = engine(EngineSpec(job.engine, job.provider, job.threads))
     plan = runner.plan(artifact, Profile(job.batches), store)
-    path = preprocess(job.preprocess, artifact.preprocess)
+    path = preprocess(job.preprocess, artifact.preprocess, store)
     start = time.perf_counter_ns()
     with runner.load(plan) as session:
         load_ns = time.perf_counter_ns() - start

@@ -7,12 +7,12 @@ A plug-in subclasses :class:`Engine` and :class:`Session` in one file of about 1
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import BoundedSemaphore
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from export.artifact import Artifact
 from export.errors import CellError, Unavailable, UserError
 from export.spec import Precision, PreprocessSpec, TensorSpec
 from export.store import Entry, Store, key
+
+if TYPE_CHECKING:
+    from engines.cuda.nvrtc import Program
 
 Pixels = npt.NDArray[np.uint8]
 Outputs = dict[str, npt.NDArray[np.float32]]
@@ -150,6 +153,8 @@ class Engine(ABC):
     """Whether a session's ``_run`` may be called by several threads at once; if not, callers queue."""
     targetable: ClassVar[bool] = False
     """Whether it builds for devices that are named and not here."""
+    photographs: ClassVar[bool] = False
+    """Whether its sessions preprocess on their device: :meth:`Session.run_photographs`."""
 
     def __init__(self, spec: EngineSpec) -> None:
         if spec.provider and spec.provider not in self.providers:
@@ -288,6 +293,18 @@ class Session(ABC):
         self.check(pixels)
         with self._gate:
             return self._run(np.ascontiguousarray(pixels))
+
+    def run_photographs(self, photographs: Sequence[Pixels], program: Program) -> Outputs:
+        """Features of decoded photographs of any sizes, which are preprocessed on the session's own device.
+
+        Args:
+            photographs: uint8 RGB [h, w, 3] each; as many as one of the profile's batch sizes.
+            program: the kernels, compiled for that device (see ``engines.preprocess.cuda``).
+
+        Raises:
+            UserError: the session is closed, the photographs are not as above, or it has no such device.
+        """
+        raise UserError(f"{self.plan.engine} does not preprocess.", "", "--preprocess cpu")
 
     def stream(self, batches: Iterable[Pixels]) -> Generator[Outputs, None, None]:
         """Run batch after batch, results in order; a session that ``overlaps`` works on several at once, and then

@@ -8,6 +8,7 @@ forbids allocating and waiting.
 
 from __future__ import annotations
 
+import ctypes
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,18 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from engines.cuda.driver import Buffer, Event, Graph, Host, Stream, out_of_memory
+from engines.cuda.driver import Buffer, Event, Graph, Host, Kernels, Size, Stream, out_of_memory
 from engines.preprocess.onnx_head import PIXELS
 
 Work = Callable[[], None]
 
 
 class FakeBuffer:
+    """Its address is one of this process, so that a kernel compiled for the host can work on it."""
+
     def __init__(self, driver: FakeDriver, size: int) -> None:
         self.driver, self.bytes = driver, np.zeros(size, np.uint8)
         self.bytes[:] = 0xAB  # what an allocation holds is anybody's guess
-        self.address = driver.next_address
-        driver.next_address += size + 256
+        self.address = self.bytes.ctypes.data
         driver.memory[self.address] = self.bytes
 
     def free(self) -> None:
@@ -82,6 +84,17 @@ class FakeStream:
 
         self.enqueue(work)
 
+    def run(self, kernel: Any, grid: Size, block: Size, *arguments: Any) -> None:
+        assert block == (32, 8, 1)
+        given = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]  # arguments are copied at the launch
+
+        def work() -> None:
+            for address in given[:3]:
+                assert not isinstance(address, int) or address in self.driver.memory, "used after it was freed"
+            kernel(*grid, *(_pointer(a) for a in given))
+
+        self.enqueue(work)
+
     def record(self, event: Event) -> None:
         assert isinstance(event, FakeEvent)
         self.enqueue(lambda: setattr(event, "ms", self.driver.device_clock_ms))
@@ -109,6 +122,22 @@ class FakeStream:
             self.driver.draw.choice(busy).queue.popleft()()
 
 
+def _pointer(argument: Any) -> Any:
+    if isinstance(argument, np.ndarray):
+        return ctypes.c_void_p(argument.ctypes.data)
+    return ctypes.c_void_p(argument) if isinstance(argument, int) else int(argument)
+
+
+class FakeKernels:
+    """The kernels that were compiled for the host; ``code`` is the library's path."""
+
+    def __init__(self, code: bytes) -> None:
+        self._library = ctypes.CDLL(code.decode())
+
+    def get(self, name: str) -> Any:
+        return getattr(self._library, f"launch_{name}")
+
+
 class FakeDriver:
     """``size`` bytes of memory; ``seed`` draws the order of work; ``tick_ms`` of the device pass in each run."""
 
@@ -117,7 +146,7 @@ class FakeDriver:
         self.memory: dict[int, Any] = {}
         self.streams: dict[int, FakeStream] = {}
         self.pinned_at: dict[int, int] = {}
-        self.next_address, self.graphs, self.depth = 1 << 20, 0, 0
+        self.graphs, self.depth = 0, 0
         self.device_clock_ms = 0.0
         self.capturing = self.closed = False
 
@@ -149,7 +178,11 @@ class FakeDriver:
 
     def require_pinned(self, array: Host) -> None:
         assert array.flags.c_contiguous
-        assert self.pinned_at.get(array.ctypes.data) == array.nbytes, "an asynchronous copy needs pinned memory"
+        assert self.pinned_at.get(array.ctypes.data, 0) >= array.nbytes, "an asynchronous copy needs pinned memory"
+
+    def kernels(self, cubin: bytes) -> Kernels:
+        self.require_active()
+        return FakeKernels(cubin)
 
     def stream(self) -> Stream:
         self.require_active()

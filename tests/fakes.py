@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,8 @@ class MeanColour(Session):
 class PillowPath:
     """The reference preprocessing as a path."""
 
+    on_device = False
+
     def __init__(self, spec: PreprocessSpec = SPEC) -> None:
         self.spec = spec
 
@@ -79,3 +82,6 @@ class PillowPath:
 
     def __call__(self, encoded: bytes) -> Pixels:
         return self.resize(self.decode(encoded))
+
+    def run(self, session: Session, images: Sequence[Pixels]) -> Outputs:
+        return session.run(np.stack(images))

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from export.errors import CellError
 
 Host = npt.NDArray[Any]
+Size = tuple[int, int, int]
 
 
 class Buffer(Protocol):
@@ -32,6 +33,17 @@ class Event(Protocol):
 
     def ms_until(self, later: Event) -> float:
         """Milliseconds of the device between two marks, both of which have been passed."""
+
+
+class Kernels(Protocol):
+    """Device code that was loaded."""
+
+    def get(self, name: str) -> Any:
+        """The kernel of that name, for :meth:`Stream.run`.
+
+        Raises:
+            CellError: there is none.
+        """
 
 
 class Graph(Protocol):
@@ -50,6 +62,9 @@ class Stream(Protocol):
 
     def copy_out(self, array: Host, of: Buffer) -> None:
         """Copy device memory to pinned host memory, without waiting."""
+
+    def run(self, kernel: Any, grid: Size, block: Size, *arguments: Any) -> None:
+        """Launch a kernel: addresses as integers, numbers as numpy's, structures as arrays of one element."""
 
     def record(self, event: Event) -> None: ...
     def capture(self, work: Callable[[], None]) -> Graph:
@@ -75,6 +90,13 @@ class Driver(Protocol):
 
     def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Host:
         """A host array that the device can copy while the processor does something else."""
+
+    def kernels(self, cubin: bytes) -> Kernels:
+        """Load device code.
+
+        Raises:
+            CellError: it is for another GPU.
+        """
 
     def stream(self) -> Stream: ...
     def event(self) -> Event: ...

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engines.cuda.device import why_no_device
-from engines.cuda.driver import Buffer, Event, Graph, Host, Stream, out_of_memory
+from engines.cuda.driver import Buffer, Event, Graph, Host, Kernels, Size, Stream, out_of_memory
 from engines.library import first_line
 from export.errors import CellError, Unavailable
 
@@ -64,6 +64,12 @@ class PycudaDriver:
         array: Host = self._cuda.pagelocked_empty(shape, dtype)
         return array
 
+    def kernels(self, cubin: bytes) -> Kernels:
+        try:
+            return PycudaKernels(self._cuda, self._cuda.module_from_buffer(cubin))
+        except self._cuda.Error as error:
+            raise CellError("The GPU does not load this device code.", first_line(error)) from error
+
     def stream(self) -> Stream:
         return PycudaStream(self._cuda)
 
@@ -83,6 +89,22 @@ class PycudaBuffer:
 
     def free(self) -> None:
         self._allocation.free()
+
+
+class PycudaKernels:
+    """A loaded module."""
+
+    def __init__(self, cuda: Any, module: Any) -> None:
+        self._cuda, self._module = cuda, module
+        self._found: dict[str, Any] = {}
+
+    def get(self, name: str) -> Any:
+        if name not in self._found:
+            try:
+                self._found[name] = self._module.get_function(name)
+            except self._cuda.Error as error:
+                raise CellError(f"The device code has no kernel {name!r}.", first_line(error)) from error
+        return self._found[name]
 
 
 class PycudaEvent:
@@ -109,6 +131,11 @@ class PycudaStream:
 
     def copy_out(self, array: Host, of: Buffer) -> None:
         self._cuda.memcpy_dtoh_async(array, of.address, self._stream)
+
+    def run(self, kernel: Any, grid: Size, block: Size, *arguments: Any) -> None:
+        # an integer is an address; pycuda wants numpy's, so that it knows the size
+        given = [np.uintp(argument) if isinstance(argument, int) else argument for argument in arguments]
+        kernel(*given, grid=grid, block=block, stream=self._stream)
 
     def record(self, event: Event) -> None:
         assert isinstance(event, PycudaEvent)

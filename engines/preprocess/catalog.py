@@ -6,23 +6,37 @@ from typing import TYPE_CHECKING, Any
 
 from export.registry import Registry
 from export.spec import PreprocessSpec
+from export.store import Store
 
 if TYPE_CHECKING:
+    from engines.base import Engine
     from engines.preprocess.cpu import CpuPreprocess
 
 PATHS: Registry[Any] = Registry(
-    "preprocessing path", {"cpu": "engines.preprocess.cpu:CpuPreprocess"}, "python -m bench.run --help"
+    "preprocessing path",
+    {"cpu": "engines.preprocess.cpu:CpuPreprocess", "cuda": "engines.preprocess.cuda:CudaPreprocess"},
+    "python -m bench.run --help",
 )
 
 
-def preprocess(name: str, spec: PreprocessSpec) -> CpuPreprocess:
-    """The path ``name`` set up for ``spec``.
+def preprocess(name: str, spec: PreprocessSpec, store: Store) -> CpuPreprocess:
+    """The path ``name`` set up for ``spec``; what it compiles is kept in ``store``.
 
     Raises:
         UserError: there is no such path.
     """
-    path: CpuPreprocess = PATHS.get(name)(spec)
+    path: CpuPreprocess = PATHS.get(name)(spec, store)
     return path
+
+
+def refusal(name: str, engine: Engine) -> str:
+    """Why the path ``name`` cannot feed an engine here; empty where it can.
+
+    Raises:
+        UserError: there is no such path.
+    """
+    found: str = PATHS.get(name).refusal(engine)
+    return found
 
 
 def identity(name: str) -> dict[str, Any]:

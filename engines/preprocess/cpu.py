@@ -10,23 +10,31 @@ torch's own thread count is, so callers on every core do not crowd each other ou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from math import gcd
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from export.errors import UserError
+from engines.preprocess.pillow import rows_first
 from export.spec import PreprocessSpec
+from export.store import Store
+
+if TYPE_CHECKING:
+    from engines.base import Engine, Outputs, Session
 
 Image = npt.NDArray[np.uint8]
 
 
 class CpuPreprocess:
-    """The geometric part of a spec, as fast as one core does it without loss."""
+    """The path ``cpu``: the geometric part of a spec, as fast as one core does it without loss."""
 
-    def __init__(self, spec: PreprocessSpec) -> None:
+    on_device = False
+    """Whether sessions are given decoded photographs, and not pixels."""
+
+    def __init__(self, spec: PreprocessSpec, store: Store | None = None) -> None:
         self.spec = spec
 
     @classmethod
@@ -34,12 +42,20 @@ class CpuPreprocess:
         """What can move a pixel, for keys: this path and the libraries that do the work, whatever the spec."""
         return {"name": "cpu", "version": 2, "torch": version("torch"), "pillow": version("pillow")}
 
+    @classmethod
+    def refusal(cls, engine: Engine) -> str:
+        """Why an engine cannot be fed by this path here; empty where it can."""
+        return ""
+
+    def run(self, session: Session, images: Sequence[Image]) -> Outputs:
+        """Features of a batch of what :meth:`__call__` gave; raises what :meth:`Session.run` does."""
+        return session.run(np.stack(images))
+
     def __call__(self, encoded: bytes) -> Image:
-        """Encoded image → uint8 RGB [height, width, 3].
+        """Encoded image → what :meth:`run` takes: uint8 RGB [height, width, 3].
 
         Raises:
             Undecodable: the bytes are not a whole image.
-            UserError: see :meth:`resize`.
         """
         return self.resize(self.decode(encoded))
 
@@ -50,16 +66,10 @@ class CpuPreprocess:
         return decode(encoded)
 
     def resize(self, image: Image) -> Image:
-        """Resize and crop or pad: uint8 RGB [h, w, 3] → uint8 RGB [height, width, 3].
-
-        Raises:
-            UserError: the image is so narrow that nothing of it would be left.
-        """
+        """Resize and crop or pad: uint8 RGB [h, w, 3] → uint8 RGB [height, width, 3]."""
         from export.reference import crop_or_pad, resize_and_crop, resized_size
 
         h, w = resized_size(self.spec, *image.shape[:2])
-        if min(h, w) < 1:
-            raise UserError(f"An image of {image.shape[0]}x{image.shape[1]} would be resized to {h}x{w}.")
         if self.spec.interpolation not in ("bilinear", "bicubic") or (
             self.spec.interpolation == "bilinear" and _on_ties(image.shape[0], image.shape[1], h, w)
         ):
@@ -72,7 +82,7 @@ class CpuPreprocess:
         # Batch axis first, then permuted: only so do the strides say "channels last", the fast kernel's own form.
         pixels = torch.from_numpy(image)[None].permute(0, 3, 1, 2)
         how: dict[str, Any] = {"mode": self.spec.interpolation, "antialias": True, "align_corners": False}
-        if _vertical_first(image.shape[0], image.shape[1], h, w):
+        if rows_first(image.shape[0], image.shape[1], h, w):  # torch does columns first
             pixels = interpolate(pixels, size=(h, image.shape[1]), **how)
         resized = interpolate(pixels, size=(h, w), **how)
         return np.ascontiguousarray(crop_or_pad(resized[0].permute(1, 2, 0).numpy(), self.spec))
@@ -85,13 +95,3 @@ def _on_ties(height: int, width: int, to_height: int, to_width: int) -> bool:
     the kernel by no more than 0.005/255). Pillow itself then does the resize.
     """
     return min(to_height // gcd(height, to_height), to_width // gcd(width, to_width)) < 64
-
-
-def _vertical_first(height: int, width: int, to_height: int, to_width: int) -> bool:
-    """Whether Pillow resizes rows before columns; torch does columns first, and the 8-bit rounding between the passes
-    makes the two orders differ by up to 8/255. Pillow's since version 13 (python-pillow/Pillow#9549).
-    """
-    import PIL
-
-    shrinks = to_height < height and height - to_height > 2 * (width - to_width)
-    return shrinks and int(PIL.__version__.split(".")[0]) >= 13

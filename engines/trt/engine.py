@@ -38,6 +38,7 @@ class TensorRtEngine(Engine):
     providers = PROVIDERS
     precisions = frozenset(Precision)
     concurrent = True
+    photographs = True
 
     def __init__(self, spec: EngineSpec) -> None:
         super().__init__(spec)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
@@ -19,14 +19,16 @@ from typing import Any
 import numpy as np
 
 from engines.base import Outputs, Pixels, Placement, Plan, Session
-from engines.cuda.driver import Driver
+from engines.cuda.driver import Driver, Kernels
+from engines.cuda.nvrtc import Program
 from engines.cuda.pycuda_driver import open_driver
+from engines.preprocess.cuda import Feeder, require_photographs
 from engines.preprocess.onnx_head import PIXELS
 from engines.trt.builder import PLAN
 from engines.trt.flavour import Flavour
 from engines.trt.inspector import placement
 from engines.trt.log import BuildLog
-from export.errors import CellError
+from export.errors import CellError, UserError
 
 FLIGHT = 2
 """Queries in flight while streaming: one copies while the other computes."""
@@ -44,6 +46,7 @@ class TrtSession(Session):
         self._log = BuildLog(self._library)
         self._lanes: dict[int, list[Lane]] = {}
         self._free: dict[int, SimpleQueue[Lane]] = {}
+        self._kernels: dict[str, Kernels] = {}
         self._lock = Lock()
         self._engine: Any = None
         self._runtime: Any = None
@@ -67,6 +70,22 @@ class TrtSession(Session):
             lane = lanes.get()
             try:
                 lane.submit(pixels)
+                return lane.result()
+            finally:
+                lanes.put(lane)
+
+    def run_photographs(self, photographs: Sequence[Pixels], program: Program) -> Outputs:
+        """As :meth:`Session.run_photographs`: resize, crop and inference are one graph."""
+        self._require_photographs(photographs)
+        with self._gate, self._driver.active():
+            kernels = self._kernels_of(program)
+            self._lanes_of(len(photographs), self.plan.engine.streams)
+            lanes = self._free[len(photographs)]
+            lane = lanes.get()
+            try:
+                lane.feed(photographs, kernels)
+                lane.work_fed()
+                lane.fetch()
                 return lane.result()
             finally:
                 lanes.put(lane)
@@ -107,7 +126,7 @@ class TrtSession(Session):
             lane.submit(pixels)
             lane.result()
             begin = time.perf_counter()
-            found = [lane.timed() for _ in range(count)]
+            found = [lane.timed(lane.work) for _ in range(count)]
             wall = (time.perf_counter() - begin) * 1000
         if sum(found) > wall:
             raise CellError(
@@ -115,6 +134,16 @@ class TrtSession(Session):
                 f"{sum(found):.3f} ms in {wall:.3f} ms for {count} runs.",
             )
         return found
+
+    def photographs_ms(self, photographs: Sequence[Pixels], program: Program, count: int) -> list[float]:
+        """As :meth:`device_ms`, over photographs that lie on the device: preprocessing and inference."""
+        self._require_photographs(photographs)
+        with self._driver.active():
+            lane = self._lanes_of(len(photographs), 1)[0]
+            lane.feed(photographs, self._kernels_of(program))
+            lane.work_fed()
+            lane.stream.synchronize()
+            return [lane.timed(lane.work_fed) for _ in range(count)]
 
     def bare_ms(self, pixels: Pixels, count: int) -> list[float]:
         """The same by the least code that can run the plan: enqueue, event, wait."""
@@ -156,6 +185,7 @@ class TrtSession(Session):
                     lane.free()
             self._lanes.clear()
             self._free.clear()
+            self._kernels.clear()
             self._engine = self._runtime = None  # contexts first, then the engine, then its runtime
         self._driver.close()
 
@@ -185,6 +215,17 @@ class TrtSession(Session):
                 "build it again",
             )
 
+    def _require_photographs(self, photographs: Sequence[Pixels]) -> None:
+        if self._closed:
+            raise UserError("This session is closed.")
+        require_photographs(photographs, self.plan.profile.batches)
+
+    def _kernels_of(self, program: Program) -> Kernels:
+        with self._lock:
+            if program.key not in self._kernels:
+                self._kernels[program.key] = self._driver.kernels(program.cubin)
+            return self._kernels[program.key]
+
     def _lanes_of(self, batch: int, count: int) -> list[Lane]:
         """At least ``count`` lanes for a batch size; as many as the spec's streams are handed out to callers."""
         with self._lock:
@@ -209,6 +250,11 @@ class Lane:
         self._buffers: list[Any] = []
         self.graph: Any = None
         self.context: Any = None
+        self._feeder: Feeder | None = None
+        self._fed_graph: Any = None
+        self._fed_generation = 0
+        self._graphs = session._graphs
+        self._spec, self._batch = spec, batch
         self.stream = driver.stream()
         self._start, self._end = driver.event(), driver.event()
         try:
@@ -233,7 +279,26 @@ class Lane:
         """Enqueue copy, work and copies; returns at once."""
         self._host[...] = pixels
         self.stream.copy_in(self._device, self._host)
-        self._work()
+        self.work()
+        self.fetch()
+
+    def feed(self, photographs: Sequence[Pixels], kernels: Kernels) -> None:
+        """Copy up photographs that :meth:`work_fed` shall work on; the lane must be idle."""
+        if self._feeder is None:
+            self._feeder = Feeder(self._driver, self.stream, kernels, self._spec, self._device, self._batch)
+        self._feeder.load(photographs)
+        if not self._graphs or self._fed_generation == self._feeder.generation:
+            return
+        if self._fed_graph is not None:
+            self._fed_graph.free()
+            self._fed_graph = None
+        self._enqueue_fed()  # a kernel's first launch may load it, which a capture forbids
+        self.stream.synchronize()
+        self._fed_graph = self.stream.capture(self._enqueue_fed)
+        self._fed_generation = self._feeder.generation
+
+    def fetch(self) -> None:
+        """Enqueue the copies of the results."""
         for host, device in self._results.values():
             self.stream.copy_out(host, device)
 
@@ -242,10 +307,10 @@ class Lane:
         self.stream.synchronize()
         return {name: host.copy() for name, (host, _) in self._results.items()}
 
-    def timed(self) -> float:
-        """Milliseconds of the device for the work alone, over the pixels that lie there."""
+    def timed(self, work: Callable[[], None]) -> float:
+        """Milliseconds of the device for :meth:`work` or :meth:`work_fed`, over what lies there."""
         self.stream.record(self._start)
-        self._work()
+        work()
         self.stream.record(self._end)
         self.stream.synchronize()
         return self._start.ms_until(self._end)
@@ -253,17 +318,34 @@ class Lane:
     def free(self) -> None:
         """Give back everything, after what is under way has ended; a second call does nothing."""
         self.stream.synchronize()
-        if self.graph is not None:
-            self.graph.free()
-        self.graph = self.context = None
+        for graph in (self.graph, self._fed_graph):
+            if graph is not None:
+                graph.free()
+        self.graph = self._fed_graph = self.context = None
+        if self._feeder is not None:
+            self._feeder.free()
+            self._feeder = None
         while self._buffers:
             self._buffers.pop().free()
 
-    def _work(self) -> None:
+    def work(self) -> None:
+        """Enqueue inference over the pixels that lie there."""
         if self.graph is None:
             self._enqueue()
         else:
             self.stream.launch(self.graph)
+
+    def work_fed(self) -> None:
+        """Enqueue preprocessing and inference over the photographs that lie there."""
+        if self._fed_graph is None:
+            self._enqueue_fed()
+        else:
+            self.stream.launch(self._fed_graph)
+
+    def _enqueue_fed(self) -> None:
+        assert self._feeder is not None
+        self._feeder.run()
+        self._enqueue()
 
     def _enqueue(self) -> None:
         if not self.context.execute_async_v3(self.stream.handle):

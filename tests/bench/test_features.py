@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import SPEC, MeanColour, PillowPath, dataset, photograph, plan
+from fakes import MeanColour, PillowPath, dataset, photograph, plan
 
 import bench.features
 from bench.features import extract, feature_key, stream
@@ -27,7 +27,7 @@ def test_features_come_in_the_data_sets_order(count: int) -> None:
     data = dataset(count)
     session = MeanColour(plan())
     seen: list[int] = []
-    found = stream(session, SPEC, PillowPath(), data, data.samples, "features", seen.append)
+    found = stream(session, PillowPath(), data, data.samples, "features", seen.append)
     np.testing.assert_allclose(found, expected(data), atol=1e-6)
     assert set(session.seen) == {4}, "every batch has the size that was tuned, the padded last one too"
     assert sum(seen) == count
@@ -52,7 +52,7 @@ def test_no_more_than_one_batch_a_core_is_ever_decoded_ahead() -> None:
             finished[0] += len(pixels)
             return super()._run(pixels)
 
-    stream(Slow(plan()), SPEC, Counting(), data, data.samples, "features")
+    stream(Slow(plan()), Counting(), data, data.samples, "features")
     assert decoded[0] == 200
     assert worst[0] <= cores() * 4
 
@@ -69,9 +69,9 @@ def test_a_killed_extraction_goes_on_at_its_shard(tmp_path: Path, monkeypatch: p
             return super()._run(pixels)
 
     with pytest.raises(KeyboardInterrupt):
-        extract(lambda: Dies(plan()), whole, SPEC, path, data, "features", store)
+        extract(lambda: Dies(plan()), whole, path, data, "features", store)
     session = MeanColour(plan())
-    features, how = extract(lambda: session, whole, SPEC, path, data, "features", store)
+    features, how = extract(lambda: session, whole, path, data, "features", store)
     np.testing.assert_allclose(features, expected(data), atol=1e-6)
     assert len(session.seen) == 4, "two shards of two batches were finished before the kill"
     assert how["images"] == 30
@@ -79,12 +79,12 @@ def test_a_killed_extraction_goes_on_at_its_shard(tmp_path: Path, monkeypatch: p
 
 def test_finished_features_open_no_session(tmp_path: Path) -> None:
     data, store, path = dataset(9), Store(tmp_path, lambda line: None), PillowPath()
-    first, _ = extract(lambda: MeanColour(plan()), "key", SPEC, path, data, "features", store)
+    first, _ = extract(lambda: MeanColour(plan()), "key", path, data, "features", store)
 
     def never() -> MeanColour:
         raise AssertionError("a session was opened for features that are in the store")
 
-    again, _ = extract(never, "key", SPEC, path, data, "features", store)
+    again, _ = extract(never, "key", path, data, "features", store)
     np.testing.assert_array_equal(first, again)
 
 
@@ -97,7 +97,7 @@ def test_nan_features_are_a_failed_cell(tmp_path: Path) -> None:
 
     store = Store(tmp_path, lambda line: None)
     with pytest.raises(CellError, match="NaN or Inf"):
-        extract(lambda: Broken(plan()), "key", SPEC, PillowPath(), dataset(8), "features", store)
+        extract(lambda: Broken(plan()), "key", PillowPath(), dataset(8), "features", store)
     assert not store.try_load("features", "key")
 
 
@@ -109,7 +109,7 @@ def test_an_image_that_broke_after_indexing_is_named() -> None:
         return photograph(0)[:200] if i == bad else photograph(1)
 
     with pytest.raises(CellError, match=bad):
-        stream(MeanColour(plan()), SPEC, PillowPath(), replace(data, read=read), data.samples, "features")
+        stream(MeanColour(plan()), PillowPath(), replace(data, read=read), data.samples, "features")
 
 
 def test_any_setting_moves_the_key() -> None:

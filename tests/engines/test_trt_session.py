@@ -18,11 +18,14 @@ from hypothesis import strategies as st
 from engines.base import EngineSpec, Pixels, Plan, Profile
 from engines.catalog import engine
 from engines.cuda import device as cuda_device
+from engines.cuda.nvrtc import Program
+from engines.preprocess.host import compiler, library
 from engines.trt.builder import PLAN
 from engines.trt.flavour import RTX, Flavour
 from engines.trt.session import TrtSession
 from export.artifact import Artifact
 from export.errors import CellError, Unavailable, UserError
+from export.reference import resize_and_crop
 from export.store import Store
 
 SIDE = 32
@@ -234,3 +237,103 @@ def test_a_real_gpu_computes_what_the_processor_does(
             np.testing.assert_allclose(result["features"], close, rtol=1e-2, atol=1e-3)
         assert len(session.device_ms(pixels, 10)) == 10
         assert session.placement().nodes
+
+
+# -- photographs, preprocessed on the device -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def host_code(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """The real kernels, compiled for this processor: the fake device runs them."""
+    try:
+        compiler()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    path = library(Store(tmp_path_factory.mktemp("kernel")))
+    return Program("host", "host", str(path).encode(), {})
+
+
+def taken(count: int, seed: int, largest: int = 90) -> list[Pixels]:
+    draw = np.random.default_rng(seed)
+    return [draw.integers(0, 256, (*draw.integers(1, largest, 2), 3), dtype=np.uint8) for _ in range(count)]
+
+
+def wanted_of(photographs: list[Pixels]) -> Any:
+    return wanted(np.stack([resize_and_crop(photograph, fakes.SPEC) for photograph in photographs]))
+
+
+def test_photographs_of_any_size_become_features_in_one_graph(stage: Stage, host_code: Program) -> None:
+    with stage.open() as session:
+        for seed, (batch, largest) in enumerate([(1, 40), (4, 90), (1, 400), (4, 30), (4, 300), (1, 2)]):
+            photographs = taken(batch, seed, largest)
+            found = session.run_photographs(photographs, host_code)["features"]
+            np.testing.assert_array_equal(found, wanted_of(photographs))
+            pixels = drawn(batch, seed)  # and what is given as pixels is still that
+            np.testing.assert_array_equal(session.run(pixels)["features"], wanted(pixels))
+        assert stage.driver.graphs == (4 if stage.graphs else 0)
+    assert stage.driver.memory == {}
+    assert stage.driver.graphs == 0
+
+
+@given(seed=st.integers(0, 30))
+def test_threads_with_photographs_do_not_mix_them_up(
+    seed: int, host_code: Program, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    stage = Stage(tmp_path_factory.mktemp("plan"), streams=2, seed=seed)
+    with stage.open() as session:
+        given = [taken(4, 10 * seed + i) for i in range(3)]
+        found: dict[int, Any] = {}
+        lock = threading.Lock()  # the fake device is no thread's but one's at a time
+
+        def work(i: int) -> None:
+            with lock:
+                found[i] = session.run_photographs(given[i], host_code)["features"]
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for i, photographs in enumerate(given):
+            np.testing.assert_array_equal(found[i], wanted_of(photographs))
+
+
+def test_photographs_that_do_not_fit_say_so_and_leave_nothing(stage: Stage, host_code: Program) -> None:
+    session = stage.open()
+    too_large = [np.zeros((4000, 4000, 3), np.uint8)]
+    with pytest.raises(CellError, match="MiB left"):
+        session.run_photographs(too_large, host_code)
+    photographs = taken(1, 3)
+    np.testing.assert_array_equal(session.run_photographs(photographs, host_code)["features"], wanted_of(photographs))
+    session.close()
+    assert stage.driver.memory == {}
+
+
+@pytest.mark.parametrize(
+    ("photographs", "message"),
+    [
+        ([np.zeros((4, 4), np.uint8)], "uint8 \\[h, w, 3\\]"),
+        ([np.zeros((4, 4, 3), np.float32)], "float32"),
+        ([np.zeros((0, 4, 3), np.uint8)], "uint8 \\[h, w, 3\\]"),
+        ([np.zeros((4, 4, 3), np.uint8)] * 3, "not built for batches of 3"),
+    ],
+)
+def test_what_is_no_batch_of_photographs_is_refused(
+    stage: Stage, host_code: Program, photographs: list[Any], message: str
+) -> None:
+    with stage.open() as session, pytest.raises(UserError, match=message):
+        session.run_photographs(photographs, host_code)
+
+
+def test_a_closed_session_takes_no_photographs(stage: Stage, host_code: Program) -> None:
+    session = stage.open()
+    session.close()
+    with pytest.raises(UserError, match="closed"):
+        session.run_photographs(taken(1, 0), host_code)
+
+
+def test_preprocessing_and_inference_are_timed_as_one(tmp_path: Path, host_code: Program) -> None:
+    stage = Stage(tmp_path, tick_ms=0.25)
+    session = stage.open()
+    assert session.photographs_ms(taken(4, 1), host_code, 5) == [0.25] * 5
+    session.close()

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from engines.preprocess.catalog import identity, preprocess
+from engines.preprocess.catalog import identity
 from engines.preprocess.cpu import CpuPreprocess
 from export.errors import UserError
 from export.reference import Undecodable, decode, resize_and_crop
@@ -53,13 +53,6 @@ def difference(image: RgbImage, spec: PreprocessSpec) -> npt.NDArray[np.int64]:
 @given(SPECS, st.integers(1, 150), st.integers(1, 150), st.integers(0, 3))
 def test_within_two_of_the_reference(spec: PreprocessSpec, height: int, width: int, seed: int) -> None:
     image = drawn(height, width, seed)
-    try:
-        wanted = resize_and_crop(image, spec)
-    except ValueError:  # 'border' leaves less than a pixel of a very narrow image: Pillow refuses
-        with pytest.raises(UserError, match=f"{height}x{width} would be resized to"):
-            CpuPreprocess(spec).resize(image)
-        return
-    assert wanted.shape == (spec.height, spec.width, 3)
     found = difference(image, spec)
     assert found.max() <= (2 if spec.interpolation in ("bilinear", "bicubic") else 0)
 
@@ -123,7 +116,7 @@ def test_read_only_and_sliced_images_are_taken_as_they_are() -> None:
 
 
 def test_several_threads_at_once() -> None:
-    path = preprocess("cpu", PreprocessSpec(32, 32, "bicubic"))
+    path = CpuPreprocess(PreprocessSpec(32, 32, "bicubic"))
     images = [drawn(60, 80, seed) for seed in range(8)]
     alone = [path.resize(image) for image in images]
     with ThreadPoolExecutor(4) as pool:
@@ -139,7 +132,7 @@ def test_every_colour_mode_becomes_rgb(mode: str) -> None:
         out, "TIFF" if mode == "CMYK" else "PNG"
     )
     spec = PreprocessSpec(16, 16, "bilinear", 1.0)
-    found = preprocess("cpu", spec)(out.getvalue())
+    found = CpuPreprocess(spec)(out.getvalue())
     assert found.shape == (16, 16, 3)
     assert np.abs(found.astype(int) - resize_and_crop(decode(out.getvalue()), spec)).max() <= 2
 
@@ -147,14 +140,14 @@ def test_every_colour_mode_becomes_rgb(mode: str) -> None:
 @pytest.mark.parametrize("damaged", [b"", b"not an image", b"\xff\xd8\xff\xe0" + bytes(20)])
 def test_what_is_no_image_is_a_sentence(damaged: bytes) -> None:
     with pytest.raises(Undecodable, match="cannot be decoded"):
-        preprocess("cpu", PreprocessSpec(16, 16))(damaged)
+        CpuPreprocess(PreprocessSpec(16, 16))(damaged)
 
 
 def test_truncated_image_is_a_sentence() -> None:
     out = io.BytesIO()
     Image.fromarray(drawn(100, 100)).save(out, "JPEG")
     with pytest.raises(Undecodable):
-        preprocess("cpu", PreprocessSpec(16, 16))(out.getvalue()[: len(out.getvalue()) // 2])
+        CpuPreprocess(PreprocessSpec(16, 16))(out.getvalue()[: len(out.getvalue()) // 2])
 
 
 def test_identity_needs_no_spec_and_names_the_libraries() -> None:
