@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.machine import cores
-from bench.queries import Preprocess
 from engines.base import Session
+from engines.preprocess.base import Preprocess
 from export.errors import CellError, UserError
 from export.store import Entry, Store, key
 from tasks.data.base import DataSet, Sample

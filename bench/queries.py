@@ -7,32 +7,19 @@ A network is faster on zeros, and a cache is warmer with one image than with man
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Outputs, Session
+from engines.preprocess.base import Preprocess
 from export.spec import PreprocessSpec
 from export.store import Entry, Store, key
 from tasks.data.base import DataSet
 
 COUNT = 64
-
-
-class Preprocess(Protocol):
-    """A preprocessing path: see ``engines.preprocess.cpu``. ``identity`` is what goes into keys."""
-
-    on_device: bool
-
-    def identity(self) -> dict[str, Any]: ...
-    def decode(self, encoded: bytes) -> npt.NDArray[np.uint8]: ...
-    def resize(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]: ...
-    def __call__(self, encoded: bytes) -> npt.NDArray[np.uint8]: ...
-    def run(self, session: Session, images: Sequence[npt.NDArray[np.uint8]]) -> Outputs: ...
 
 
 @dataclass(frozen=True)

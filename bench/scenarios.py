@@ -16,8 +16,9 @@ from typing import ClassVar
 from bench import stats
 from bench.clock import Series, measure
 from bench.criterion import Stop, WarmUp
-from bench.queries import Preprocess, Queries
+from bench.queries import Queries
 from engines.base import Session
+from engines.preprocess.base import Preprocess
 from export.errors import unknown
 from export.spec import Metric
 

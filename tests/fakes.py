@@ -10,8 +10,10 @@ import numpy as np
 from PIL import Image
 
 from engines.base import EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
+from engines.preprocess.base import Preprocess
 from export.artifact import Artifact
 from export.spec import Precision, PreprocessSpec, TensorSpec
+from export.store import Store
 from tasks.data.base import DataSet, Sample, Split
 
 SPEC = PreprocessSpec(32, 32, "bilinear", 1.0)
@@ -59,21 +61,15 @@ class MeanColour(Session):
         return Placement("cpu", {"cpu": 1})
 
 
-class PillowPath:
+class PillowPath(Preprocess):
     """The reference preprocessing as a path."""
 
-    on_device = False
-
     def __init__(self, spec: PreprocessSpec = SPEC) -> None:
-        self.spec = spec
+        super().__init__(spec, Store(Path("nowhere")))
 
-    def identity(self) -> dict[str, str]:
+    @classmethod
+    def identity(cls) -> dict[str, str]:
         return {"path": "pillow"}
-
-    def decode(self, encoded: bytes) -> Pixels:
-        from export.reference import decode
-
-        return decode(encoded)
 
     def resize(self, image: Pixels) -> Pixels:
         from export.reference import resize_and_crop

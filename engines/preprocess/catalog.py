@@ -10,7 +10,7 @@ from export.store import Store
 
 if TYPE_CHECKING:
     from engines.base import Engine
-    from engines.preprocess.cpu import CpuPreprocess
+    from engines.preprocess.base import Preprocess
 
 PATHS: Registry[Any] = Registry(
     "preprocessing path",
@@ -19,13 +19,13 @@ PATHS: Registry[Any] = Registry(
 )
 
 
-def preprocess(name: str, spec: PreprocessSpec, store: Store) -> CpuPreprocess:
+def preprocess(name: str, spec: PreprocessSpec, store: Store) -> Preprocess:
     """The path ``name`` set up for ``spec``; what it compiles is kept in ``store``.
 
     Raises:
         UserError: there is no such path.
     """
-    path: CpuPreprocess = PATHS.get(name)(spec, store)
+    path: Preprocess = PATHS.get(name)(spec, store)
     return path
 
 

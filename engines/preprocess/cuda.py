@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from engines.cuda.driver import Buffer, Driver, Kernels, Stream
 from engines.cuda.nvrtc import Program, program
 from engines.library import installed
 from engines.preprocess import kernel
-from engines.preprocess.cpu import CpuPreprocess, Image
+from engines.preprocess.base import Preprocess
 from engines.preprocess.kernel import AXIS, IMAGE, PIXELS, Frame
+from engines.preprocess.resize import Image
 from export.errors import CellError, Unavailable
 from export.spec import PreprocessSpec
 from export.store import Store
@@ -36,19 +38,15 @@ def program_for(capability: str, store: Store) -> Program:
     return program(kernel.SOURCE.read_text(), kernel.SOURCE.name, capability, store)
 
 
-class CudaPreprocess(CpuPreprocess):
+class CudaPreprocess(Preprocess):
     """The path ``cuda``: its sessions take decoded photographs. ``resize`` is still the processor's."""
 
     on_device = True
 
-    def __init__(self, spec: PreprocessSpec, store: Store) -> None:
-        super().__init__(spec, store)
-        self._store = store
-
     @classmethod
     def identity(cls) -> dict[str, Any]:
         source = sha256(kernel.SOURCE.read_bytes()).hexdigest()
-        return {"name": "cuda", "version": 1, "kernel": source, "pillow": super().identity()["pillow"]}
+        return {"name": "cuda", "version": 1, "kernel": source, "pillow": version("pillow")}
 
     @classmethod
     def refusal(cls, engine: Engine) -> str:

@@ -1,7 +1,7 @@
 """The value part of preprocessing on the CPU: uint8 pixels → the float32 tensor that the network takes.
 
 Part of what is timed, for every engine alike: an engine's session calls it on the host pixels it is given. numpy only,
-so that a session needs no framework. It must not resize (see ``engines.preprocess.cpu``).
+so that a session needs no framework. It must not resize (see ``engines.preprocess.resize``).
 """
 
 from __future__ import annotations

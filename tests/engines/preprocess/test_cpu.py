@@ -18,9 +18,11 @@ from PIL import Image
 
 from engines.preprocess.catalog import identity
 from engines.preprocess.cpu import CpuPreprocess
+from engines.preprocess.resize import resize
 from export.errors import UserError
 from export.reference import Undecodable, decode, resize_and_crop
 from export.spec import CropMode, Interpolation, PreprocessSpec
+from export.store import Store
 
 RgbImage = npt.NDArray[np.uint8]
 SPECS = st.builds(
@@ -41,8 +43,12 @@ def drawn(height: int, width: int, seed: int = 0) -> RgbImage:
     return np.clip(np.asarray(small).astype(int) + draw.integers(-40, 40, (height, width, 3)), 0, 255).astype(np.uint8)
 
 
+def path_of(spec: PreprocessSpec) -> CpuPreprocess:
+    return CpuPreprocess(spec, Store(Path("nowhere")))
+
+
 def difference(image: RgbImage, spec: PreprocessSpec) -> npt.NDArray[np.int64]:
-    ours, wanted = CpuPreprocess(spec).resize(image), resize_and_crop(image, spec)
+    ours, wanted = resize(image, spec), resize_and_crop(image, spec)
     assert ours.dtype == np.uint8
     assert ours.shape == wanted.shape == (spec.height, spec.width, 3)
     off: npt.NDArray[np.int64] = np.abs(ours.astype(np.int64) - wanted)
@@ -73,7 +79,7 @@ def test_shapes_of_photographs(kernel: Interpolation, mode: CropMode, height: in
 
 def test_one_missing_row_is_padded() -> None:
     """Half of one is none: nothing is added above, and a row of fill below."""
-    found = CpuPreprocess(PreprocessSpec(32, 48, "bilinear", 1.0, "border", fill=(1, 2, 3))).resize(drawn(20, 31))
+    found = resize(drawn(20, 31), PreprocessSpec(32, 48, "bilinear", 1.0, "border", fill=(1, 2, 3)))
     assert found.shape == (32, 48, 3)
     np.testing.assert_array_equal(found[31], np.tile(np.array([1, 2, 3], np.uint8), (48, 1)))
 
@@ -83,7 +89,7 @@ def test_one_missing_row_is_padded() -> None:
 @pytest.mark.parametrize("mode", get_args(CropMode))
 def test_real_photographs(kernel: Interpolation, mode: CropMode, shared_data: Path) -> None:
     spec = PreprocessSpec(224, 224, kernel, 0.875, mode)
-    path = CpuPreprocess(spec)
+    path = path_of(spec)
     means = []
     with tarfile.open(shared_data / "imagenet1k.tar") as tar:
         for member in islice((m for m in tar if m.isfile()), 60):
@@ -106,7 +112,7 @@ def test_rows_and_columns_are_taken_in_pillows_order() -> None:
 
 
 def test_read_only_and_sliced_images_are_taken_as_they_are() -> None:
-    path, image = CpuPreprocess(PreprocessSpec(16, 16, "bilinear", 1.0)), drawn(40, 60)
+    path, image = path_of(PreprocessSpec(16, 16, "bilinear", 1.0)), drawn(40, 60)
     wanted = path.resize(image)
     frozen = image.copy()
     frozen.flags.writeable = False
@@ -116,7 +122,7 @@ def test_read_only_and_sliced_images_are_taken_as_they_are() -> None:
 
 
 def test_several_threads_at_once() -> None:
-    path = CpuPreprocess(PreprocessSpec(32, 32, "bicubic"))
+    path = path_of(PreprocessSpec(32, 32, "bicubic"))
     images = [drawn(60, 80, seed) for seed in range(8)]
     alone = [path.resize(image) for image in images]
     with ThreadPoolExecutor(4) as pool:
@@ -132,7 +138,7 @@ def test_every_colour_mode_becomes_rgb(mode: str) -> None:
         out, "TIFF" if mode == "CMYK" else "PNG"
     )
     spec = PreprocessSpec(16, 16, "bilinear", 1.0)
-    found = CpuPreprocess(spec)(out.getvalue())
+    found = path_of(spec)(out.getvalue())
     assert found.shape == (16, 16, 3)
     assert np.abs(found.astype(int) - resize_and_crop(decode(out.getvalue()), spec)).max() <= 2
 
@@ -140,19 +146,19 @@ def test_every_colour_mode_becomes_rgb(mode: str) -> None:
 @pytest.mark.parametrize("damaged", [b"", b"not an image", b"\xff\xd8\xff\xe0" + bytes(20)])
 def test_what_is_no_image_is_a_sentence(damaged: bytes) -> None:
     with pytest.raises(Undecodable, match="cannot be decoded"):
-        CpuPreprocess(PreprocessSpec(16, 16))(damaged)
+        path_of(PreprocessSpec(16, 16))(damaged)
 
 
 def test_truncated_image_is_a_sentence() -> None:
     out = io.BytesIO()
     Image.fromarray(drawn(100, 100)).save(out, "JPEG")
     with pytest.raises(Undecodable):
-        CpuPreprocess(PreprocessSpec(16, 16))(out.getvalue()[: len(out.getvalue()) // 2])
+        path_of(PreprocessSpec(16, 16))(out.getvalue()[: len(out.getvalue()) // 2])
 
 
 def test_identity_needs_no_spec_and_names_the_libraries() -> None:
     found = identity("cpu")
-    assert found == CpuPreprocess(PreprocessSpec(8, 8)).identity()
+    assert found == CpuPreprocess.identity()
     assert {"name", "version", "torch", "pillow"} <= found.keys()
     with pytest.raises(UserError, match="Unknown preprocessing path 'gpu'"):
         identity("gpu")
