@@ -13,10 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.errors import run_cli
+from export.errors import UserError, run_cli
 
 if TYPE_CHECKING:
     from bench.figures import Figure
+    from export.store import Store
+    from tasks.data.base import DataSet
 
 SWEEP = Path(__file__).with_name("gpu.yaml")
 
@@ -69,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     desk = Desk(args.out, environment())
     good = run(cells, data, desk)
     found = matrix(Results.load(args.out).choose(protocols=[p for c in cells for p in c.protocols(data, desk.machine)]))
-    ratios = list(figures(cells, data[0], store))
+    ratios = [*figures(cells, data[0], store), *_kernel(data[0], store)]
     text = "\n".join([found.markdown(), *([""] if ratios else []), *(_line(one) for one in ratios)])
     if args.markdown:
         write_atomic(args.markdown, f"{text}\n".encode())
@@ -80,6 +82,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print(text)
     return 0 if good else 1
+
+
+def _kernel(images: DataSet, store: Store) -> list[Figure]:
+    """The preprocessing kernel's own figures, where there is what they need."""
+    from bench.gpu_preprocess import BATCH, figures
+    from bench.progress import say
+    from bench.queries import chosen
+    from engines.cuda.pycuda_driver import open_driver
+    from export.reference import decode
+
+    try:
+        driver = open_driver()
+        try:
+            photographs = [decode(images.read(name)) for name in chosen(images, 0)]
+            return list(figures((photographs * BATCH)[:BATCH], store, driver))
+        finally:
+            driver.close()
+    except UserError as error:
+        say(f"no figures of the preprocessing kernel: {error}")
+        return []
 
 
 def _line(one: Figure) -> str:

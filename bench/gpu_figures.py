@@ -18,7 +18,11 @@ from bench.progress import say
 from bench.queries import Queries
 from bench.sweep import Planned
 from engines.base import Outputs, Pixels, Session
+from engines.cuda.device import device
+from engines.cuda.nvrtc import Program
+from engines.preprocess.base import Preprocess
 from engines.preprocess.catalog import preprocess
+from engines.preprocess.cuda import program_for
 from export.errors import CellError
 from export.store import Store
 from tasks.data.base import DataSet
@@ -41,6 +45,9 @@ class OnDevice(Protocol):
     def stream(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Run batch after batch, the copies of one overlapping the work of another; results in order."""
 
+    def photographs_ms(self, photographs: Sequence[Pixels], program: Program, count: int) -> list[float]:
+        """As ``device_ms``, over photographs that lie on the device: preprocessing and inference as one graph."""
+
 
 def figures(cells: Sequence[Planned], images: DataSet, store: Store) -> Iterator[Figure]:
     """Both ratios for the first cell of each engine that runs here and times its device."""
@@ -55,6 +62,7 @@ def figures(cells: Sequence[Planned], images: DataSet, store: Store) -> Iterator
             with planned.engine.load(planned.engine.plan(artifact, planned.profile, store)) as session:
                 if isinstance(session, OnDevice):
                     yield from of_session(session, rotation, str(planned.cell))
+                    yield from of_photographs(session, rotation, path, store, str(planned.cell))
             told.add(planned.cell.engine)
         except CellError as error:  # its record has the reason; another cell of the engine may do
             say(f"{planned.cell}: no figures: {error.what}")
@@ -89,3 +97,26 @@ def of_session(session: Session, rotation: Queries, name: str) -> Iterator[Figur
         lambda v: v >= 0.95,
         f"{len(batches)} batches of {largest} real images from host memory and back, {REPEATS} interleaved repeats",
     )
+
+
+def of_photographs(session: Session, rotation: Queries, path: Preprocess, store: Store, name: str) -> Iterator[Figure]:
+    """What preprocessing on the device adds to inference, for photographs as they were decoded."""
+    assert isinstance(session, OnDevice)
+    gpu = device()
+    if gpu is None:
+        return
+    program = program_for(gpu.capability, store)
+    for size in session.plan.profile.batches:
+        photographs = [path.decode(rotation.encoded[i % len(rotation)]) for i in range(size)]
+        pixels = rotation.batches(size)[0]
+        yield figure(
+            f"Preprocessing and inference as one graph / inference ({name}, batch {size})",
+            ratios(
+                lambda p=photographs: median(session.photographs_ms(p, program, COUNT)),  # type: ignore[misc]
+                lambda p=pixels: median(session.device_ms(p, COUNT)),  # type: ignore[misc]
+                REPEATS,
+            ),
+            "≤ 1.10",
+            lambda v: v <= 1.10,
+            f"photographs and pixels lie on the device, {REPEATS} interleaved repeats of {COUNT} runs",
+        )

@@ -20,7 +20,7 @@ from engines.cuda.nvrtc import Program, program
 from engines.library import installed
 from engines.preprocess import kernel
 from engines.preprocess.base import Preprocess
-from engines.preprocess.kernel import AXIS, IMAGE, PIXELS, Frame
+from engines.preprocess.kernel import AXIS, IMAGE, PIXELS, Frame, Target
 from engines.preprocess.resize import Image
 from export.errors import CellError, Unavailable
 from export.spec import PreprocessSpec
@@ -80,16 +80,25 @@ class CudaPreprocess(Preprocess):
 
 
 class Feeder:
-    """All that one lane needs to turn photographs into its input: staging, descriptions and tables, on both sides.
+    """All that turns photographs into what is wanted of them in ``to``: staging, descriptions, tables, on both sides.
 
-    Use: :meth:`load` a batch, then enqueue :meth:`run`, or launch a graph that captured it. When :attr:`generation`
-    has moved, memory has too, and a graph must be captured anew.
+    Use: :meth:`load` at most ``batch`` photographs, then enqueue :meth:`run`, or launch a graph that captured it. When
+    :attr:`generation` has moved, memory has too, and a graph must be captured anew.
     """
 
-    def __init__(self, driver: Driver, stream: Stream, kernels: Kernels, spec: PreprocessSpec, to: Buffer, batch: int):
+    def __init__(
+        self,
+        driver: Driver,
+        stream: Stream,
+        kernels: Kernels,
+        spec: PreprocessSpec,
+        to: Buffer,
+        batch: int,
+        target: Target = PIXELS,
+    ) -> None:
         self._driver, self._stream, self._kernels = driver, stream, kernels
-        self._spec, self._to, self._batch = spec, to, batch
-        self._output = kernel.output_of(spec, PIXELS)
+        self._spec, self._to, self._batch, self._target = spec, to, batch, target
+        self._output = kernel.output_of(spec, target)
         self._grid: tuple[tuple[int, int], tuple[int, int, int]] = ((0, 0), (0, 0, 0))
         self._entry = ""
         self._filter = 0
@@ -114,7 +123,7 @@ class Feeder:
             Frame(pixels.device.address + int(start), *photograph.shape[:2])
             for start, photograph in zip(starts, photographs, strict=False)
         ]
-        prepared = kernel.batch(frames, self._spec, PIXELS)
+        prepared = kernel.batch(frames, self._spec, self._target)
         if prepared.table_bytes > self._table_bytes:
             if self._tables is not None:
                 self._tables.free()

@@ -140,7 +140,7 @@ def batch(frames: Sequence[Frame], spec: PreprocessSpec, target: Target) -> Batc
     images = np.zeros(len(frames), IMAGE)
     for i, frame in enumerate(frames):
         pitch, pixel = _checked(frame, nv12)
-        vertical, horizontal, top, left, swapped = _geometry(spec, frame.height, frame.width)
+        vertical, horizontal, top, left, swapped = geometry(spec, frame.height, frame.width)
         first, second = (vertical, horizontal) if swapped else (horizontal, vertical)
         steps = (pitch, pixel) if swapped else (pixel, pitch)
         indices = [axes.setdefault(axis, len(axes)) for axis in (first, second)]
@@ -178,7 +178,7 @@ def _checked(frame: Frame, nv12: bool) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _geometry(
+def geometry(
     spec: PreprocessSpec, height: int, width: int
 ) -> tuple[tuple[int, int, int, int], tuple[int, int, int, int], int, int, bool]:
     """The two axes as (in, out, first, count), rows and columns; top and left of the resized part; the order."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 
 import numpy as np
 import pytest
-from fakes import MeanColour, plan
+from fakes import MeanColour, PillowPath, photograph, plan
 
 from bench import gpu_figures
-from bench.gpu_figures import OnDevice, of_session
+from bench.gpu_figures import OnDevice, of_photographs, of_session
 from bench.queries import Queries
 from engines.base import Outputs, Pixels
+from engines.cuda.device import Device
+from engines.cuda.nvrtc import Program
+from export.store import Store
 
 QUERIES = Queries(np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8), [b""] * 8)
 
@@ -31,6 +34,11 @@ class Timed(MeanColour):
 
     def bare_ms(self, pixels: Pixels, count: int) -> list[float]:
         return [1.0] * count
+
+    def photographs_ms(self, photographs: Sequence[Pixels], program: Program, count: int) -> list[float]:
+        assert program.capability == "8.6"
+        assert all(photograph.shape == (60, 80, 3) for photograph in photographs)
+        return [1.0 + self.overhead] * count
 
     def stream(self, batches: Iterable[Pixels]) -> Generator[Outputs, None, None]:
         for batch in batches:
@@ -63,3 +71,20 @@ def test_copies_that_do_not_overlap_are_seen(monkeypatch: pytest.MonkeyPatch) ->
     assert session.asked[0] == 1
     assert session.asked[-1] == 4
     assert set(session.seen) == {4}
+
+
+@pytest.mark.parametrize(("overhead", "reached"), [(0.08, True), (0.2, False)])
+def test_what_preprocessing_adds_is_told_for_every_batch_size(
+    overhead: float, reached: bool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Preprocesses(Timed):
+        def device_ms(self, pixels: Pixels, count: int) -> list[float]:
+            return [1.0] * count
+
+    monkeypatch.setattr(gpu_figures, "device", lambda: Device("a GPU", "8.6", "580", 1))
+    monkeypatch.setattr(gpu_figures, "program_for", lambda capability, store: Program("", capability, b"", {}))
+    rotation = Queries(QUERIES.pixels, [photograph(seed) for seed in range(8)])
+    found = list(of_photographs(Preprocesses(overhead), rotation, PillowPath(), store, "a cell"))
+    assert [f.value for f in found] == [pytest.approx(1 + overhead)] * 2
+    assert [f.reached for f in found] == [reached] * 2
+    assert "batch 4" in found[1].name
