@@ -22,7 +22,7 @@ CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
 BINDINGS := --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run export engine engines rank report test test-slow gpu-check wheels .asked lint format bench-self lock clean
+.PHONY: help demo run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -76,6 +76,9 @@ lint: .venv/dev ## ruff, mypy --strict, and the arrows between the rooms
 format: .venv/dev ## put the code into ruff's form
 	.venv/bin/ruff check -q --fix .
 	.venv/bin/ruff format -q .
+
+lab: .venv/dev ## what another way of resizing costs, in pixels, features, accuracy and time: make lab ARGS="--models vit_s"
+	$(PY) -m bench.preprocess_lab $(ARGS)
 
 bench-self: .venv/dev ## what the harness itself costs, as ratios taken side by side
 	$(PY) -m bench.figures $(ARGS)
