@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.base import Score, Splits, Task, TaskMeta
+from tasks.calibration import confidence_metrics
 from tasks.features import Floats, require_finite, require_scorable
-from tasks.metrics import accuracy, log_loss, mean_metric
+from tasks.metrics import accuracy, log_loss, softmax
 from tasks.softmax_regression import ITERATIONS, TOLERANCE, fit
 
 PENALTIES = tuple(float(value) for value in np.logspace(2, -5, 20))
@@ -20,7 +21,7 @@ class LinearProbe(Task):
 
     meta = TaskMeta(
         name="linear_probe",
-        version=1,
+        version=2,
         main_metric="accuracy",
         unit="%",
         higher_is_better=True,
@@ -55,7 +56,7 @@ class LinearProbe(Task):
         best = min(range(len(sweep)), key=lambda i: (-sweep[i]["val_accuracy"], sweep[i]["val_log_loss"]))
         logits = solutions[best].logits(test)
         metrics, per_sample = accuracy(logits.argmax(axis=1), test_labels)
-        metrics.append(mean_metric("log_loss", log_loss(logits, test_labels), unit="nats", higher_is_better=False))
+        metrics += confidence_metrics(softmax(logits), test_labels, seed)
         chosen = {name: sweep[best][name] for name in ("penalty", "val_accuracy", "val_log_loss", "converged")}
         if best in (0, len(sweep) - 1):
             chosen["note"] = "the best penalty lies at the edge of the sweep: a better one may lie beyond"

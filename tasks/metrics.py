@@ -35,6 +35,12 @@ def accuracy(predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) ->
     return [mean_metric("accuracy", per_sample), balanced], per_sample
 
 
+def softmax(logits: npt.NDArray[np.float32]) -> Doubles:
+    """Probabilities, float64 [n, classes], of logits [n, classes]."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
 def log_loss(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Doubles:
     """−log softmax(logits)[label] of each sample, in nats, float64 [n], for logits [n, classes]."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)

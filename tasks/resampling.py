@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,3 +54,16 @@ def bootstrap(values: Doubles, statistic: Callable[[Doubles], Doubles], seed: in
         for start in range(0, draws, rows)
     ]
     return np.concatenate(parts)
+
+
+def bootstrap_weights(n: int, seed: int = 0, draws: int = 1000) -> Iterator[Doubles]:
+    """How often each of ``n`` samples is in each resample: float64 [some, n] at a time, ``draws`` rows in all.
+
+    For statistics that are functions of weighted sums: a draw is then a row of one matrix product.
+    """
+    generator = np.random.default_rng(seed)
+    rows = max(1, _BLOCK // n)
+    for start in range(0, draws, rows):
+        some = min(rows, draws - start)
+        picked = generator.integers(n, size=(some, n)) + n * np.arange(some)[:, None]
+        yield np.bincount(picked.ravel(), minlength=some * n).reshape(some, n).astype(np.float64)
