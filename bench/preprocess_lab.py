@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--models", default=MODELS, metavar="A,B", help=f"zoo names with trained weights ({MODELS})")
-    p.add_argument("--engine", default="ort", metavar="NAME", help="name or name:provider (ort)")
+    p.add_argument("--engine", metavar="NAME", help="name or name:provider; by default the demo's first")
     p.add_argument(
         "--photographs", type=Path, metavar="DIR", help="for pixels, features and time; by default published ones"
     )
@@ -148,6 +148,7 @@ def measure(
     args: argparse.Namespace, store: Store, ways: Sequence[Variant], images: Sequence[Any], where: str
 ) -> Report:
     """All figures, with a word on stderr for each step."""
+    from bench.config import read
     from bench.machine import processor
     from engines.base import EngineSpec, Profile
     from engines.catalog import engine
@@ -157,7 +158,7 @@ def measure(
 
     wanted = [] if args.data == ["none"] else args.data or ["elpv"]
     sets = [open_dataset(ref, store, seed=args.seed, limit=args.limit) for ref in wanted]
-    runner = engine(EngineSpec.parse(args.engine))
+    runner = engine(EngineSpec.parse(args.engine or read().engines[0]))
     pixels: list[Pixels] = []
     features: list[Features] = []
     accuracies: list[Accuracy] = []
@@ -231,7 +232,7 @@ def of_accuracy(
 
     from bench.preprocess_variants import REFERENCE
     from export.reference import decode
-    from tasks.knn import K, predict
+    from tasks.neighbours import K, predict
     from tasks.resampling import paired_difference
 
     spec = made.preprocess

@@ -44,12 +44,12 @@ def variants(store: Store) -> list[Variant]:
     kernel = HostKernel(library(store))
     return [
         Variant(REFERENCE, "as the checkpoints' authors resize; the reference", resize_and_crop),
-        Variant("ours, cpu", "the path `cpu`: torch's antialiased 8-bit kernel, in Pillow's order", resize),
+        Variant("ours, cpu", "the path `cpu`: PyTorch's antialiased 8-bit kernel, in Pillow's order", resize),
         Variant(
             "ours, cuda", "the CUDA kernel's source, here compiled for the processor", lambda i, s: kernel([i], s)[0]
         ),
-        Variant("torch, float", "`interpolate(antialias=True)` on floats, as on a GPU", _torch(antialias=True)),
-        Variant("torch, no antialias", "`interpolate` as it comes", _torch(antialias=False)),
+        Variant("PyTorch, float", "`interpolate(antialias=True)` on floats, as on a GPU", _torch(antialias=True)),
+        Variant("PyTorch, no antialias", "`interpolate` as it comes", _torch(antialias=False)),
         Variant("OpenCV linear", "`cv2.resize` as it comes: INTER_LINEAR, no antialias", _opencv("INTER_LINEAR")),
         Variant("OpenCV area", "`cv2.resize` with INTER_AREA, the usual advice for shrinking", _opencv("INTER_AREA")),
     ]

@@ -38,6 +38,12 @@ class FeatureSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def smallest_class(self) -> tuple[int, str]:
+        """Images and name of the class that has the fewest, of those that have any."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        counts = np.where(counts > 0, counts, np.iinfo(np.int64).max)
+        return int(counts.min()), self.classes[int(counts.argmin())]
+
 
 @dataclass(frozen=True)
 class Splits:

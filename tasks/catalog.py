@@ -12,6 +12,7 @@ TASKS: Registry[type[Task]] = Registry(
         "linear_probe": "tasks.linear_probe:LinearProbe",
         "few_shot": "tasks.few_shot:FewShot",
         "retrieval": "tasks.retrieval:Retrieval",
+        "low_data": "tasks.low_data:LowData",
     },
     listing="python -m tasks",
 )

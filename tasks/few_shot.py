@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +12,8 @@ from export.errors import UserError
 from export.spec import Metric
 from tasks.base import Score, Splits, Task, TaskMeta
 from tasks.features import Floats, l2_normalized, require_finite, require_scorable
-from tasks.softmax_regression import Solution, fit
+from tasks.metrics import crossed_mean
+from tasks.softmax_regression import fit, rights
 
 SHOTS = (1, 5, 10)
 MAIN_SHOTS = 5
@@ -48,7 +48,7 @@ class FewShot(Task):
 
     def check(self, splits: Splits) -> None:
         require_scorable(splits)
-        least, name = _smallest_class(splits)
+        least, name = splits.train.smallest_class()
         if least < MAIN_SHOTS:
             raise UserError(
                 f"{MAIN_SHOTS}-shot needs {MAIN_SHOTS} training images of each class; {name!r} has {least}.",
@@ -61,7 +61,7 @@ class FewShot(Task):
         present, labels = np.unique(splits.train.labels, return_inverse=True)
         val_labels, test_labels = (np.searchsorted(present, part.labels) for part in (splits.val, splits.test))
         train, val, test = (l2_normalized(part.features) for part in (splits.train, splits.val, splits.test))
-        least, smallest = _smallest_class(splits)
+        least, smallest = splits.train.smallest_class()
         metrics: dict[str, Metric] = {}
         per_sample = np.empty(0)
         chosen: dict[str, Any] = {}
@@ -78,7 +78,9 @@ class FewShot(Task):
                 draws(labels, shots, CENTROID_DRAWS, seed),
                 test_labels,
             )
-            metrics[f"centroid_{shots}_shot"] = _metric(f"centroid_{shots}_shot", right)
+            metrics[f"centroid_{shots}_shot"] = crossed_mean(
+                f"centroid_{shots}_shot", right, f"mean of {len(right)} draws"
+            )
             if shots == MAIN_SHOTS:
                 per_sample = right.mean(axis=0)
 
@@ -86,14 +88,19 @@ class FewShot(Task):
                 fit(train[support], labels[support], len(present), PENALTIES)
                 for support in draws(labels, shots, LOGISTIC_DRAWS, seed)
             ]
-            on_val = [_accuracy([solutions[i] for solutions in fits], val, val_labels) for i in range(len(PENALTIES))]
+            on_val = [
+                float(rights([solutions[i] for solutions in fits], val, val_labels).mean())
+                for i in range(len(PENALTIES))
+            ]
             best = int(np.argmax(on_val))
             for i, penalty in enumerate(PENALTIES):
                 converged = all(solutions[i].converged for solutions in fits)
                 sweep.append({"shots": shots, "penalty": penalty, "val_accuracy": on_val[i], "converged": converged})
             chosen[f"logistic_{shots}_shot"] = {"penalty": PENALTIES[best], "val_accuracy": on_val[best]}
-            right = _rights([solutions[best] for solutions in fits], test, test_labels)
-            metrics[f"logistic_{shots}_shot"] = _metric(f"logistic_{shots}_shot", right)
+            right = rights([solutions[best] for solutions in fits], test, test_labels)
+            metrics[f"logistic_{shots}_shot"] = crossed_mean(
+                f"logistic_{shots}_shot", right, f"mean of {len(right)} draws"
+            )
         main = metrics.pop(self.meta.main_metric)
         return Score([main, *metrics.values()], per_sample, chosen, sweep)
 
@@ -122,29 +129,3 @@ def nearest_centroid(support: Floats, labels: Indices, classes: int, queries: Fl
 def _right(predict: Callable[[Indices], Indices], supports: Iterator[Indices], labels: Indices) -> Rights:
     """0 or 100 for each draw and test sample, float64 [draws, n]."""
     return np.stack([100.0 * (predict(support) == labels) for support in supports])
-
-
-def _rights(solutions: list[Solution], features: Floats, labels: Indices) -> Rights:
-    return np.stack([100.0 * (solution.logits(features).argmax(axis=1) == labels) for solution in solutions])
-
-
-def _accuracy(solutions: list[Solution], features: Floats, labels: Indices) -> float:
-    return float(_rights(solutions, features, labels).mean())
-
-
-def _metric(name: str, right: Rights) -> Metric:
-    """The mean of [draws, n], with a cautious standard error.
-
-    Draws and samples are crossed: the variance of the mean is at most that of the draws' means over their number plus
-    that of the samples' means over theirs.
-    """
-    by_draw, by_sample = right.mean(axis=1), right.mean(axis=0)
-    variance = sum(float(means.var(ddof=1)) / len(means) for means in (by_draw, by_sample) if len(means) > 1)
-    note = f"mean of {len(by_draw)} draws"
-    return Metric(name, float(right.mean()), "%", True, len(by_sample), math.sqrt(variance), note)
-
-
-def _smallest_class(splits: Splits) -> tuple[int, str]:
-    counts = np.bincount(splits.train.labels, minlength=len(splits.train.classes))
-    counts = np.where(counts > 0, counts, np.iinfo(np.int64).max)
-    return int(counts.min()), splits.train.classes[int(counts.argmin())]

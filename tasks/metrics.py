@@ -19,6 +19,17 @@ def mean_metric(name: str, per_sample: Doubles, unit: str = "%", higher_is_bette
     return Metric(name, float(per_sample.mean()), unit, higher_is_better, n, spread / math.sqrt(n))
 
 
+def crossed_mean(name: str, values: Doubles, note: str) -> Metric:
+    """The mean of values [draws, n] in percent, with a cautious standard error.
+
+    Draws and samples are crossed: the variance of the mean is at most that of the draws' means over their number plus
+    that of the samples' means over theirs.
+    """
+    by_draw, by_sample = values.mean(axis=1), values.mean(axis=0)
+    variance = sum(float(means.var(ddof=1)) / len(means) for means in (by_draw, by_sample) if len(means) > 1)
+    return Metric(name, float(values.mean()), "%", True, len(by_sample), math.sqrt(variance), note)
+
+
 def accuracy(predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> tuple[list[Metric], Doubles]:
     """Accuracy and balanced accuracy in percent, and each sample's 0 or 100.
 

@@ -58,6 +58,11 @@ class Solution:
         return np.asarray(features @ self.weights.T + self.bias, np.float32)
 
 
+def rights(solutions: Sequence[Solution], features: Floats, labels: npt.NDArray[np.int64]) -> Doubles:
+    """0 or 100 for each fit and sample, float64 [fits, n]."""
+    return np.stack([100.0 * (solution.logits(features).argmax(axis=1) == labels) for solution in solutions])
+
+
 def fit(
     features: Floats,
     labels: npt.NDArray[np.int64],

@@ -8,7 +8,8 @@ import pytest
 from export.errors import CellError, UserError
 from tasks.base import FeatureSet, Splits
 from tasks.features import l2_normalized
-from tasks.knn import Knn, predict
+from tasks.knn import Knn
+from tasks.neighbours import predict
 
 
 def test_votes_are_those_of_scikit_learn(digit_splits: Splits) -> None:
