@@ -73,16 +73,17 @@ def score(planned: Planned, images: DataSet, desk: Desk) -> bool:
     artifact = planned.artifact()
     plan = planned.throughput.plan(artifact, planned.profile, planned.store)
     parity = gate.check(planned, artifact, plan)
-    vectors, extraction = _extract(planned, artifact, plan, images)
+    vectors, extraction = extracted(planned, artifact, plan, images)
     splits = split(vectors, images)
     known = {"parity": parity, "extraction": extraction, **arithmetic(plan)}
     scored = [_score(planned, images, artifact, plan, splits, scorer, known, desk) for scorer in scorers]
     return all(scored)
 
 
-def _extract(
+def extracted(
     planned: Planned, artifact: Artifact, plan: Plan, images: DataSet
 ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+    """Features of all images, float32 [n, d] in the data set's order, and how the extraction went."""
     path = preprocess(planned.sweep.preprocess, artifact.preprocess, planned.store)
     with counting(f"  features of {images.name}", len(images.samples)) as advance:
         return features.extract(

@@ -18,6 +18,9 @@ ENGINES: Registry[type[Engine]] = Registry(
     "python -m engines",
 )
 
+REFERENCE = "torch"
+"""Eager PyTorch: what a deployed cell is held against."""
+
 BASELINE = "null"
 """Does nothing in the right shapes: the harness's own cost, a row of every report."""
 
