@@ -1,7 +1,7 @@
 """``python -m bench.inversions``: where the order of backbones in eager fp32 is not the order as deployed.
 
-Kendall's tau says how much of the order is kept. A pair is listed as inverted only if its order is certain on both sides,
-and not the same: both intervals of a paired bootstrap over the test images leave out zero, on opposite sides.
+Kendall's tau says how much of the order is kept. A pair is listed as inverted only if its order is certain on both
+sides, and not the same: both intervals of a paired bootstrap over the test images leave out zero, on opposite sides.
 """
 
 from __future__ import annotations
