@@ -19,6 +19,7 @@ class SweepSpec:
         models: zoo names, aliases, timm ids, ``module:function``, ``NAME@random`` or finished ``.onnx`` files.
         engines: ``name`` or ``name:provider``.
         data: data set names, folders, CSV files or archives; the first also gives the images for timing.
+        shifted: data sets on which what was fitted on each of ``data`` is tested too.
         batches: batch sizes of each plan; 1 is always among them, features go through the largest.
         threads: threads for one inference; 0 means all cores.
         limit: at most so many images of each data set (a seeded, stratified subset).
@@ -39,6 +40,7 @@ class SweepSpec:
     seconds: float = 4.0
     repeats: int = 3
     max_unreadable: float = 0.01
+    shifted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("models", "engines", "precisions"):

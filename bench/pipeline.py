@@ -83,7 +83,12 @@ def score(planned: Planned, images: DataSet, desk: Desk) -> bool:
 def extracted(
     planned: Planned, artifact: Artifact, plan: Plan, images: DataSet
 ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
-    """Features of all images, float32 [n, d] in the data set's order, and how the extraction went."""
+    """Features of all images, float32 [n, d] in the data set's order, and how the extraction went.
+
+    Those of a data set that is put together are its parts', which are extracted once for all that they are parts of.
+    """
+    if images.parts:
+        return _gathered(images, [extracted(planned, artifact, plan, part) for part in images.parts])
     path = preprocess(planned.sweep.preprocess, artifact.preprocess, planned.store)
     with counting(f"  features of {images.name}", len(images.samples)) as advance:
         return features.extract(
@@ -95,6 +100,19 @@ def extracted(
             planned.store,
             advance,
         )
+
+
+def _gathered(
+    images: DataSet, found: Sequence[tuple[npt.NDArray[np.float32], dict[str, Any]]]
+) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+    rows = {
+        f"{number}:{sample.id}": vectors[i]
+        for number, (part, (vectors, _)) in enumerate(zip(images.parts, found, strict=True))
+        for i, sample in enumerate(part.samples)
+    }
+    count, seconds = (sum(how[name] for _, how in found) for name in ("images", "seconds"))
+    how = {"images": count, "seconds": seconds, "images_per_s": count / seconds}
+    return np.stack([rows[sample.id] for sample in images.samples]), how
 
 
 def split(vectors: npt.NDArray[np.float32], images: DataSet) -> Splits:

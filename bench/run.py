@@ -51,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--data", metavar="REF", action="append", help="a data set's name, folder, CSV or archive; repeatable"
     )
+    what.add_argument(
+        "--shifted", action="append", metavar="REF", help="test on this set too what --data was fitted on"
+    )
     what.add_argument("--tasks", metavar="A,B", help="python -m tasks lists them; 'none' for no task")
     what.add_argument(
         "--scenario", "--scenarios", dest="scenarios", metavar="A,B", help="single_stream, offline, end_to_end; 'none'"
@@ -88,20 +91,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.sweep import calibrated, expand
     from export.store import Store
     from tasks.data.catalog import open_dataset
+    from tasks.data.shift import shifted
 
     store = Store(args.store, say)
     cells = expand(sweep, store, args.zoo or (), _weights(args.weights or ()))
-    data = []
-    for ref in sweep.data:
-        images = open_dataset(
+
+    def opened(ref: str, whole: bool = False) -> DataSet:
+        return open_dataset(
             ref,
             store,
             limit=sweep.limit,
             seed=sweep.seed,
             max_unreadable=sweep.max_unreadable,
+            whole=whole,
             progress=now_and_then(f"looking through {ref}"),
         )
-        data.append(images)
+
+    data = [opened(ref) for ref in sweep.data]
+    seen = [opened(ref, whole=True) for ref in sweep.shifted]
+    data += [images for one in seen for fitted in list(data) for images in shifted(fitted, one)]
+    for images in data:
         licence = f", licence {images.licence}" if images.licence else ""
         say(f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes{licence}")
         say(f"  splits: {images.splits_from}")
@@ -138,6 +147,7 @@ def _sweep(args: argparse.Namespace) -> SweepSpec:
         tasks=listed(args.tasks),
         scenarios=listed(args.scenarios),
         data=tuple(args.data) if args.data else None,
+        shifted=tuple(args.shifted) if args.shifted else None,
         preprocess=args.preprocess,
         batches=batches,
         threads=args.threads,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Split = Literal["train", "val", "test"]
@@ -44,6 +44,8 @@ class DataSet:
         splits_from: "given", or how they were made ("seeded 60/20/20, stratified, duplicates together; seed 0").
         unreadable: images that could not be decoded.
         licence: SPDX or words; empty where the user's own.
+        sha256: of each image's bytes, by id, where they are known.
+        parts: the data sets that this one is put together from: its ids are then ``INDEX OF PART:ID THERE``.
     """
 
     name: str
@@ -54,6 +56,8 @@ class DataSet:
     splits_from: str = "given"
     unreadable: Sequence[Unreadable] = ()
     licence: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict, repr=False)
+    parts: tuple[DataSet, ...] = ()
 
     def split(self, split: Split) -> list[Sample]:
         return [s for s in self.samples if s.split == split]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from export.errors import UserError, unknown
 from export.store import Store
-from tasks.data.base import SPLITS, DataSet, Sample, Unreadable
+from tasks.data.base import SPLITS, DataSet, Sample, Split, Unreadable
 from tasks.data.files import from_archive, from_folder, is_archive
 from tasks.data.index import Index, index
 from tasks.data.layout import LAYOUTS, Item, Source, from_csv, from_files
@@ -46,6 +46,7 @@ def open_dataset(
     limit: int | None = None,
     seed: int = 0,
     max_unreadable: float = 0.01,
+    whole: bool = False,
     progress: Progress | None = None,
 ) -> DataSet:
     """Open a data set.
@@ -55,13 +56,15 @@ def open_dataset(
             or a tar, tar.gz or zip archive.
         limit: take at most that many images, stratified. seed: of the subset and of splits that are made here.
         max_unreadable: the part of the images that may be left out because they cannot be decoded.
+        whole: every image is test, however it is split: for what is never fitted on.
         progress: called with (images indexed, of how many) while the data set is indexed, which happens once.
 
     Raises:
         UserError: no such data set; no images; one class; too many unreadable images; classes too small to split.
         Unavailable: a named set that this machine can neither find nor download.
     """
-    return survey(ref, store, limit=limit, seed=seed, max_unreadable=max_unreadable, progress=progress).data
+    found = survey(ref, store, limit=limit, seed=seed, max_unreadable=max_unreadable, whole=whole, progress=progress)
+    return found.data
 
 
 def survey(
@@ -71,6 +74,7 @@ def survey(
     limit: int | None = None,
     seed: int = 0,
     max_unreadable: float = 0.01,
+    whole: bool = False,
     progress: Progress | None = None,
 ) -> Survey:
     """Open a data set and tell what was found; arguments and errors as :func:`open_dataset`."""
@@ -84,7 +88,11 @@ def survey(
     _require_readable(source.name, found, len(chosen), max_unreadable)
     items = [item for item in chosen if item.id in found.sha256]
     _require_two(source.name, items)
-    split, splits_from = assign(items, found.group, seed)
+    if whole:
+        split: dict[str, Split] = dict.fromkeys((item.id for item in items), "test")
+        splits_from = "all test"
+    else:
+        split, splits_from = assign(items, found.group, seed)
     if limit is not None and len(chosen) < len(source.items):
         splits_from += f"; {len(chosen)} of {len(source.items)} images, stratified, seed {seed}"
     present = {item.label for item in items}
@@ -101,6 +109,7 @@ def survey(
         splits_from=splits_from,
         unreadable=found.unreadable,
         licence=source.licence,
+        sha256={item.id: found.sha256[item.id] for item in items},
     )
     return _surveyed(data, found, source.notes)
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench import robustness
 from bench.record import Record, read
 from bench.run import main
 from bench.sweep import expand
@@ -284,3 +285,27 @@ def test_the_baseline_is_added_once(sweep: Callable[..., list[str]], shared_stor
     assert [str(c.engine.spec) for c in expand(spec, Store(shared_store))] == ["ort:cpu", "null:cpu"]
     spec = read_sweep(models=(f"{MODEL}@random",), engines=("ort",), data=("toy",))
     assert [str(c.engine.spec) for c in expand(spec, Store(shared_store))] == ["ort:cpu", "null:cpu"]
+
+
+def test_a_shift_is_scored_with_what_was_fitted_and_its_cost_is_told(
+    sweep: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second set's pictures are grey: their colour tells nothing of the class any more."""
+    grey = tmp_path / "grey"
+    noise = np.random.default_rng(9)
+    for c in range(2):
+        (grey / f"class{c}").mkdir(parents=True)
+        for i in range(9):
+            pixels = np.repeat(noise.integers(0, 220, (170, 180, 1), dtype=np.uint8), 3, axis=2)
+            Image.fromarray(pixels).save(grey / f"class{c}" / f"{i:02d}.jpg")
+    assert main(sweep("--tasks", "knn", "--scenario", "none", "--shifted", str(grey))) == 0
+    found = {r.subject["data"]: r for r in records(tmp_path).values() if r.status == "ok"}
+    assert set(found) == {"set", "set|grey", "set→grey"}
+    assert found["set→grey"].subject["n_test"] == 18
+    assert found["set→grey"].subject["n_train"] == found["set|grey"].subject["n_train"] == 24
+    capsys.readouterr()
+    assert robustness.main([str(tmp_path / "out"), "--json"]) == 0
+    [drop] = json.loads(capsys.readouterr().out)
+    assert drop["without"] == found["set|grey"].metrics[0].value
+    assert drop["drop"] == pytest.approx(drop["without"] - drop["under"])
+    assert drop["without"] > drop["under"]
