@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--shifted", action="append", metavar="REF", help="test on this set too what --data was fitted on"
     )
+    what.add_argument("--corruption", metavar="A,B", help="and on harmed test images: fog, fog:3 (severity), … or all")
     what.add_argument("--tasks", metavar="A,B", help="python -m tasks lists them; 'none' for no task")
     what.add_argument(
         "--scenario", "--scenarios", dest="scenarios", metavar="A,B", help="single_stream, offline, end_to_end; 'none'"
@@ -91,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.sweep import calibrated, expand
     from export.store import Store
     from tasks.data.catalog import open_dataset
+    from tasks.data.corruption import corrupted, named
     from tasks.data.shift import shifted
 
     store = Store(args.store, say)
@@ -109,7 +111,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     data = [opened(ref) for ref in sweep.data]
     seen = [opened(ref, whole=True) for ref in sweep.shifted]
-    data += [images for one in seen for fitted in list(data) for images in shifted(fitted, one)]
+    harms = [harm for text in sweep.corruptions for harm in named(text)]
+    fits = list(data)
+    data += [images for one in seen for fitted in fits for images in shifted(fitted, one)]
+    data += [
+        images
+        for fitted in fits
+        for name, severity in harms
+        for images in shifted(fitted, corrupted(fitted, name, severity, sweep.seed))
+    ]
     for images in data:
         licence = f", licence {images.licence}" if images.licence else ""
         say(f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes{licence}")
@@ -148,6 +158,7 @@ def _sweep(args: argparse.Namespace) -> SweepSpec:
         scenarios=listed(args.scenarios),
         data=tuple(args.data) if args.data else None,
         shifted=tuple(args.shifted) if args.shifted else None,
+        corruptions=listed(args.corruption),
         preprocess=args.preprocess,
         batches=batches,
         threads=args.threads,
