@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from engines import ov
 from engines.base import EngineSpec, Pixels, Plan, Profile, Session
 from engines.catalog import BASELINE, ENGINES, engine
 from export.artifact import ONNX, Artifact
@@ -203,3 +206,60 @@ def test_null_answers_zeros(planned: Planned, pixels: Pixels) -> None:
     with opened(planned(BASELINE)) as session:
         assert session.run(pixels)["features"].shape == (4, 24)
         assert not session.run(pixels)["features"].any()
+
+
+class Miscompiled:
+    """A compilation of OpenVINO that computes something else."""
+
+    def __init__(self, right: Any) -> None:
+        self._right = right
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._right, name)
+
+    def create_infer_request(self) -> Any:
+        request = self._right.create_infer_request()
+
+        def get_tensor(name: str) -> Any:
+            return SimpleNamespace(data=-np.array(request.get_tensor(name).data))
+
+        return SimpleNamespace(
+            start_async=request.start_async, wait=request.wait, get_tensor=get_tensor, infer=lambda *_, **__: 1 / 0
+        )
+
+
+def test_a_network_that_openvino_compiled_wrongly_is_compiled_again(
+    planned: Planned, pixels: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned("openvino", streams=2)
+    with opened(plan) as session:
+        wanted = session.run(pixels)["features"]
+    compiled, wrong = ov._compile, [True, True, False]
+
+    def now_and_then(*given: Any) -> Any:
+        made = compiled(*given)
+        return Miscompiled(made) if wrong and wrong.pop(0) else made
+
+    monkeypatch.setattr(ov, "_compile", now_and_then)
+    with opened(plan) as session:
+        np.testing.assert_allclose(session.run(pixels)["features"], wanted, rtol=1e-5, atol=1e-6)
+    assert wrong == []
+    monkeypatch.setattr(ov, "_compile", lambda *given: Miscompiled(compiled(*given)))
+    with pytest.raises(CellError, match="something else each time"):
+        opened(plan)
+
+
+def test_a_plan_is_published_only_when_two_compilations_agree(
+    artifact: Artifact, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled, calls = ov._compile, []
+
+    def every_other(*given: Any) -> Any:
+        calls.append(given)
+        made = compiled(*given)
+        return Miscompiled(made) if len(calls) % 2 else made
+
+    monkeypatch.setattr(ov, "_compile", every_other)
+    plan = engine("openvino").plan(artifact, Profile((1,)), store)
+    assert len(calls) == 4  # one that shows that it compiles, then a right, a wrong, a right
+    assert (plan.path / ov.PROBE).exists()
