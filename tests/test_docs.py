@@ -23,6 +23,7 @@ PYTHON = re.compile(r"^(?:\S*/)?python3? -m ")
 
 def commands(text: str) -> list[str]:
     """The shell commands of a document: lines of fenced blocks without a language, and whole inline code."""
+    text = re.sub(r" *\\\n\s*", " ", text)  # a command may go on in the next line
     fenced = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
     inline = "\n".join(re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)))
     lines = [re.split(r"\s{2,}|\s#\s", line.strip())[0] for line in f"{fenced}\n{inline}".splitlines()]

@@ -13,8 +13,8 @@ from export.errors import run_cli
 CAPABILITIES = "7.5,8.0,8.6,8.7,8.9,9.0,10.0,12.0"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Compile, and print the table."""
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     p = argparse.ArgumentParser(
         prog="python -m engines.preprocess",
         description="Compile the preprocessing kernel for GPUs that need not be here, and show what it takes of them.",
@@ -24,7 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
     p.add_argument("--json", action="store_true", help="print the rows as JSON")
-    args = p.parse_args(argv)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compile, and print the table."""
+    args = parser().parse_args(argv)
     from engines.preprocess.cuda import program_for
     from export.store import Store
 
