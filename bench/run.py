@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         "--shifted", action="append", metavar="REF", help="test on this set too what --data was fitted on"
     )
     what.add_argument("--corruption", metavar="A,B", help="and on harmed test images: fog, fog:3 (severity), … or all")
-    what.add_argument("--tasks", metavar="A,B", help="python -m tasks lists them; 'none' for no task")
+    what.add_argument("--tasks", metavar="A,B", help="'list' explains them; 'all'; 'none' for no task")
     what.add_argument(
         "--scenario", "--scenarios", dest="scenarios", metavar="A,B", help="single_stream, offline, end_to_end; 'none'"
     )
@@ -83,6 +83,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the sweep that the command line asks for; the exit code."""
     args = parser().parse_args(argv)
+    if args.tasks == "list":
+        from tasks.__main__ import main as tasks_main
+
+        return tasks_main(["--json"] if args.json else [])
     sweep = _sweep(args)
 
     from bench.desk import Desk
@@ -138,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _sweep(args: argparse.Namespace) -> SweepSpec:
     from bench.config import read
+    from tasks.catalog import TASKS
 
     def listed(text: str | None) -> tuple[str, ...] | None:
         if text is None:
@@ -154,7 +159,7 @@ def _sweep(args: argparse.Namespace) -> SweepSpec:
         models=models or None,
         engines=listed(args.engines),
         precisions=listed(args.precisions),
-        tasks=listed(args.tasks),
+        tasks=tuple(TASKS) if args.tasks == "all" else listed(args.tasks),
         scenarios=listed(args.scenarios),
         data=tuple(args.data) if args.data else None,
         shifted=tuple(args.shifted) if args.shifted else None,

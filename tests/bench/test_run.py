@@ -20,6 +20,7 @@ from bench.record import Record, read
 from bench.run import main
 from bench.sweep import expand
 from export.errors import UserError
+from tasks.catalog import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "test_resnet.r160_in1k"
@@ -309,3 +310,15 @@ def test_a_shift_is_scored_with_what_was_fitted_and_its_cost_is_told(
     assert drop["without"] == found["set|grey"].metrics[0].value
     assert drop["drop"] == pytest.approx(drop["without"] - drop["under"])
     assert drop["without"] > drop["under"]
+
+
+def test_all_tasks_can_be_asked_for_and_explained(
+    sweep: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--tasks", "list"]) == 0
+    text = capsys.readouterr().out
+    assert "low_data" in text
+    assert "Weighted k-NN of Wu et al. 2018" in text
+    assert main(sweep("--tasks", "all", "--scenario", "none", "--dry-run", "--json")) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert row["scores"] == len(TASKS)
