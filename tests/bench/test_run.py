@@ -321,4 +321,4 @@ def test_all_tasks_can_be_asked_for_and_explained(
     assert "Weighted k-NN of Wu et al. 2018" in text
     assert main(sweep("--tasks", "all", "--scenario", "none", "--dry-run", "--json")) == 0
     [row] = json.loads(capsys.readouterr().out)
-    assert row["scores"] == len(TASKS)
+    assert row["scores"] == len(list(TASKS))
