@@ -14,13 +14,12 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bench import stats
 from bench.rank import add_results, load
 from export.errors import UserError, run_cli
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bench.record import Record
     from bench.table import Row
 
@@ -94,7 +93,10 @@ def orders(rows: Sequence[Row], reference: str | None = None) -> list[Order]:
 
 
 def _order(result: str, how: str, before: list[Record], after: list[Record]) -> Order:
+    import numpy as np
     from scipy.stats import kendalltau
+
+    from bench import stats
 
     names = [record.cell.backbone for record in before]
     sides = [np.array([_gain(record) for record in side]) for side in (before, after)]
@@ -123,6 +125,10 @@ def _gain(record: Record) -> float:
 
 def _draws(records: list[Record]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:
     """Means over resamples, [draws, backbones], all backbones seeing the same images; None where they did not."""
+    import numpy as np
+
+    from bench import stats
+
     samples = [record.per_sample for record in records]
     if not samples[0] or len({len(one) for one in samples}) > 1:
         return None

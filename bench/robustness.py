@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bench.rank import add_results, load
 from export.errors import UserError, run_cli
 
@@ -88,6 +86,8 @@ def _of(task: str, shift: str, cells: list[tuple[str, Record, Record]]) -> list[
 
 
 def _line(pairs: Sequence[tuple[float, float]]) -> Callable[[float], float | None]:
+    import numpy as np
+
     inside = [(_logit(a), _logit(b)) for a, b in pairs if 0 < a < 100 and 0 < b < 100]
     x, y = np.array(inside).reshape(-1, 2).T
     if len(inside) < LEAST or np.ptp(x) < 1e-9:
