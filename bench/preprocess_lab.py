@@ -183,6 +183,7 @@ def measure(
         "data": {data.name: len(data.samples) for data in sets},
         "machine": processor(),
         "date": time.strftime("%Y-%m-%d"),
+        "command": _command(args),
     }
     return Report(how, pixels, features, accuracies)
 
@@ -275,6 +276,15 @@ def embed(session: Session, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.flo
         padded = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
         found.append(session.run(padded)["features"][: len(part)])
     return l2_normalized(np.concatenate(found))
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command again, with names where paths were given."""
+    given = [f"--models {args.models}" * (args.models != MODELS), f"--engine {args.engine}" * bool(args.engine)]
+    given += [f"--photographs {args.photographs.name}" if args.photographs else ""]
+    given += [f"--data {Path(ref).name}" for ref in args.data or ()]
+    given += [f"--limit {args.limit}"]
+    return " ".join(["python -m bench.preprocess_lab", *filter(None, given)])
 
 
 def _say(line: str) -> None:

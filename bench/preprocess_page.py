@@ -73,7 +73,7 @@ def page(report: Report, amplified: int) -> str:
             f"on one thread of {how['machine']}, medians of interleaved repeats. "
             f"The network is fp32 on `{how['engine']}`, which is given all pixels alike as 8 bits.",
             *([f"k-NN: {counts}, gallery train, queries test, k = 20."] if counts else []),
-            f"Made by `python -m bench.preprocess_lab` on {how['date']}.",
+            f"Made by `{how['command']}` on {how['date']}.",
             "",
         ]
     )

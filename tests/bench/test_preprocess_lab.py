@@ -99,6 +99,7 @@ def report() -> Report:
         "data": {"d": 60},
         "machine": "M",
         "date": "-",
+        "command": "python -m bench.preprocess_lab",
     }
     pixels = [
         Pixels(REFERENCE, "the reference", 0, 0.0, 0.0, 1.0),
