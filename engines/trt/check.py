@@ -156,7 +156,7 @@ def _checks(
                 was_known = known is not None
                 if known is None:
                     print(f"[{number}/{total}] {architecture.name} {precision}", file=sys.stderr, flush=True)
-                    state = in_child(_job(architecture, precision, flavour, targets, store, limits), limits.seconds)
+                    state = checked(_job(architecture, precision, flavour, targets, store, limits), limits.seconds)
                     if "unavailable" not in state:  # that says nothing of the architecture: the next call tries again
                         store.obtain("preflight", entry_key, lambda _, found=state: found)  # type: ignore[misc]
                 else:
@@ -199,8 +199,14 @@ def _job(
     }
 
 
+def checked(job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Export in one process and build in another: an export leaves several times the network behind in memory."""
+    state = in_child({**job, "stage": "export"}, seconds)
+    return state if state["doing"] != "ending" else in_child({**job, "stage": "build"}, seconds)
+
+
 def in_child(job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Run one check in a process of its own, whatever becomes of it.
+    """Run a stage of a check in a process of its own, whatever becomes of it.
 
     Returns:
         The child's last state (see ``engines.trt.check_worker``); if it ended otherwise than well, with ``died``.

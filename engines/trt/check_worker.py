@@ -1,4 +1,4 @@
-"""The child process of one check: ``python -m engines.trt.check_worker JOB STATE``.
+"""The child process of a stage of one check: ``python -m engines.trt.check_worker JOB STATE``.
 
 After every step it writes what it knows to STATE (JSON), so that a parent whose child has died knows as much:
 
@@ -15,9 +15,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from export.errors import CellError, Unavailable, UserError
+
+if TYPE_CHECKING:
+    from export.store import Entry
 
 TOO_LARGE = 1.9e9
 """Bytes: an ONNX file is a protocol buffer, which ends at 2 GB."""
@@ -42,10 +45,14 @@ class Check:
         write_atomic(self._file, json.dumps(self.state).encode())
 
     def run(self) -> None:
-        """Export, then build for all targets."""
+        """The stage that the job names: export, or build for all targets."""
         targets: Sequence[str] = self.job["targets"]
         try:
             self.doing("exporting")
+            if self.job["stage"] == "export":
+                self._draft()
+                self.doing("ending")
+                return
             model = self._model()
         except UserError as error:
             reason = " ".join(part for part in (error.what, error.why) if part)
@@ -60,18 +67,22 @@ class Check:
         self._build(model, list(targets))
         self.doing("ending")
 
-    def _model(self) -> bytes:
-        import onnx
-
-        from engines.preprocess.onnx_head import with_pixels_input
-        from export.artifact import ONNX, preprocess_of_fields
+    def _draft(self) -> Entry:
         from export.backbones import Backbone
         from export.draft import draft
         from export.spec import Precision
         from export.store import Store
 
         store = Store(Path(self.job["store"]), say=lambda _: None)
-        entry = draft(Backbone.of_json(self.job["backbone"]), store, Precision(self.job["precision"]))
+        return draft(Backbone.of_json(self.job["backbone"]), store, Precision(self.job["precision"]))
+
+    def _model(self) -> bytes:
+        import onnx
+
+        from engines.preprocess.onnx_head import with_pixels_input
+        from export.artifact import ONNX, preprocess_of_fields
+
+        entry = self._draft()
         fields = entry.fields
         model = with_pixels_input(onnx.load(entry.file(ONNX)), preprocess_of_fields(fields), fields["input"])
         if model.ByteSize() > TOO_LARGE:
@@ -92,8 +103,9 @@ class Check:
                 made = build(self.flavour, model, Request((self.job["batch"],), targets=tuple(targets)), Path(folder))
             except CellError as error:
                 self.state["seconds"] += time.perf_counter() - start
-                self.state["parsed"] = not error.what.endswith(REJECTS)
-                if len(targets) == 1 or not self.state["parsed"]:
+                parses = not error.what.endswith(REJECTS)
+                self.state["parsed"] = parses or self.state.get("parsed", False)
+                if len(targets) == 1 or not parses:
                     self.state["failures"] |= dict.fromkeys(targets, error.why)
                 else:
                     self._build(model, targets[:1])

@@ -15,7 +15,7 @@ import pytest
 
 from engines.trt import check_table
 from engines.trt.__main__ import main
-from engines.trt.check import Row, architectures, in_child
+from engines.trt.check import Row, architectures, checked
 from export.backbones import resolve
 from export.errors import UserError
 from export.store import Store
@@ -104,12 +104,12 @@ def job(store: Store, **changes: Any) -> dict[str, Any]:
 
 
 def test_a_hang_is_a_row(shelf: Store) -> None:
-    state = in_child(job(shelf), 0.2)
+    state = checked(job(shelf), 0.2)
     assert state["died"].startswith("It took longer than 0 seconds while ")
 
 
 def test_too_little_memory_is_a_row(shelf: Store) -> None:
-    state = in_child(job(shelf, memory_bytes=96 << 20), 120)
+    state = checked(job(shelf, memory_bytes=96 << 20), 120)
     assert state["died"].startswith("The process ")
     assert not state.get("built")
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_exported_is_a_row(shelf: Store) -> None:
     from dataclasses import replace
 
     backbone = replace(resolve("nets:tiny"), module="nets:nothing").as_json()
-    state = in_child(job(shelf, backbone=backbone), 120)
+    state = checked(job(shelf, backbone=backbone), 120)
     assert state["failures"]["8.6"].startswith("No file: ")
 
 
