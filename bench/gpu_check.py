@@ -86,17 +86,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _kernel(images: DataSet, store: Store) -> list[Figure]:
     """The preprocessing kernel's own figures, where there is what they need."""
-    from bench.gpu_preprocess import BATCH, figures
+    from bench.gpu_preprocess import BATCH, decoding, figures
     from bench.progress import say
     from bench.queries import chosen
+    from engines.cuda.nvimgcodec import PACKAGE, NvImageDecoder
     from engines.cuda.pycuda_driver import open_driver
+    from engines.library import installed
     from export.reference import decode
 
     try:
         driver = open_driver()
         try:
-            photographs = [decode(images.read(name)) for name in chosen(images, 0)]
-            return list(figures((photographs * BATCH)[:BATCH], store, driver))
+            encoded = [images.read(name) for name in chosen(images, 0)]
+            photographs = [decode(one) for one in encoded]
+            found = list(figures((photographs * BATCH)[:BATCH], store, driver))
+            if installed(PACKAGE):
+                with driver.active():
+                    found += decoding(encoded, NvImageDecoder())
+            return found
         finally:
             driver.close()
     except UserError as error:

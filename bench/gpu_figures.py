@@ -22,7 +22,7 @@ from engines.cuda.device import device
 from engines.cuda.nvrtc import Program
 from engines.preprocess.base import Preprocess
 from engines.preprocess.catalog import preprocess
-from engines.preprocess.cuda import program_for
+from engines.preprocess.device import program_for
 from export.errors import CellError
 from export.store import Store
 from tasks.data.base import DataSet

@@ -14,11 +14,12 @@ import numpy as np
 from bench.figures import Figure, figure, ratios
 from engines.cuda.device import device
 from engines.cuda.driver import Driver
-from engines.preprocess.cuda import Feeder, program_for
+from engines.cuda.nvimgcodec import NvImageDecoder
+from engines.preprocess.device import Feeder, program_for
 from engines.preprocess.kernel import Target, geometry
 from engines.preprocess.resize import Image
 from export.errors import Unavailable
-from export.reference import crop_offsets, resized_size
+from export.reference import crop_offsets, decode, resized_size
 from export.spec import PreprocessSpec
 from export.store import Store
 
@@ -103,6 +104,23 @@ def figures(photographs: Sequence[Image], store: Store, driver: Driver) -> Itera
         graph.free()
         feeder.free()
         out.free()
+
+
+def decoding(encoded: Sequence[bytes], decoder: NvImageDecoder) -> Iterator[Figure]:
+    """How far the pixels of a decoder on the GPU are from Pillow's, photograph by photograph."""
+    means, largest = [], 0
+    for one in encoded:
+        [image] = decoder.decode([one])
+        off = np.abs(decoder.pixels(image).astype(np.int16) - decode(one))
+        means.append(float(off.mean()))
+        largest = max(largest, int(off.max()))
+    yield figure(
+        "Decoding on the GPU, mean error of a value against Pillow's, of 255",
+        means,
+        "–",
+        lambda v: True,
+        f"{len(means)} photographs, nvImageCodec; the largest error of any value is {largest}",
+    )
 
 
 def torch_path(photographs: Sequence[Any], spec: PreprocessSpec) -> Any:

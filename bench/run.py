@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--precision", "--precisions", dest="precisions", metavar="A,B", help="fp32, fp16, bf16, int8, fp8"
     )
-    what.add_argument("--preprocess", metavar="PATH", help="preprocessing path: cpu; cuda, for trt and trt-rtx")
+    what.add_argument(
+        "--preprocess", metavar="PATH", help="preprocessing path: cpu; for trt and trt-rtx also cuda, nvimgcodec"
+    )
     what.add_argument(
         "--data", metavar="REF", action="append", help="a data set's name, folder, CSV or archive; repeatable"
     )

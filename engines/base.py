@@ -24,6 +24,7 @@ from export.spec import Precision, PreprocessSpec, TensorSpec
 from export.store import Entry, Store, key
 
 if TYPE_CHECKING:
+    from engines.cuda.nvimgcodec import DeviceImage
     from engines.cuda.nvrtc import Program
 
 Pixels = npt.NDArray[np.uint8]
@@ -294,12 +295,13 @@ class Session(ABC):
         with self._gate:
             return self._run(np.ascontiguousarray(pixels))
 
-    def run_photographs(self, photographs: Sequence[Pixels], program: Program) -> Outputs:
+    def run_photographs(self, photographs: Sequence[Pixels | DeviceImage], program: Program) -> Outputs:
         """Features of decoded photographs of any sizes, which are preprocessed on the session's own device.
 
         Args:
-            photographs: uint8 RGB [h, w, 3] each; as many as one of the profile's batch sizes.
-            program: the kernels, compiled for that device (see ``engines.preprocess.cuda``).
+            photographs: uint8 RGB [h, w, 3] each, or all of them on the device already; as many as one of the
+                profile's batch sizes.
+            program: the kernels, compiled for that device (see ``engines.preprocess.device``).
 
         Raises:
             UserError: the session is closed, the photographs are not as above, or it has no such device.

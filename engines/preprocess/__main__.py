@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Compile, and print the table."""
     args = parser().parse_args(argv)
-    from engines.preprocess.cuda import program_for
+    from engines.preprocess.device import program_for
     from export.store import Store
 
     store = Store(args.store)

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 PATHS: Registry[Any] = Registry(
     "preprocessing path",
-    {"cpu": "engines.preprocess.cpu:CpuPreprocess", "cuda": "engines.preprocess.cuda:CudaPreprocess"},
+    {
+        "cpu": "engines.preprocess.cpu:CpuPreprocess",
+        "cuda": "engines.preprocess.cuda:CudaPreprocess",
+        "nvimgcodec": "engines.preprocess.nvimgcodec:NvImageCodecPreprocess",
+    },
     "python -m bench.run --help",
 )
 

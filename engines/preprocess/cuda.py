@@ -1,4 +1,4 @@
-"""Preprocessing on the GPU: decoded photographs go up as they are, and become the engine's input there.
+"""The path ``cuda``: decoded photographs go up to the GPU as they are, and become the engine's input there.
 
 The processor decodes; resize, crop and everything after happen on the engine's own stream, inside its CUDA graph where
 it has one, and nothing comes back. The pixels are Pillow's (see ``engines/csrc/preprocess.cu``).
@@ -8,191 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from hashlib import sha256
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from engines.cuda.device import device, why_no_device
-from engines.cuda.driver import Buffer, Driver, Kernels, Stream
-from engines.cuda.nvrtc import Program, program
-from engines.library import installed
-from engines.preprocess import kernel
 from engines.preprocess.base import Preprocess
-from engines.preprocess.kernel import AXIS, IMAGE, PIXELS, Frame, Target
+from engines.preprocess.device import identity, program_here, refusal
 from engines.preprocess.resize import Image
-from export.errors import CellError, Unavailable
-from export.spec import PreprocessSpec
-from export.store import Store
 
 if TYPE_CHECKING:
     from engines.base import Engine, Outputs, Session
-
-GROWTH = 1.5
-"""Buffers grow by more than was asked for, so that they soon stop growing."""
-
-
-def program_for(capability: str, store: Store) -> Program:
-    """The kernels for a GPU; raises what :func:`engines.cuda.nvrtc.program` does."""
-    return program(kernel.SOURCE.read_text(), kernel.SOURCE.name, capability, store)
+    from engines.cuda.nvrtc import Program
 
 
 class CudaPreprocess(Preprocess):
-    """The path ``cuda``: its sessions take decoded photographs. ``resize`` is still the processor's."""
+    """``__call__`` gives decoded photographs; ``resize`` is still the processor's."""
 
     on_device = True
 
     @classmethod
     def identity(cls) -> dict[str, Any]:
-        source = sha256(kernel.SOURCE.read_bytes()).hexdigest()
-        return {"name": "cuda", "version": 1, "kernel": source, "pillow": version("pillow")}
+        return {"name": "cuda", "version": 1, **identity()}
 
     @classmethod
     def refusal(cls, engine: Engine) -> str:
-        if not engine.photographs:
-            return (
-                f"{engine.spec} takes its pixels from the processor: preprocessing on the GPU is for trt and trt-rtx."
-            )
-        if missing := why_no_device():
-            return f"Preprocessing on the GPU lacks {missing}."
-        needed = ("cuda-bindings", "nvidia-cuda-nvrtc", "pycuda")
-        missing = ", ".join(name for name in needed if not installed(name))
-        return f"Preprocessing on the GPU lacks {missing}." if missing else ""
+        return refusal(engine)
 
     @cached_property
     def program(self) -> Program:
-        """The kernels for the GPU here.
-
-        Raises:
-            Unavailable: there is no GPU, or no NVRTC.
-        """
-        gpu = device()
-        if gpu is None:
-            raise Unavailable("Preprocessing on the GPU finds none.", why_no_device(), "--preprocess cpu")
-        return program_for(gpu.capability, self._store)
+        """The kernels for the GPU here; raises as :func:`engines.preprocess.device.program_here`."""
+        return program_here(self._store)
 
     def __call__(self, encoded: bytes) -> Image:
         return self.decode(encoded)
 
     def run(self, session: Session, images: Sequence[Image]) -> Outputs:
         return session.run_photographs(images, self.program)
-
-
-class Feeder:
-    """All that turns photographs into what is wanted of them in ``to``: staging, descriptions, tables, on both sides.
-
-    Use: :meth:`load` at most ``batch`` photographs, then enqueue :meth:`run`, or launch a graph that captured it. When
-    :attr:`generation` has moved, memory has too, and a graph must be captured anew.
-    """
-
-    def __init__(
-        self,
-        driver: Driver,
-        stream: Stream,
-        kernels: Kernels,
-        spec: PreprocessSpec,
-        to: Buffer,
-        batch: int,
-        target: Target = PIXELS,
-    ) -> None:
-        self._driver, self._stream, self._kernels = driver, stream, kernels
-        self._spec, self._to, self._batch, self._target = spec, to, batch, target
-        self._output = kernel.output_of(spec, target)
-        self._grid: tuple[tuple[int, int], tuple[int, int, int]] = ((0, 0), (0, 0, 0))
-        self._entry = ""
-        self._filter = 0
-        self.generation = 0
-        # A batch has at most two axes an image; those that it does not use stay zero, and nothing is computed for them.
-        self._axes = Mirror(driver, 2 * batch * AXIS.itemsize)
-        self._images = Mirror(driver, batch * IMAGE.itemsize)
-        self._pixels: Mirror | None = None
-        self._tables: Buffer | None = None
-        self._table_bytes = 0
-
-    def load(self, photographs: Sequence[Image]) -> None:
-        """Copy up as many photographs as the batch holds, RGB uint8 [h, w, 3] each, and what describes them.
-
-        Raises:
-            CellError: the device has no memory left. UserError: as :func:`engines.preprocess.kernel.batch`.
-        """
-        sizes = [photograph.nbytes for photograph in photographs]
-        starts = np.concatenate([[0], np.cumsum([-(-size // 16) * 16 for size in sizes])])
-        pixels = self._room(int(starts[-1]))
-        frames = [
-            Frame(pixels.device.address + int(start), *photograph.shape[:2])
-            for start, photograph in zip(starts, photographs, strict=False)
-        ]
-        prepared = kernel.batch(frames, self._spec, self._target)
-        if prepared.table_bytes > self._table_bytes:
-            if self._tables is not None:
-                self._tables.free()
-            self._table_bytes = int(prepared.table_bytes * GROWTH)
-            self._tables = self._driver.allocate(self._table_bytes)
-            self.generation += 1
-        for start, size, photograph in zip(starts, sizes, photographs, strict=False):
-            pixels.host[start : start + size] = photograph.reshape(-1)
-        self._axes.host[:] = 0
-        self._axes.host[: prepared.axes.nbytes] = prepared.axes.view(np.uint8)
-        self._images.host[: prepared.images.nbytes] = prepared.images.view(np.uint8)
-        self._entry, self._filter = prepared.entry, prepared.filter
-        rows = -(-max(self._spec.height, self._spec.width) // kernel.THREADS)
-        self._grid = (rows, 2 * self._batch), prepared.grid
-        self._stream.copy_in(pixels.device, pixels.host[: int(starts[-1])])
-        self._stream.copy_in(self._axes.device, self._axes.host)
-        self._stream.copy_in(self._images.device, self._images.host)
-
-    def run(self) -> None:
-        """Enqueue the kernels over what was loaded."""
-        assert self._tables is not None
-        images, axes, tables = self._images.device.address, self._axes.device.address, self._tables.address
-        table_grid, grid = self._grid
-        block = (32, kernel.THREADS // 32, 1)
-        tabulate, entry = self._kernels.get("tabulate"), self._kernels.get(self._entry)
-        self._stream.run(tabulate, (*table_grid, 1), block, axes, tables, np.int32(self._filter))
-        self._stream.run(entry, grid, block, images, axes, tables, self._output, self._to.address)
-
-    def free(self) -> None:
-        """Give the memory back; the stream must be idle."""
-        for mirror in (self._axes, self._images, self._pixels):
-            if mirror is not None:
-                mirror.device.free()
-        self._pixels = None
-        if self._tables is not None:
-            self._tables.free()
-            self._tables = None
-
-    def _room(self, size: int) -> Mirror:
-        if self._pixels is None or len(self._pixels.host) < size:
-            if self._pixels is not None:
-                self._pixels.device.free()
-            self._pixels = None
-            self._pixels = Mirror(self._driver, int(size * GROWTH))
-            self.generation += 1
-        return self._pixels
-
-
-class Mirror:
-    """Bytes on the device and as many pinned ones on the host."""
-
-    def __init__(self, driver: Driver, size: int) -> None:
-        self.host = driver.pinned((size,), np.dtype(np.uint8))
-        self.device = driver.allocate(size)
-
-
-def require_photographs(photographs: Sequence[Image], batches: Sequence[int]) -> None:
-    """Refuse what a session cannot take.
-
-    Raises:
-        CellError: they are not decoded photographs, or not as many as a batch of the plan.
-    """
-    for photograph in photographs:
-        if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3 or not photograph.size:
-            raise CellError(
-                "A photograph is uint8 [h, w, 3].", f"Given was {photograph.dtype} {list(photograph.shape)}."
-            )
-    if len(photographs) not in batches:
-        raise CellError(
-            f"The plan was not built for batches of {len(photographs)}.",
-            f"Its profile holds {', '.join(map(str, batches))}.",
-        )

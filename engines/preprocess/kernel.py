@@ -1,7 +1,7 @@
 """What the kernels of ``engines/csrc/preprocess.cu`` are given: descriptions of a batch, in the layout of its structs.
 
 Plain numbers and numpy arrays. Who has memory and a way to launch (``engines.preprocess.host``,
-``engines.preprocess.cuda``) puts them there.
+``engines.preprocess.device``) puts them there.
 """
 
 from __future__ import annotations

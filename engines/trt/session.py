@@ -20,9 +20,10 @@ import numpy as np
 
 from engines.base import Outputs, Pixels, Placement, Plan, Session
 from engines.cuda.driver import Driver, Kernels
+from engines.cuda.nvimgcodec import DeviceImage
 from engines.cuda.nvrtc import Program
 from engines.cuda.pycuda_driver import open_driver
-from engines.preprocess.cuda import Feeder, require_photographs
+from engines.preprocess.device import Feeder, require_photographs
 from engines.preprocess.onnx_head import PIXELS
 from engines.trt.builder import PLAN
 from engines.trt.flavour import Flavour
@@ -74,7 +75,7 @@ class TrtSession(Session):
             finally:
                 lanes.put(lane)
 
-    def run_photographs(self, photographs: Sequence[Pixels], program: Program) -> Outputs:
+    def run_photographs(self, photographs: Sequence[Pixels | DeviceImage], program: Program) -> Outputs:
         """As :meth:`Session.run_photographs`: resize, crop and inference are one graph."""
         self._require_photographs(photographs)
         with self._gate, self._driver.active():
@@ -135,7 +136,7 @@ class TrtSession(Session):
             )
         return found
 
-    def photographs_ms(self, photographs: Sequence[Pixels], program: Program, count: int) -> list[float]:
+    def photographs_ms(self, photographs: Sequence[Pixels | DeviceImage], program: Program, count: int) -> list[float]:
         """As :meth:`device_ms`, over photographs that lie on the device: preprocessing and inference."""
         self._require_photographs(photographs)
         with self._driver.active():
@@ -215,7 +216,7 @@ class TrtSession(Session):
                 "build it again",
             )
 
-    def _require_photographs(self, photographs: Sequence[Pixels]) -> None:
+    def _require_photographs(self, photographs: Sequence[Pixels | DeviceImage]) -> None:
         if self._closed:
             raise UserError("This session is closed.")
         require_photographs(photographs, self.plan.profile.batches)
@@ -282,7 +283,7 @@ class Lane:
         self.work()
         self.fetch()
 
-    def feed(self, photographs: Sequence[Pixels], kernels: Kernels) -> None:
+    def feed(self, photographs: Sequence[Pixels | DeviceImage], kernels: Kernels) -> None:
         """Copy up photographs that :meth:`work_fed` shall work on; the lane must be idle."""
         if self._feeder is None:
             self._feeder = Feeder(self._driver, self.stream, kernels, self._spec, self._device, self._batch)

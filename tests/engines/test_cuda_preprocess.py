@@ -18,7 +18,7 @@ from engines.cuda.device import device
 from engines.cuda.driver import Driver, Kernels
 from engines.cuda.pycuda_driver import open_driver
 from engines.preprocess.catalog import identity, preprocess, refusal
-from engines.preprocess.cuda import Feeder, program_for
+from engines.preprocess.device import Feeder, program_for
 from engines.preprocess.host import compiler, library
 from engines.preprocess.kernel import PIXELS, Target
 from engines.preprocess.normalize import Normalizer

@@ -9,7 +9,7 @@ import pytest
 from engines.cuda import nvrtc
 from engines.cuda.nvrtc import Resources, program, resources_of
 from engines.preprocess.__main__ import CAPABILITIES, main
-from engines.preprocess.cuda import program_for
+from engines.preprocess.device import program_for
 from engines.preprocess.kernel import TYPES
 from export.errors import CellError, Unavailable
 from export.store import Store

@@ -4,70 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import fakes
 import numpy as np
 import pytest
-from fake_cuda import FakeDriver, FakeLibrary
+from fake_trt import SIDE, Stage, plan_in, wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.base import EngineSpec, Pixels, Plan, Profile
+from engines.base import EngineSpec, Pixels, Profile
 from engines.catalog import engine
 from engines.cuda import device as cuda_device
 from engines.cuda.nvrtc import Program
 from engines.preprocess.host import compiler, library
-from engines.trt.builder import PLAN
-from engines.trt.flavour import RTX, Flavour
+from engines.trt.flavour import RTX
 from engines.trt.session import TrtSession
 from export.artifact import Artifact
 from export.errors import CellError, Unavailable, UserError
 from export.reference import resize_and_crop
 from export.store import Store
 
-SIDE = 32
-
-
-def plan_in(folder: Path, batches: tuple[int, ...] = (1, 4), streams: int = 1, dynamic: bool = False) -> Plan:
-    (folder / PLAN).write_bytes(b"a plan")
-    spec = EngineSpec("trt", "gpu", streams=streams)
-    fields = {"profiles": list(batches), "dynamic": dynamic, "targets": ["8.6"], "compatible": False}
-    return replace(fakes.plan(batches, folder), path=folder, engine=spec, fields=fields)
-
-
-class Stage:
-    """A session on the fake device, and what to look at beside it."""
-
-    def __init__(self, folder: Path, graphs: bool = True, streams: int = 1, seed: int = 0, **driver: Any) -> None:
-        self.driver = FakeDriver(seed=seed, **driver)
-        self.library = FakeLibrary(self.driver)
-        self.plan = plan_in(folder, streams=streams)
-        self.graphs = graphs
-
-    def open(self) -> TrtSession:
-        flavour = cast(Flavour, _Fixed(self.library))
-        return TrtSession(self.plan, flavour, self.driver, self.graphs)
-
-
-class _Fixed:
-    title = "TensorRT"
-
-    def __init__(self, library: FakeLibrary) -> None:
-        self.library = library
-
-    def load(self) -> FakeLibrary:
-        return self.library
-
 
 def drawn(count: int, seed: int = 0) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
-
-
-def wanted(pixels: Pixels) -> Any:
-    return (pixels.mean(axis=(1, 2)) / 255).astype(np.float32)
 
 
 @pytest.fixture(params=[True, False], ids=["graphs", "no graphs"])

@@ -1,0 +1,54 @@
+"""The path ``nvimgcodec``: decode, resize and crop on the GPU; the processor only hands over the files' bytes.
+
+Another decoder gives other pixels than Pillow's, by a rounding or by more where chroma is enlarged otherwise: so it is
+a path of its own, with its own keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engines.cuda.nvimgcodec import PACKAGE, NvImageDecoder
+from engines.library import installed
+from engines.preprocess.base import Preprocess
+from engines.preprocess.device import identity, program_here, refusal
+from engines.preprocess.resize import Image
+
+if TYPE_CHECKING:
+    from engines.base import Engine, Outputs, Session
+    from engines.cuda.nvrtc import Program
+
+
+class NvImageCodecPreprocess(Preprocess):
+    """``__call__`` gives the encoded bytes as uint8 [n]."""
+
+    on_device = True
+
+    @classmethod
+    def identity(cls) -> dict[str, Any]:
+        return {"name": "nvimgcodec", "version": 1, **identity(), "nvimgcodec": installed(PACKAGE)}
+
+    @classmethod
+    def refusal(cls, engine: Engine) -> str:
+        return refusal(engine, PACKAGE)
+
+    @cached_property
+    def program(self) -> Program:
+        """The kernels for the GPU here; raises as :func:`engines.preprocess.device.program_here`."""
+        return program_here(self._store)
+
+    @cached_property
+    def decoder(self) -> NvImageDecoder:
+        """The decoder; raises what it does."""
+        return NvImageDecoder()
+
+    def __call__(self, encoded: bytes) -> Image:
+        return np.frombuffer(encoded, np.uint8)
+
+    def run(self, session: Session, images: Sequence[Image]) -> Outputs:
+        decoded = self.decoder.decode([image.tobytes() for image in images])
+        return session.run_photographs(decoded, self.program)
