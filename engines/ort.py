@@ -19,6 +19,7 @@ from engines.library import failing, first_line, installed
 from engines.ort_providers import PROVIDERS, Provider, why_not
 from engines.ort_session import BATCH_AXIS, OPTIONS, BoundSession, OrtSession, compiled, inference_session, optimized
 from engines.preprocess.onnx_head import with_pixels_input
+from engines.processor import instructions
 from export.artifact import ONNX, Artifact
 from export.spec import Precision
 
@@ -78,7 +79,9 @@ class OrtEngine(Engine):
     def _identity(self) -> dict[str, Any]:
         identity = {**super()._identity(), "options": OPTIONS}
         provider = self._provider
-        if provider.gpu:
+        if not provider.gpu:
+            identity["processor"] = list(instructions())
+        else:
             identity |= {
                 "provider_options": {**provider.options, **provider.environment},
                 "beside": {name: found for name in BESIDE if (found := installed(name))},

@@ -4,7 +4,8 @@ The plan is OpenVINO's own form of the network (IR, its weights once), which is 
 compiled when it is loaded. An exported blob holds no more than that (for the CPU it is the same graph, compiled anew
 at import), repeats the weights for every batch, and forgets the precision that it was compiled for.
 
-The precision is always asked for, and asserted: a processor with bf16 units would run an fp32 file in bf16 unasked.
+The precision is always asked for, and asserted: a processor with bf16 units would run an fp32 file in bf16 unasked. A
+bf16 or fp16 file on a device without such units is computed in fp32, which the plan tells: it is emulated.
 
 OpenVINO 2026.4 now and then compiles a network wrongly: of one INT8 ResNet-50, 3 to 20 % of the compilations for two
 streams gave features of a cosine of 0.2 to 0.5 with the right ones, for as long as the compiled network lived. So a
@@ -30,6 +31,7 @@ import numpy.typing as npt
 from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
 from engines.library import failing, first_line, installed, threads
 from engines.preprocess.normalize import Normalizer
+from engines.processor import instructions
 from export.artifact import Artifact
 from export.errors import CellError
 from export.spec import Precision
@@ -48,6 +50,8 @@ PROBE = "probe.npy"
 ATTEMPTS = 5
 AGREEMENT = 0.98
 """Least cosine of the features of one image by two compilations, which may choose kernels of other roundings."""
+UNITS = {"f16": "FP16", "bf16": "BF16"}
+"""OpenVINO's hint → its name of the capability that a device must have for it."""
 NAMES = {"i8": "int8", "u8": "int8", "bf16": "bf16", "f16": "fp16", "f32": "fp32"}
 
 
@@ -78,7 +82,8 @@ class OpenVinoEngine(Engine):
         return Availability(True, version=installed("openvino"), device=name)
 
     def _identity(self) -> dict[str, Any]:
-        return {**super()._identity(), "options": {"hint": HINT, "form": "IR, static batches, probe"}}
+        identity = {**super()._identity(), "options": {"hint": HINT, "form": "IR, static batches, probe"}}
+        return identity | ({"processor": list(instructions())} if self.spec.provider == "cpu" else {})
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         with failing("OpenVINO cannot read this file."):
@@ -223,6 +228,8 @@ def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> An
         CellError: it does not compile, or OpenVINO would run it in another precision or on another device.
     """
     device, asked = DEVICES[spec.provider], ARITHMETIC[artifact.precision]
+    if asked in UNITS and UNITS[asked] not in _core().get_property(device, "OPTIMIZATION_CAPABILITIES"):
+        asked = "f32"
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": asked, "PERFORMANCE_HINT": HINT}
     if device == "CPU":
         settings |= {"INFERENCE_NUM_THREADS": threads(spec), "NUM_STREAMS": spec.streams}

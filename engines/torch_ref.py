@@ -19,6 +19,7 @@ from typing import Any
 from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
 from engines.library import failing, installed, threads
 from engines.preprocess.normalize import Normalizer
+from engines.processor import instructions
 from export.artifact import Artifact
 from export.errors import CellError
 from export.store import Store
@@ -45,6 +46,9 @@ class TorchEngine(Engine):
             if missing:
                 return Availability(False, f"torch.compile needs {missing}, and there is none.", f"install {missing}")
         return Availability(True, version=found, device="CPU")
+
+    def _identity(self) -> dict[str, Any]:
+        return {**super()._identity(), "processor": list(instructions())}
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         if not artifact.source.get("request"):

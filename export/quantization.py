@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 OPERATORS = ("Conv", "Gemm", "MatMul")
 LEVELS = {Precision.INT8: 127.0, Precision.FP8: 448.0}
 """The largest magnitude that the format holds."""
+HALF_RANGE = 64.0
+"""The largest INT8 weight of which two products with 8-bit activations fit into 16 bits: 2 · 255 · 64 < 2¹⁵."""
 TYPES: dict[Precision, np.dtype[Any]] = {
     Precision.INT8: np.dtype(np.int8),
     Precision.FP8: np.dtype(ml_dtypes.float8_e4m3fn),
@@ -89,7 +91,11 @@ def activations(model: onnx.ModelProto) -> list[str]:
 
 
 def quantized(
-    model: onnx.ModelProto, thresholds: Mapping[str, float], precision: Precision, leave_out: Collection[str] = ()
+    model: onnx.ModelProto,
+    thresholds: Mapping[str, float],
+    precision: Precision,
+    leave_out: Collection[str] = (),
+    half_range: bool = False,
 ) -> onnx.ModelProto:
     """The same network with Q/DQ pairs.
 
@@ -97,6 +103,7 @@ def quantized(
         thresholds: activation → the magnitude that becomes the largest level (127, or 448 in fp8).
         precision: INT8, or FP8 (E4M3).
         leave_out: names of nodes that stay fp32.
+        half_range: weights take levels up to :data:`HALF_RANGE` only.
 
     Raises:
         CellError: the file cannot be raised to the opset that the precision needs.
@@ -104,7 +111,7 @@ def quantized(
     import onnx
 
     targets = {n.name for n in quantizable(model)} - set(leave_out)
-    writer = _Writer(Graph(raised(model, OPSET[precision])), precision)
+    writer = _Writer(Graph(raised(model, OPSET[precision])), precision, HALF_RANGE if half_range else LEVELS[precision])
     nodes: list[onnx.NodeProto] = []
     for node in writer.graph.model.graph.node:
         if node.name in targets:
@@ -125,8 +132,13 @@ def quantized(
 class _Writer:
     """Makes the pairs, each tensor's once."""
 
-    def __init__(self, graph: Graph, precision: Precision) -> None:
-        self.graph, self.type, self.largest = graph, TYPES[precision], LEVELS[precision]
+    def __init__(self, graph: Graph, precision: Precision, weight_level: float) -> None:
+        self.graph, self.type, self.largest, self.weight_level = (
+            graph,
+            TYPES[precision],
+            LEVELS[precision],
+            weight_level,
+        )
         self.names: dict[str, str] = {}  # tensor → what comes out of its pair
 
     def activation(self, name: str, threshold: float) -> list[onnx.NodeProto]:
@@ -152,10 +164,10 @@ class _Writer:
         values = self.graph.constant(name).astype(np.float32)
         others = tuple(i for i in range(values.ndim) if i != axis)
         peaks = np.abs(values).max(axis=others)
-        scale = (np.where(peaks > 0, peaks, 1.0) / self.largest).astype(np.float32)
+        scale = (np.where(peaks > 0, peaks, 1.0) / self.weight_level).astype(np.float32)
         steps = values / scale.reshape([-1 if i == axis else 1 for i in range(values.ndim)])
         whole = np.rint(steps) if self.type == np.int8 else steps
-        narrow = np.clip(whole, -self.largest, self.largest).astype(self.type)
+        narrow = np.clip(whole, -self.weight_level, self.weight_level).astype(self.type)
         inputs = [
             self._constant(f"{name}.quantized", narrow),
             self._constant(f"{name}.scale", scale),

@@ -73,6 +73,9 @@ def loaded_outputs(module: Any, names: list[str], inputs: Any) -> list[Any]:
 def session(model: Path | bytes) -> Any:
     """An ONNX Runtime session on the processor, of a file or of a serialized model.
 
+    It computes Q/DQ pairs as they are written, not with integer kernels: what those make of a file depends on the
+    processor (without VNNI their sums saturate), and a file must be made and judged the same on every machine.
+
     Raises:
         Unavailable: ONNX Runtime is not installed.
     """
@@ -86,6 +89,7 @@ def session(model: Path | bytes) -> Any:
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     source = model if isinstance(model, bytes) else str(model)
     return onnxruntime.InferenceSession(
         source,

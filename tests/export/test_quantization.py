@@ -17,7 +17,16 @@ from export.activations import BINS, Histogram, channel_peaks, histograms, outpu
 from export.choice import choose
 from export.errors import CellError
 from export.parity import compare
-from export.quantization import CALIBRATORS, activations, least_error, minmax, percentile, quantizable, quantized
+from export.quantization import (
+    CALIBRATORS,
+    HALF_RANGE,
+    activations,
+    least_error,
+    minmax,
+    percentile,
+    quantizable,
+    quantized,
+)
 from export.smoothing import smoothed
 from export.spec import Precision
 
@@ -63,7 +72,10 @@ def thresholds_of(model: onnx.ModelProto, values: npt.NDArray[np.float32]) -> di
     return {name: minmax(seen) for name, seen in histograms(model, activations(model), values).items()}
 
 
-def test_int8_is_what_the_runtimes_own_quantiser_makes(tmp_path: Path, values: npt.NDArray[np.float32]) -> None:
+@pytest.mark.parametrize("half", [False, True])
+def test_int8_is_what_the_runtimes_own_quantiser_makes(
+    half: bool, tmp_path: Path, values: npt.NDArray[np.float32]
+) -> None:
     model = perceptron()
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -84,6 +96,7 @@ def test_int8_is_what_the_runtimes_own_quantiser_makes(tmp_path: Path, values: n
         per_channel=True,
         activation_type=QuantType.QInt8,
         weight_type=QuantType.QInt8,
+        reduce_range=half,
         extra_options={
             "ActivationSymmetric": True,
             "WeightSymmetric": True,
@@ -92,10 +105,17 @@ def test_int8_is_what_the_runtimes_own_quantiser_makes(tmp_path: Path, values: n
         },
     )
     theirs = outputs(onnx.load(tmp_path / "theirs.onnx"), values)
-    ours = outputs(quantized(model, thresholds_of(model, values), Precision.INT8), values)
+    ours = outputs(quantized(model, thresholds_of(model, values), Precision.INT8, half_range=half), values)
     step = np.abs(theirs).max() / 127  # their scales are (max − min) / 254 in another order of rounding
     assert np.abs(ours - theirs).max() < step
     assert compare(ours, theirs, Precision.FP32)["cosine_min"] > 0.9999
+
+
+def test_half_the_range_is_never_left(values: npt.NDArray[np.float32]) -> None:
+    model = perceptron()
+    found = quantized(model, thresholds_of(model, values), Precision.INT8, half_range=True)
+    weights = [numpy_helper.to_array(i) for i in found.graph.initializer if i.data_type == TensorProto.INT8 and i.dims]
+    assert max(int(np.abs(w.astype(np.int64)).max()) for w in weights) == HALF_RANGE
 
 
 def test_a_channel_of_zeros_stays_zero(values: npt.NDArray[np.float32]) -> None:
