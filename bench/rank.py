@@ -183,7 +183,7 @@ def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for head in ("rank", *names):
         table.add_column(head, no_wrap=True)
-    heads = ["z", "mean\nrank", *map(_head, sheet.settings), *(_head(c) for c, _ in costs)]
+    heads = ["first\n%", "z", "mean\nrank", *map(_head, sheet.settings), *(_head(c) for c, _ in costs)]
     for head in heads:
         table.add_column(Text(head), justify="right", no_wrap=True)
     if cost:
@@ -191,6 +191,7 @@ def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
 
     def add(row: int, standing: Standing | None) -> None:
         cells = [standing.rank if standing else "–", *(label_text(sheet.labels[row], k) for k in names)]
+        cells += [share(standing.first_share) if standing else "–"]
         cells += [_with_error(standing.z, standing.z_error, 2) if standing else "–"]
         cells += [f"{standing.mean_rank:.1f}" if standing else "–"]
         cells += [_with_error(sheet.values[row, j], sheet.errors[row, j], 1) for j in range(len(sheet.settings))]
@@ -234,6 +235,15 @@ def number(value: float) -> str:
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
     return f"{value:,.{digits}f}"
+
+
+def share(value: float | None) -> str:
+    """A part of one as whole percent; what is more than nothing is never shown as 0, what is less than all never as 100."""
+    if value is None:
+        return "n/a"
+    if 0 < value < 0.005:
+        return "< 1"
+    return "> 99" if 0.995 <= value < 1 else f"{100 * value:.0f}"
 
 
 def _aside(ranking: Ranking) -> list[str]:

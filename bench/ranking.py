@@ -51,6 +51,8 @@ class Standing:
         borda: over all settings, the number of rows that it beats; a tie counts half.
         low, high: its rank lies between them: a row is surely ahead of another only where the interval of their
             difference leaves out zero.
+        first_share: how often it has the best mean z of all, of the bootstrap's draws; rows that tie share a draw.
+            None where fewer than two rows could be compared.
     """
 
     row: int
@@ -60,6 +62,7 @@ class Standing:
     borda: float
     low: int
     high: int
+    first_share: float | None = None
 
     @property
     def rank(self) -> str:
@@ -138,14 +141,15 @@ class Ranking:
         ranks = np.apply_along_axis(stats.ranks, 0, self._gains)
         beaten = np.where(known, known.sum(axis=0) - ranks, 0)
         errors = self.draws.std(axis=0, ddof=1)
+        firsts = stats.first_shares(self.draws, ROUNDING)
         found = []
         for c, row in enumerate(self.ranked):
             low, high = self._span(c)
             mean = float(z[c][known[c]].mean()) if self.defined else None
             error = float(errors[c]) if self.defined and errors[c] > ROUNDING else None
-            found.append(
-                Standing(row, mean, error, float(ranks[c][known[c]].mean()), float(beaten[c].sum()), low, high)
-            )
+            mean_rank, borda = float(ranks[c][known[c]].mean()), float(beaten[c].sum())
+            first = float(firsts[c]) if self.defined else None
+            found.append(Standing(row, mean, error, mean_rank, borda, low, high, first))
         return sorted(found, key=lambda s: (-(s.z or 0.0), s.mean_rank, self.sheet.name(s.row)))
 
     def _span(self, column: int) -> tuple[int, int]:
@@ -224,6 +228,11 @@ class Ranking:
                 "± is one standard error (of z: against the mean of all ranked rows). Rank a–b: rows between which the "
                 f"test images cannot decide (95 % interval of the paired bootstrap, {DRAWS:,} draws, every pair alone)."
             )
+        if self.defined:
+            lines.append(
+                "first %: of these draws, how many put the row's z above all others; rows that tie share a draw, so "
+                "equal rows have equal parts."
+            )
         if cost:
             lines.append(f"● on the Pareto front of z against {cost}: no row is better and cheaper.")
         return [*lines, *self.sheet.notes]
@@ -240,6 +249,7 @@ class Ranking:
         flat: dict[str, Any] = dict(sheet.labels[row])
         flat |= {"status": sheet.status[row], "why": sheet.why[row], "flags": sheet.flags[row], "on_front": on_front}
         flat |= {"rank_low": s.low if s else None, "rank_high": s.high if s else None}
+        flat |= {"first_share": s.first_share if s else None}
         flat |= {"z": s.z if s else None, "z_stderr": s.z_error if s else None}
         flat |= {"mean_rank": s.mean_rank if s else None, "borda": s.borda if s else None}
         for j, setting in enumerate(sheet.settings):

@@ -109,6 +109,15 @@ def interval(draws: Floats, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def first_shares(draws: Floats, tolerance: float = 0.0) -> Floats:
+    """How often each column has the largest value of a row, [d, c] → [c], summing to 1.
+
+    Columns within ``tolerance`` of the largest tie; they share that row equally.
+    """
+    first = draws >= draws.max(axis=1, keepdims=True) - tolerance
+    return np.asarray((first / first.sum(axis=1, keepdims=True)).mean(axis=0), np.float64)
+
+
 def z_scores(values: Floats, ddof: int = 0) -> Floats:
     """(value − mean) / standard deviation within one setting, [n] → [n].
 

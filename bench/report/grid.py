@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from html import escape
 
-from bench.rank import SHOWN_COSTS, number
+from bench.rank import SHOWN_COSTS, number, share
 from bench.ranking import Ranking, Standing
 from bench.sheet import Column, label_text
+
+FIRST = "of the bootstrap's draws, how many put this row first; ties share"
 
 
 def grid(ranking: Ranking, cost: str) -> str:
@@ -15,7 +17,8 @@ def grid(ranking: Ranking, cost: str) -> str:
     sheet = ranking.sheet
     front = set(ranking.front(cost)) if cost else set()
     heads = [_head(name, left=True) for name in ("rank", "backbone", "engine")]
-    heads += [_head("precision", left=True, more=_one_precision(ranking)), _head("z"), _head("mean rank")]
+    heads += [_head("precision", left=True, more=_one_precision(ranking)), _head("first", "%", FIRST)]
+    heads += [_head("z"), _head("mean rank")]
     heads += [_head(s.name.replace("@", "\n"), s.unit, s.about) for s in sheet.settings]
     heads += [_head(c.title, c.unit, c.about, more=not _short(c, cost)) for c in sheet.costs]
     body = []
@@ -38,6 +41,7 @@ def _cells(ranking: Ranking, row: int, standing: Standing | None, on_front: bool
         ),
         _text(str(label.get("engine", ""))),
         _text(label_text(label, "precision"), kind="more" if _one_precision(ranking) else ""),
+        _share(standing),
         _value(standing.z if standing else None, standing.z_error if standing else None, "{:.2f}"),
         _value(standing.mean_rank if standing else None, None, "{:.1f}"),
     ]
@@ -48,6 +52,11 @@ def _cells(ranking: Ranking, row: int, standing: Standing | None, on_front: bool
         shown = "" if math.isnan(value) else f' data-v="{value:.9g}"'
         cells.append(f"<td{more}{shown}>{number(value)}</td>")
     return "".join(cells)
+
+
+def _share(standing: Standing | None) -> str:
+    value = standing.first_share if standing else None
+    return "<td>n/a</td>" if value is None else f'<td data-v="{value:.9g}">{escape(share(value))}</td>'
 
 
 def _one_precision(ranking: Ranking) -> bool:

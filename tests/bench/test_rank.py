@@ -67,6 +67,8 @@ def test_json_csv_and_parquet_hold_the_same_rows(
     assert [r["status"] for r in rows[:10]] == ["ok"] * 10
     assert rows[0]["z"] == max(r["z"] for r in rows[:10])
     assert rows[0]["rank_low"] == 1
+    assert sum(r["first_share"] for r in rows[:10]) == pytest.approx(1)
+    assert rows[-1]["first_share"] is None
     assert parquet.read_table(files["parquet"]).to_pylist() == rows
     with files["csv"].open(newline="") as file:
         read = list(csv.DictReader(file))
@@ -154,6 +156,11 @@ def test_a_place_that_cannot_be_written_is_said(folder: Path, tmp_path: Path) ->
 def test_numbers_keep_three_digits_and_all_before_the_point() -> None:
     shown = [rank.number(v) for v in (0.01234, 4.567, 12.34, 123.4, 12345.6, float("nan"))]
     assert shown == ["0.012", "4.57", "12.3", "123", "12,346", "n/a"]
+
+
+def test_a_share_is_whole_percent_and_never_rounded_to_none_or_all() -> None:
+    shown = [rank.share(v) for v in (None, 0.0, 0.001, 0.25, 0.994, 0.999, 1.0)]
+    assert shown == ["n/a", "0", "< 1", "25", "99", "> 99", "100"]
 
 
 def test_the_pick_speaks_and_answers_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,3 +131,9 @@ def test_a_dominated_point_changes_nothing_and_a_twin_of_a_front_point_joins_it(
     assert cost is not None
     assert stats.pareto_front([*gains, gain - 1], [*costs, cost + 1]) == [*on, False]
     assert stats.pareto_front([*gains, gain], [*costs, cost]) == [*on, True]
+
+
+def test_first_shares_count_the_largest_of_each_draw_and_share_ties() -> None:
+    draws = np.array([[3.0, 1, 1], [1, 2, 2], [0, 5, 5 - 1e-12], [7, 7, 7]])
+    np.testing.assert_allclose(stats.first_shares(draws, 1e-9), [1 / 3, 1 / 3, 1 / 3])
+    np.testing.assert_allclose(stats.first_shares(draws), np.array([4 / 3, 11 / 6, 5 / 6]) / 4)
