@@ -238,7 +238,7 @@ def number(value: float) -> str:
 
 
 def share(value: float | None) -> str:
-    """A part of one as whole percent; what is more than nothing is never shown as 0, what is less than all never as 100."""
+    """A part of one as whole percent; more than nothing is never shown as 0, less than all never as 100."""
     if value is None:
         return "n/a"
     if 0 < value < 0.005:

@@ -97,27 +97,44 @@ class Ranking:
         """What mean z might have been with other test images: [draws, ranked rows], in the order of ``ranked``.
 
         Settings of one test set are resampled together, and all rows see the same images, so differences of columns
-        are paired. A setting's mean moves with the resample, its deviation is held fixed. A setting that comes with
+        are paired. Seeded draws of training images, the same for all rows, are resampled likewise, setting by setting.
+        A setting's mean moves with the resample, its deviation is held fixed. A setting that comes with
         standard errors only contributes independent normal noise; one without any, none.
         """
         sheet, rows = self.sheet, np.array(self.ranked)
         drawn: Floats = np.zeros((DRAWS, len(rows)))
         together: dict[tuple[str, int], Floats] = {}
+        by_draw: dict[tuple[str, int], list[Floats]] = {}
         for j, setting in enumerate(sheet.settings):
             known = ~np.isnan(self._gains[:, j])
             weights = self._weights[rows[known], j]
-            samples = [sheet.samples.get((i, j), np.empty(0)) for i in rows[known]]
-            n = len(samples[0]) if len({len(s) for s in samples}) == 1 else 0
-            if n:
-                parts = together.setdefault((setting.test_set, n), np.zeros((n, len(rows))))
-                parts[:, known] += _centred(np.stack(samples, axis=1)) * weights
+            samples = stats.side_by_side([sheet.samples.get((i, j), ()) for i in rows[known]])
+            if samples is not None:
+                group = (setting.test_set, len(samples))
+                parts = together.setdefault(group, np.zeros((len(samples), len(rows))))
+                parts[:, known] += _centred(samples) * weights
+                means = stats.side_by_side([sheet.by_draw.get((i, j), ()) for i in rows[known]])
+                if means is not None:
+                    wide = np.zeros((len(means), len(rows)))
+                    wide[:, known] = _centred(means) * weights
+                    by_draw.setdefault(group, []).append(wide)
             else:
                 noise = np.random.default_rng([self.options.seed, j]).standard_normal((DRAWS, len(weights)))
                 errors = np.nan_to_num(sheet.errors[rows[known], j])
                 drawn[:, known] += _centred(sheet.values[rows[known], j] + noise * errors) * weights
-        for parts in together.values():
-            drawn += stats.paired_bootstrap(parts, DRAWS, self.options.seed)
+        for group, parts in together.items():
+            drawn += stats.paired_bootstrap(parts, DRAWS, self.options.seed, by_draw.get(group, ()))
         return drawn
+
+    @property
+    def undrawn(self) -> list[str]:
+        """Settings whose seeded draws some ranked rows tell and others do not: those cannot be resampled."""
+        found = []
+        for j, setting in enumerate(self.sheet.settings):
+            counts = {len(self.sheet.by_draw.get((i, j), ())) for i in self.ranked if (i, j) in self.sheet.samples}
+            if len(counts) > 1:
+                found.append(setting.name)
+        return found
 
     @cached_property
     def _weights(self) -> Floats:
@@ -226,7 +243,13 @@ class Ranking:
         if any(st.z_error is not None for st in self.standings):
             lines.append(
                 "± is one standard error (of z: against the mean of all ranked rows). Rank a–b: rows between which the "
-                f"test images cannot decide (95 % interval of the paired bootstrap, {DRAWS:,} draws, every pair alone)."
+                f"test images cannot decide (95 % interval of the paired bootstrap, {DRAWS:,} draws, every pair alone)"
+                + ("; training images drawn by seed are resampled as well." if self.sheet.by_draw else ".")
+            )
+        if self.undrawn:
+            lines.append(
+                f"{', '.join(self.undrawn)}: older records do not tell the seeded draws of training images one by one, "
+                "so their luck is not in ranks and errors of z; remove those records and run again to have it."
             )
         if self.defined:
             lines.append(

@@ -15,7 +15,7 @@ from export.errors import UserError
 from export.spec import Metric
 from export.store import key, write_atomic
 
-SCHEMA = 1
+SCHEMA = 2
 
 Kind = Literal["score", "timing"]
 Status = Literal["ok", "failed", "skipped"]
@@ -68,6 +68,7 @@ class Record:
         detail: chosen hyper-parameters, sweep, placement, parity, notes: JSON values, for the report.
         samples: every latency sample in nanoseconds, by series name; every repeat is a series.
         per_sample: each test sample's part in the main metric.
+        per_draw: where the main metric is a mean over seeded draws of training images, each draw's; otherwise empty.
         started_at: UTC, ISO 8601. seconds: wall time that it took.
     """
 
@@ -85,6 +86,7 @@ class Record:
     detail: dict[str, Any] = field(default_factory=dict)
     samples: dict[str, list[int]] = field(default_factory=dict)
     per_sample: list[float] = field(default_factory=list)
+    per_draw: list[float] = field(default_factory=list)
     started_at: str = ""
     seconds: float = 0.0
     schema: int = SCHEMA
@@ -106,7 +108,10 @@ def protocol_hash(kind: Kind, **fields: Any) -> str:
 
 
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
-    """Bring a document of any older schema to the present one. Schema 1 is the first."""
+    """Bring a document of any older schema to the present one.
+
+    Schema 1, the first, did not tell seeded draws one by one: ``per_draw`` stays empty.
+    """
     schema = document.get("schema")
     if not isinstance(schema, int) or schema < 1:
         raise UserError("A record has no schema version.", f"It says {schema!r}.")
@@ -114,7 +119,7 @@ def upgrade(document: dict[str, Any]) -> dict[str, Any]:
         raise UserError(
             f"A record has schema {schema}; this version reads up to {SCHEMA}.", "", "update backbones-deployed"
         )
-    return document
+    return document | {"schema": SCHEMA}
 
 
 def read(path: Path) -> Record:

@@ -9,9 +9,9 @@ import csv
 import io
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from export.errors import UserError, unknown
 
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T")
 Status = Literal["ok", "parity", "skipped", "failed"]
 
 MISSING = frozenset({"", "-", "–", "—", "n/a", "na", "nan", "none"})
@@ -64,6 +65,7 @@ class Sheet:
         costs: columns that are paid; cost_values [rows, costs], NaN where there is none.
         status: "ok" rows may be ranked; ``why`` says what is wrong with the others (or ""), ``flags`` what is doubtful.
         samples: (row, setting) → per-sample values [n] whose mean is the value, in the test set's order.
+        by_draw: (row, setting) → each seeded draw's mean over the test set [m], where a score is a mean over draws.
         notes: sentences for the foot of every table.
     """
 
@@ -77,6 +79,7 @@ class Sheet:
     why: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     samples: Mapping[tuple[int, int], Floats] = field(default_factory=dict)
+    by_draw: Mapping[tuple[int, int], Floats] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def name(self, row: int) -> str:
@@ -107,18 +110,17 @@ class Sheet:
             if name not in names:
                 raise unknown("setting", name, names)
         keep = [i for i, name in enumerate(names) if name in settings]
-        return Sheet(
-            self.labels,
-            tuple(self.settings[i] for i in keep),
-            self.values[:, keep],
-            self.errors[:, keep],
-            self.costs,
-            self.cost_values,
-            self.status,
-            self.why,
-            self.flags,
-            {(row, keep.index(s)): v for (row, s), v in self.samples.items() if s in keep},
-            self.notes,
+
+        def kept(by_cell: Mapping[tuple[int, int], T]) -> dict[tuple[int, int], T]:
+            return {(row, keep.index(s)): v for (row, s), v in by_cell.items() if s in keep}
+
+        return replace(
+            self,
+            settings=tuple(self.settings[i] for i in keep),
+            values=self.values[:, keep],
+            errors=self.errors[:, keep],
+            samples=kept(self.samples),
+            by_draw=kept(self.by_draw),
         )
 
 

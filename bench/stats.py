@@ -84,12 +84,43 @@ def noise(samples: Sequence[float]) -> float:
     return 100 * interquartile_range(samples) / centre if centre else 0.0
 
 
-def paired_bootstrap(columns: Floats, draws: int = 2000, seed: int = 0) -> Floats:
+def paired_bootstrap(
+    columns: Floats, draws: int = 2000, seed: int | Sequence[int] = 0, by_draw: Sequence[Floats] = ()
+) -> Floats:
     """Means of ``columns`` [n, c] over ``draws`` resamples of its rows, [draws, c].
 
     All columns see the same resample, so the difference of two result columns is the paired bootstrap (Efron and
     Tibshirani 1993) of the difference of two means.
+
+    A score that is a mean over test samples and over seeded draws of training images (rows and columns of a crossed
+    design) is resampled in both: ``columns`` are then each sample's means over the draws, and ``by_draw`` holds each
+    draw's means over the samples, centred here, resampled on their own and added. The spread is then that of
+    ``tasks.metrics.crossed_mean``: the variance of the samples' means over their number plus that of the draws' means
+    over theirs, which is at most a little too wide. There may be only five draws, so their deviations are widened by
+    √(m / (m − 1)), without which a bootstrap of m values is too narrow.
+
+    Args:
+        by_draw: one array [m, c] for each set of draws that is independent of the others; of one draw nothing is told.
+
+    Raises:
+        ValueError: there are no rows.
     """
+    found = _means(columns, draws, seed)
+    for number, part in enumerate(by_draw, 1):
+        m = len(part)
+        if m > 1:
+            wide = (part - part.mean(axis=0)) * math.sqrt(m / (m - 1))
+            found += _means(wide, draws, [*(seed if isinstance(seed, Sequence) else [seed]), number])
+    return found
+
+
+def side_by_side(columns: Sequence[Sequence[float] | Floats]) -> Floats | None:
+    """Columns of one length as an array [n, c]; None where they are empty or of several lengths, so not pairs."""
+    lengths = {len(column) for column in columns}
+    return np.array(columns, np.float64).T if len(lengths) == 1 and 0 not in lengths else None
+
+
+def _means(columns: Floats, draws: int, seed: int | Sequence[int]) -> Floats:
     n = len(columns)
     if n == 0:
         raise ValueError("nothing to resample")

@@ -137,7 +137,7 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
     columns = {c.name: c for paid in costs for c, _ in paid}
     values, errors = np.full((2, len(found), len(settings)), np.nan)
     paid_values = np.full((len(found), len(columns)), np.nan)
-    samples = {}
+    samples, by_draw = {}, {}
     for i, row in enumerate(found):
         for j, setting in enumerate(settings):
             if setting.name not in row.scores:
@@ -148,9 +148,10 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
                 continue
             values[i, j] = main.value
             errors[i, j] = np.nan if main.stderr is None else main.stderr
-            per_sample = np.array(record.per_sample)
-            if len(per_sample) and abs(per_sample.mean() - main.value) <= 1e-6 * max(1.0, abs(main.value)):
-                samples[i, j] = per_sample
+            if _mean_is(record.per_sample, main.value):
+                samples[i, j] = np.array(record.per_sample)
+                if _mean_is(record.per_draw, main.value):
+                    by_draw[i, j] = np.array(record.per_draw)
         for column, value in costs[i]:
             paid_values[i, list(columns).index(column.name)] = value
     judged = [row.judge() for row in found]
@@ -165,6 +166,7 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
         why=tuple(why for _, why in judged),
         flags=tuple("; ".join(row.flags) for row in found),
         samples=samples,
+        by_draw=by_draw,
         notes=tuple(notes),
     )
 
@@ -172,6 +174,10 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
 def sheet_of(results: Results) -> Sheet:
     """Records → sheet, in one step."""
     return sheet(*rows(results))
+
+
+def _mean_is(parts: Sequence[float], value: float) -> bool:
+    return bool(parts) and abs(float(np.mean(parts)) - value) <= 1e-6 * max(1.0, abs(value))
 
 
 def _newest_plan(records: list[Record]) -> list[Record]:

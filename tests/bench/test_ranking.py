@@ -99,6 +99,46 @@ def test_rows_with_the_same_answers_have_the_same_first_share() -> None:
     assert any(line.startswith("first %") for line in ranking.foot())
 
 
+def crossed(luck: float, paired: bool = False) -> Sheet:
+    """Three rows, 80, 82 and 84 % right on average; each of 5 draws moves a row by that much, all alike or not."""
+    random = np.random.default_rng(3)
+    moves = random.normal(size=(5, 3)) if not paired else random.normal(size=(5, 1)) * np.ones(3)
+    moves -= moves.mean(axis=0)
+    values = np.array([80.0, 82, 84])
+    noise = random.normal(size=(400, 3))
+    noise -= noise.mean(axis=0)
+    table = sheet([[v] for v in values])
+    return replace(
+        table,
+        samples={(i, 0): values[i] + 2 * noise[:, i] for i in range(3)},
+        by_draw={(i, 0): values[i] + luck * moves[:, i] for i in range(3)},
+    )
+
+
+def test_draws_that_differ_widely_widen_the_span_of_ranks() -> None:
+    assert [s.rank for s in Ranking(crossed(0.1)).standings] == ["1", "2", "3"]
+    wide = Ranking(crossed(5.0))
+    assert [s.rank for s in wide.standings] == ["1–3"] * 3
+    assert all(0.05 < (s.first_share or 0) < 0.95 for s in wide.standings)
+    assert wide.difference(2, 0)[1] > 5 * Ranking(crossed(0.1)).difference(2, 0)[1]
+    assert any("drawn by seed are resampled as well" in line for line in wide.foot())
+
+
+def test_luck_that_all_rows_share_moves_no_rank() -> None:
+    """The draws are the same for every backbone: a good one lifts them all."""
+    assert [s.rank for s in Ranking(crossed(5.0, paired=True)).standings] == ["1", "2", "3"]
+
+
+def test_rows_without_their_draws_are_told_of_and_ranked_by_the_samples() -> None:
+    table = crossed(5.0)
+    partly = Ranking(replace(table, by_draw={cell: v for cell, v in table.by_draw.items() if cell[0]}))
+    assert partly.undrawn == ["s0"]
+    assert [s.rank for s in partly.standings] == ["1", "2", "3"]
+    assert any("s0: older records do not tell" in line for line in partly.foot())
+    assert Ranking(table).undrawn == []
+    assert Ranking(table.only(["s0"])).standings == Ranking(table).standings
+
+
 def test_engines_that_answer_alike_tie_and_tasks_of_one_test_set_are_resampled_together() -> None:
     ranking = made_up()
     spans = {ranking.sheet.name(s.row): s.rank for s in ranking.standings}
