@@ -181,7 +181,8 @@ def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
     front = set(ranking.front(cost)) if cost else set()
     names = [k for k in ("backbone", "engine", "precision") if k in sheet.labels[0]]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for head in ("rank", *names):
+    clean = ["rank\nwithout\n†‡"] if ranking.clean else []
+    for head in ("rank", *clean, *names):
         table.add_column(head, no_wrap=True)
     heads = ["first\n%", "z", "mean\nrank", *map(_head, sheet.settings), *(_head(c) for c, _ in costs)]
     for head in heads:
@@ -190,11 +191,17 @@ def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
         table.add_column("front", justify="center")
 
     def add(row: int, standing: Standing | None) -> None:
-        cells = [standing.rank if standing else "–", *(label_text(sheet.labels[row], k) for k in names)]
+        cells = [standing.rank if standing else "–"]
+        if clean:
+            without = ranking.clean_standing(row)
+            cells += [without.rank if without else "–"]
+        cells += [label_text(sheet.labels[row], k) for k in names]
         cells += [share(standing.first_share) if standing else "–"]
         cells += [_with_error(standing.z, standing.z_error, 2) if standing else "–"]
         cells += [f"{standing.mean_rank:.1f}" if standing else "–"]
-        cells += [_with_error(sheet.values[row, j], sheet.errors[row, j], 1) for j in range(len(sheet.settings))]
+        for j in range(len(sheet.settings)):
+            score = _with_error(sheet.values[row, j], sheet.errors[row, j], 1)
+            cells += [f"{score} {sheet.mark(row, j)}".rstrip()]
         cells += [number(values[row]) for _, values in costs]
         cells += ["●" if row in front else ""] if cost else []
         table.add_row(*map(Text, cells), style="" if standing else "dim")

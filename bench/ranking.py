@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bench import stats
+from bench.overlap import told
 from bench.sheet import Column, Floats, Sheet
 from export.errors import unknown
 
@@ -82,6 +83,7 @@ class Ranking:
         values = self.sheet.values[self.ranked]
         signs = np.array([1.0 if s.higher_is_better else -1.0 for s in sheet.settings])
         self._gains = values * signs
+        self._gains[:, ~_usable(self.sheet, options)] = np.nan
         self.z_by_setting = np.full(self.sheet.values.shape, np.nan)
         for j in range(len(signs)):
             self.z_by_setting[self.ranked, j] = stats.z_scores(self._gains[:, j], options.ddof)
@@ -90,7 +92,17 @@ class Ranking:
     @property
     def defined(self) -> bool:
         """Whether there are enough rows for a z-score."""
-        return len(self.ranked) > 1
+        return len(self.ranked) > 1 and bool((~np.isnan(self.z_by_setting)).any())
+
+    @cached_property
+    def clean(self) -> Ranking | None:
+        """The same rows without the scores on test images that a row's pretraining data contain or may contain.
+
+        None where there are none. What a row has left is averaged; a row that has nothing left is not ranked.
+        """
+        if not any(known.flagged for (row, _), known in self.sheet.overlaps.items() if row in self.ranked):
+            return None
+        return Ranking(self.sheet.unflagged(), replace(self.options, missing="average"))
 
     @cached_property
     def draws(self) -> Floats:
@@ -107,6 +119,8 @@ class Ranking:
         by_draw: dict[tuple[str, int], list[Floats]] = {}
         for j, setting in enumerate(sheet.settings):
             known = ~np.isnan(self._gains[:, j])
+            if not known.any():
+                continue
             weights = self._weights[rows[known], j]
             samples = stats.side_by_side([sheet.samples.get((i, j), ()) for i in rows[known]])
             if samples is not None:
@@ -147,8 +161,12 @@ class Ranking:
             sign = 1.0 if setting.higher_is_better else -1.0
             if spread > 1e-12 * max(1.0, float(np.abs(gains[known]).max(initial=0.0))):
                 weights[np.array(self.ranked)[known], j] = sign / spread
-        counts = (~np.isnan(self.sheet.values)).sum(axis=1, keepdims=True)
-        return np.asarray(weights / np.maximum(counts, 1), np.float64)
+        weights[self.ranked] /= np.maximum((~np.isnan(self._gains)).sum(axis=1, keepdims=True), 1)
+        return weights
+
+    def clean_standing(self, row: int) -> Standing | None:
+        """Where ``row`` stands in :attr:`clean`; None where there is no such ranking, or it is not in it."""
+        return next((s for s in self.clean.standings if s.row == row), None) if self.clean else None
 
     def _standings(self) -> list[Standing]:
         if not self.ranked:
@@ -238,7 +256,7 @@ class Ranking:
             f"z: mean over {s} setting{'s' * (s != 1)} of (score − mean) / standard deviation over the {n} ranked "
             f"rows; ddof {self.options.ddof}; no row was removed as junk; rows that lack a setting are {how}."
             if self.defined
-            else "z: n/a, since " + ("one row alone cannot be held against others." if n else "no row may be ranked.")
+            else "z: n/a, since " + _undefined(n)
         ]
         if any(st.z_error is not None for st in self.standings):
             lines.append(
@@ -256,6 +274,12 @@ class Ranking:
                 "first %: of these draws, how many put the row's z above all others; rows that tie share a draw, so "
                 "equal rows have equal parts."
             )
+        if self.clean:
+            lines.append(
+                "rank without †‡: the same rows without the scores so marked; each row's z is then the mean over the "
+                "settings that it has left (– where it has none)."
+            )
+        lines += told(known for (row, _), known in self.sheet.overlaps.items() if row in self.ranked)
         if cost:
             lines.append(f"● on the Pareto front of z against {cost}: no row is better and cheaper.")
         return [*lines, *self.sheet.notes]
@@ -273,22 +297,42 @@ class Ranking:
         flat |= {"status": sheet.status[row], "why": sheet.why[row], "flags": sheet.flags[row], "on_front": on_front}
         flat |= {"rank_low": s.low if s else None, "rank_high": s.high if s else None}
         flat |= {"first_share": s.first_share if s else None}
+        clean = self.clean_standing(row)
+        flat |= {"clean_rank_low": clean.low if clean else None, "clean_rank_high": clean.high if clean else None}
+        flat |= {"clean_z": clean.z if clean else None}
         flat |= {"z": s.z if s else None, "z_stderr": s.z_error if s else None}
         flat |= {"mean_rank": s.mean_rank if s else None, "borda": s.borda if s else None}
         for j, setting in enumerate(sheet.settings):
             flat[setting.name] = _known(sheet.values[row, j])
             flat[f"{setting.name}_stderr"] = _known(sheet.errors[row, j])
             flat[f"{setting.name}_z"] = _known(self.z_by_setting[row, j])
+            known = sheet.overlaps.get((row, j))
+            flat[f"{setting.name}_overlap"] = known.strength if known else None
         for j, column in enumerate(sheet.costs):
             flat[column.name] = _known(sheet.cost_values[row, j])
         return flat
 
 
+def _undefined(rows: int) -> str:
+    if rows > 1:
+        return "no two rows have a score in the same setting."
+    return "one row alone cannot be held against others." if rows else "no row may be ranked."
+
+
+def _usable(sheet: Sheet, options: Options) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Settings that a mean may be taken over, [settings]: where rows are averaged over what they have, a score that
+    no other row has moves no mean, since it cannot be held against anything. All, where that would leave none."""
+    fit = [i for i, status in enumerate(sheet.status) if status == "ok"]
+    shared = (~np.isnan(sheet.values[fit])).sum(axis=0) > 1
+    return shared if options.missing == "average" and shared.any() else np.ones(len(sheet.settings), np.bool_)
+
+
 def _excluding(sheet: Sheet, options: Options) -> Sheet:
     """Bar the rows that lack a setting (every setting, where rows are averaged over what they have)."""
-    status, why = list(sheet.status), list(sheet.why)
+    status, why, usable = list(sheet.status), list(sheet.why), _usable(sheet, options)
     for i in range(len(status)):
-        lacks = [s.name for j, s in enumerate(sheet.settings) if np.isnan(sheet.values[i, j])]
+        missing = np.isnan(sheet.values[i])
+        lacks = [s.name for s, gone in zip(sheet.settings, missing | ~usable, strict=True) if gone]
         if status[i] == "ok" and lacks and (options.missing == "exclude" or len(lacks) == len(sheet.settings)):
             status[i] = "skipped"
             why[i] = "; ".join(filter(None, [why[i], f"no score for {', '.join(lacks)}"]))

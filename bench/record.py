@@ -58,7 +58,8 @@ class Record:
         kind: "score" (a task on features) or "timing" (a scenario).
         status: "ok", "failed" (``failure`` says why) or "skipped" (not meant to run: ``failure`` says why).
         key: the score_key or timing_key; also the file's name. A finished key is never run again.
-        subject: score: ``task``, ``version``, ``data``, ``data_digest``, ``settings``, ``seed``, ``output``;
+        subject: score: ``task``, ``version``, ``data``, ``data_digest``, ``settings``, ``seed``, ``output``, and
+            ``published``, the named set that the test images come from (empty where they are the user's own);
             timing: ``scenario``, ``settings``.
         protocol: hash over what must be equal for two records of different backbones or engines to be compared.
         keys: ``onnx``, ``plan``, ``plan_content``, ``features`` where they exist.
@@ -110,7 +111,8 @@ def protocol_hash(kind: Kind, **fields: Any) -> str:
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
     """Bring a document of any older schema to the present one.
 
-    Schema 1, the first, did not tell seeded draws one by one: ``per_draw`` stays empty.
+    Schema 1, the first, did not tell seeded draws one by one: ``per_draw`` stays empty. Nor did it tell named data
+    sets from the user's own, but only the former have a licence.
     """
     schema = document.get("schema")
     if not isinstance(schema, int) or schema < 1:
@@ -119,7 +121,10 @@ def upgrade(document: dict[str, Any]) -> dict[str, Any]:
         raise UserError(
             f"A record has schema {schema}; this version reads up to {SCHEMA}.", "", "update backbones-deployed"
         )
-    return document | {"schema": SCHEMA}
+    subject = document.get("subject")
+    if schema == 1 and isinstance(subject, dict) and subject.get("data_licence"):
+        subject = {"published": subject.get("data"), **subject}
+    return document | {"schema": SCHEMA, "subject": subject}
 
 
 def read(path: Path) -> Record:
