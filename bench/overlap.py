@@ -87,17 +87,18 @@ def facts() -> dict[str, Any]:
 
 def told(pairs: Iterable[Overlap]) -> list[str]:
     """Sentences for the foot of a table: each kind of pretraining data, the sets that it is flagged for, how that is
-    known, and which pairs are unknown."""
+    known, and at last the pairs of which nothing was published."""
     groups: dict[tuple[Strength, str, str, str], set[str]] = {}
     for one in pairs:
         if one.strength != "apart":
             groups.setdefault((one.strength, one.pretraining, one.how, one.source), set()).add(one.data)
-    lines = []
+    lines, unknown = [], []
     for (strength, pretraining, how, source), sets in sorted(groups.items(), key=lambda g: ORDER.index(g[0][0])):
         names = ", ".join(sorted(sets))
         if strength == "unknown":
-            trained = pretraining or "pretraining data that are not told"
-            lines.append(f"Whether {trained} hold test images of {names} is unknown.")
+            unknown.append(f"{pretraining or 'pretraining data that are not told'} and {names}")
         else:
             lines.append(f"{MARKS[strength]} {pretraining} {strength} test images of {names}: {how} ({source}).")
+    if unknown:
+        lines.append(f"Unknown, whether pretraining data hold test images: {'; '.join(unknown)}.")
     return lines

@@ -180,6 +180,19 @@ def ranks(values: Floats) -> Floats:
     return out
 
 
+def spearman(one: Floats, other: Floats) -> Floats:
+    """Spearman's rank correlation of each row of ``one`` with that of ``other``, [d, n] → [d]; NaN where all are equal.
+
+    Pearson's correlation of the ranks, ties sharing their mean rank.
+    """
+    from scipy.stats import rankdata
+
+    a, b = (rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (one, other))
+    spread = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    with np.errstate(invalid="ignore"):
+        return np.asarray((a * b).sum(axis=1) / spread, np.float64)
+
+
 def pareto_front(gains: Sequence[float | None], costs: Sequence[float | None]) -> list[bool]:
     """Which points no other point dominates: none is as good in both and better in one.
 

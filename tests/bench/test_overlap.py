@@ -137,7 +137,7 @@ def test_what_is_kept_apart_or_unknown_changes_nothing_and_the_unknown_is_said()
     ranking = Ranking(sheet([[90.0, 50], [60, 60]], known))
     assert ranking.clean is None
     assert [row["clean_z"] for row in ranking.as_rows()] == [None, None]
-    assert "Whether LAION-2B hold test images of cifar10 is unknown." in ranking.foot()
+    assert "Unknown, whether pretraining data hold test images: LAION-2B and cifar10." in ranking.foot()
 
 
 def test_a_row_with_nothing_left_has_no_rank_without() -> None:
@@ -163,7 +163,7 @@ def test_the_table_marks_scores_and_gives_both_ranks(tmp_path: Path, capsys: pyt
     lines = [line for line in out.splitlines() if "made_up_large" in line and "parity" not in line]
     assert [line.count("‡") for line in lines[:2]] == [3, 3]
     assert [line.split()[1] for line in lines[:2]] == ["–", "–"]
-    assert "Whether SA-1B hold test images of cifar10 is unknown." in out
+    assert "Unknown, whether pretraining data hold test images: SA-1B and cifar10." in out
     assert rank.main([str(tmp_path), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     large = [r for r in rows if r["backbone"] == "made_up_large"]
