@@ -125,12 +125,14 @@ def _means(columns: Floats, draws: int, seed: int | Sequence[int]) -> Floats:
     if n == 0:
         raise ValueError("nothing to resample")
     random = np.random.default_rng(seed)
-    share = np.full(n, 1 / n)
     out = np.empty((draws, columns.shape[1]))
     step = max(1, (1 << 21) // n)  # at most 16 MiB of weights at once
     for start in range(0, draws, step):
-        weights = random.multinomial(n, share, size=min(step, draws - start))
-        out[start : start + step] = weights @ columns / n
+        some = min(step, draws - start)
+        # picking and counting takes a third of the time of numpy's multinomial
+        picked = random.integers(n, size=(some, n)) + n * np.arange(some)[:, None]
+        weights = np.bincount(picked.ravel(), minlength=some * n).reshape(some, n).astype(np.float64)
+        out[start : start + some] = weights @ columns / n
     return out
 
 
