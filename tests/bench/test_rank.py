@@ -77,6 +77,31 @@ def test_json_csv_and_parquet_hold_the_same_rows(
     assert read[-1]["z"] == ""
 
 
+def test_markdown_has_the_terminal_s_cells(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rank.main([str(folder), "--markdown"]) == 0
+    text = capsys.readouterr().out
+    assert rank.main([str(folder), "--markdown", str(tmp_path / "ranks.md")]) == 0
+    terminal = capsys.readouterr().out
+    assert (tmp_path / "ranks.md").read_text() == text
+    table, foot = text.strip().split("\n\n")
+    heads, rule, *body = [line.strip("|").split("|") for line in table.splitlines()]
+    names = ["rank", "backbone", "engine", "precision", "first %", "z", "mean rank"]
+    assert [head.strip() for head in heads][:7] == names
+    assert {len(line) for line in (heads, rule, *body)} == {len(heads)}
+    assert len(body) == 14
+    shown = " ".join(terminal.split())
+    for line in body:
+        assert " ".join(" ".join(line).split()) in shown
+    for note in foot.splitlines():
+        assert " ".join(note.removeprefix("- ").split()) in shown
+
+
+def test_a_bar_in_a_name_does_not_end_a_cell(figures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures.write_text(FIGURES.replace("cars", "cars|vans"))
+    assert rank.main(["--table", str(figures), *ARGUMENTS, "--markdown"]) == 0
+    assert "| cars\\|vans |" in capsys.readouterr().out
+
+
 def test_order_and_cost_are_chosen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--json", "--by", "latency_p50_ms", "--cost", "throughput_images_per_s"]
     assert rank.main([str(folder), *arguments]) == 0
