@@ -1,7 +1,7 @@
 """``python -m bench.compare BEFORE AFTER``: two results folders, cell by cell: better, worse, or can't tell.
 
-Scores are compared over the same test images (paired bootstrap). A timing counts as changed only beyond its spread
-between repeats. What may not be compared is listed with the reason instead of a verdict.
+Scores are compared over the same test images and seeded draws of training images (paired bootstrap). A timing counts as
+changed only beyond its spread between repeats. What may not be compared is listed with the reason instead of a verdict.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _difference(cell: str, name: str, old: Record, new: Record) -> Difference:
     if new.kind == "score":
         if not old.per_sample or len(old.per_sample) != len(new.per_sample):
             return replace(found, why="no per-sample results to pair")
-        low, high = _paired(old.per_sample, new.per_sample)
+        low, high = _paired(old, new)
     else:
         margin = _spread(old) * a.value + _spread(new) * b.value
         low, high = b.value - a.value - margin, b.value - a.value + margin
@@ -79,12 +79,14 @@ def _difference(cell: str, name: str, old: Record, new: Record) -> Difference:
     return replace(found, low=low, high=high, verdict="better" if ahead else "worse" if behind else "ambiguous")
 
 
-def _paired(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
+def _paired(before: Record, after: Record) -> tuple[float, float]:
     import numpy as np
 
     from bench import stats
 
-    means = stats.paired_bootstrap(np.array([before, after]).T)
+    by_draw = stats.side_by_side([before.per_draw, after.per_draw])
+    samples = np.array([before.per_sample, after.per_sample]).T
+    means = stats.paired_bootstrap(samples, by_draw=[] if by_draw is None else [by_draw])
     return stats.interval(means[:, 1] - means[:, 0])
 
 

@@ -74,6 +74,7 @@ def score_record(planned: Planned, images: DataSet, scorer: Task) -> Record:
         "data": images.name,
         "data_digest": images.digest,
         "data_licence": images.licence,
+        "published": images.published,
         "splits_from": images.splits_from,
         "unreadable": len(images.unreadable),
         "classes": len(images.classes),

@@ -252,6 +252,17 @@ def top1(store: Store, shared: Path) -> Iterator[Figure]:
             )
 
 
+def bootstrap(store: Store, shared: Path) -> Iterator[Figure]:
+    """Seconds of 1,000 bootstrap draws over 20 cells of 10,000 samples, and of a whole ranking of such cells."""
+    from bench.bootstrap_speed import CELLS, SAMPLES, TASKS, bare, whole
+    from bench.ranking import DRAWS
+
+    size = f"{CELLS} cells of {SAMPLES:,} samples"
+    yield figure(f"1,000 bootstrap draws over {size}, s", bare(5), "< 10", lambda v: v < 10, "5 repeats, all paired")
+    how = f"{TASKS} tasks on two data sets, seeded draws too, {DRAWS:,} bootstrap draws; records to rows; 5 repeats"
+    yield figure(f"A ranking of {size}, s", whole(5), "< 10", lambda v: v < 10, how)
+
+
 WANTED_SPEED = {"resnet50_augnet": {"int8": 3.0, "bf16": 1.6}, "vit_s@random": {"int8": 2.2, "bf16": 1.6}}
 WANTED_COSINE = {"resnet50_augnet": 0.99, "vit_s@random": 0.98}
 
@@ -307,6 +318,7 @@ FIGURES: dict[str, Callable[[Store, Path], Iterator[Figure]]] = {
     "preprocessing": preprocessing,
     "probe": probe_sweep,
     "start": start_up,
+    "bootstrap": bootstrap,
     "top1": top1,
     "precision": precision,
 }

@@ -1,7 +1,8 @@
 """``python -m bench.inversions``: where the order of backbones in eager fp32 is not the order as deployed.
 
 Kendall's tau says how much of the order is kept. A pair is listed as inverted only if its order is certain on both
-sides, and not the same: both intervals of a paired bootstrap over the test images leave out zero, on opposite sides.
+sides, and not the same: both intervals of a paired bootstrap over the test images, and over the seeded draws of
+training images where a task takes some, leave out zero, on opposite sides.
 """
 
 from __future__ import annotations
@@ -124,16 +125,18 @@ def _gain(record: Record) -> float:
 
 
 def _draws(records: list[Record]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:
-    """Means over resamples, [draws, backbones], all backbones seeing the same images; None where they did not."""
+    """Means over resamples of test images, and of seeded draws of training images where a task takes some: [draws,
+    backbones], all backbones seeing the same; None where they did not."""
     import numpy as np
 
     from bench import stats
 
-    samples = [record.per_sample for record in records]
-    if not samples[0] or len({len(one) for one in samples}) > 1:
+    samples = stats.side_by_side([record.per_sample for record in records])
+    if samples is None:
         return None
-    signs = [1 if record.metrics[0].higher_is_better else -1 for record in records]
-    return stats.paired_bootstrap(np.array(samples, np.float64).T * signs)
+    signs = np.array([1.0 if record.metrics[0].higher_is_better else -1.0 for record in records])
+    by_draw = stats.side_by_side([record.per_draw for record in records])
+    return stats.paired_bootstrap(samples * signs, by_draw=[] if by_draw is None else [by_draw * signs])
 
 
 def parser() -> argparse.ArgumentParser:

@@ -147,6 +147,7 @@ def _score(
         key=planned.score_key(images, scorer),
         metrics=tuple(found.metrics),
         per_sample=[float(v) for v in found.per_sample],
+        per_draw=[float(v) for v in found.per_draw],
         keys={**built(planned, plan), "features": features_key},
         backbone=about(planned, artifact),
         detail={**known, "chosen": dict(found.chosen), "sweep": [dict(row) for row in found.sweep]},

@@ -11,8 +11,9 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from export.errors import Unavailable, UserError, run_cli
 
@@ -38,6 +39,7 @@ EXAMPLES = """\
 examples:
   python -m bench.rank                                    the records in ./results
   python -m bench.rank --cost throughput_images_per_s     the front against throughput
+  python -m bench.rank --markdown ranks.md                the same table for a page
   python -m bench.rank --table figures.csv                any published table: rows backbones, columns settings
 """
 
@@ -57,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--ignore", action="append", default=[], metavar="COLUMN", help="with --table: leave it out")
     p.add_argument("--by", default="z", metavar="COLUMN", help="order by z, mean_rank, borda, a setting or a cost (z)")
     p.add_argument("--csv", type=Path, metavar="FILE", help="write all columns as CSV")
+    p.add_argument(
+        "--markdown", nargs="?", const="-", metavar="FILE", help="the table as Markdown, to standard output or a file"
+    )
     p.add_argument("--parquet", type=Path, metavar="FILE", help="write all columns as Parquet (extra: report)")
     p.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="all columns as JSON, to standard output or a file"
@@ -137,6 +142,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(text)
             return 0
         _write(Path(args.json), text + "\n")
+    if args.markdown:
+        text = markdown(ranking, cost, args.by)
+        if args.markdown == "-":
+            print(text)
+            return 0
+        _write(Path(args.markdown), text + "\n")
     print_table(ranking, cost, args.by)
     return 0
 
@@ -168,43 +179,87 @@ def print_wide(table: Table, file: TextIO | None = None) -> Console:
     return console
 
 
+@dataclass(frozen=True)
+class Cells:
+    """The ranking as text, the same for a terminal and for a page.
+
+    Attributes:
+        heads: of each column, in up to three lines; the first ``names`` columns are names, the others numbers.
+        ranked, aside: the cells of each row: ranked ones, best first, and those that are not ranked.
+    """
+
+    heads: tuple[str, ...]
+    names: int
+    ranked: tuple[tuple[str, ...], ...]
+    aside: tuple[tuple[str, ...], ...]
+
+
+def cells(ranking: Ranking, cost: str, by: str) -> Cells:
+    """What a table of the ranking shows; ``cost`` may be empty."""
+    from bench.sheet import label_text
+
+    sheet = ranking.sheet
+    costs = [(c, sheet.cost(c.name)[1]) for c in _shown(ranking, cost)]
+    front = set(ranking.front(cost)) if cost else set()
+    labels = [k for k in ("backbone", "engine", "precision") if k in sheet.labels[0]]
+    names = ["rank", *(["rank\nwithout\n†‡"] if ranking.clean else []), *labels]
+    heads = ["first\n%", "z", "mean\nrank", *map(_head, sheet.settings), *(_head(c) for c, _ in costs)]
+
+    def of(row: int, standing: Standing | None) -> tuple[str, ...]:
+        shown = [standing.rank if standing else "–"]
+        if ranking.clean:
+            without = ranking.clean_standing(row)
+            shown += [without.rank if without else "–"]
+        shown += [label_text(sheet.labels[row], k) for k in labels]
+        shown += [share(standing.first_share) if standing else "–"]
+        shown += [_with_error(standing.z, standing.z_error, 2) if standing else "–"]
+        shown += [f"{standing.mean_rank:.1f}" if standing else "–"]
+        for j in range(len(sheet.settings)):
+            score = _with_error(sheet.values[row, j], sheet.errors[row, j], 1)
+            shown += [f"{score} {sheet.mark(row, j)}".rstrip()]
+        shown += [number(values[row]) for _, values in costs]
+        return (*shown, *(["●" if row in front else ""] if cost else []))
+
+    return Cells(
+        (*names, *heads, *(["front"] if cost else [])),
+        len(names),
+        tuple(of(standing.row, standing) for standing in ranking.ordered(by)),
+        tuple(of(row, None) for row in range(len(sheet.labels)) if row not in ranking.ranked),
+    )
+
+
 def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
     """The ranking as a table for a terminal; ``cost`` may be empty."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    from bench.sheet import label_text
-
-    sheet = ranking.sheet
-    costs = [(c, sheet.cost(c.name)[1]) for c in _shown(ranking, cost)]
-    front = set(ranking.front(cost)) if cost else set()
-    names = [k for k in ("backbone", "engine", "precision") if k in sheet.labels[0]]
+    shown = cells(ranking, cost, by)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for head in ("rank", *names):
-        table.add_column(head, no_wrap=True)
-    heads = ["z", "mean\nrank", *map(_head, sheet.settings), *(_head(c) for c, _ in costs)]
-    for head in heads:
-        table.add_column(Text(head), justify="right", no_wrap=True)
-    if cost:
-        table.add_column("front", justify="center")
-
-    def add(row: int, standing: Standing | None) -> None:
-        cells = [standing.rank if standing else "–", *(label_text(sheet.labels[row], k) for k in names)]
-        cells += [_with_error(standing.z, standing.z_error, 2) if standing else "–"]
-        cells += [f"{standing.mean_rank:.1f}" if standing else "–"]
-        cells += [_with_error(sheet.values[row, j], sheet.errors[row, j], 1) for j in range(len(sheet.settings))]
-        cells += [number(values[row]) for _, values in costs]
-        cells += ["●" if row in front else ""] if cost else []
-        table.add_row(*map(Text, cells), style="" if standing else "dim")
-
-    for standing in ranking.ordered(by):
-        add(standing.row, standing)
+    for number, head in enumerate(shown.heads):
+        justify: Literal["left", "center", "right"] = "right"
+        if number < shown.names:
+            justify = "left"
+        elif head == "front":
+            justify = "center"
+        table.add_column(Text(head), justify=justify, no_wrap=True)
+    for row in shown.ranked:
+        table.add_row(*map(Text, row))
     table.add_section()
-    for row in range(len(sheet.labels)):
-        if row not in ranking.ranked:
-            add(row, None)
+    for row in shown.aside:
+        table.add_row(*map(Text, row), style="dim")
     return table
+
+
+def markdown(ranking: Ranking, cost: str = "", by: str = "z") -> str:
+    """The ranking as a page shows it: the terminal's cells, then as a list what the terminal prints below them."""
+    cost = cost or ranking.default_cost()
+    shown = cells(ranking, cost, by)
+    heads = [" ".join(head.split()) for head in shown.heads]
+    rule = ["---" if number < shown.names else "--:" for number in range(len(heads))]
+    lines = [heads, rule, *shown.ranked, *shown.aside]
+    table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    return "\n".join([*table, "", *(f"- {line}" for line in [*_aside(ranking), *ranking.foot(cost)])])
 
 
 def _shown(ranking: Ranking, cost: str) -> list[Column]:
@@ -234,6 +289,15 @@ def number(value: float) -> str:
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
     return f"{value:,.{digits}f}"
+
+
+def share(value: float | None) -> str:
+    """A part of one as whole percent; more than nothing is never shown as 0, less than all never as 100."""
+    if value is None:
+        return "n/a"
+    if 0 < value < 0.005:
+        return "< 1"
+    return "> 99" if 0.995 <= value < 1 else f"{100 * value:.0f}"
 
 
 def _aside(ranking: Ranking) -> list[str]:

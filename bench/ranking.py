@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bench import stats
+from bench.overlap import told
 from bench.sheet import Column, Floats, Sheet
 from export.errors import unknown
 
@@ -51,6 +52,8 @@ class Standing:
         borda: over all settings, the number of rows that it beats; a tie counts half.
         low, high: its rank lies between them: a row is surely ahead of another only where the interval of their
             difference leaves out zero.
+        first_share: how often it has the best mean z of all, of the bootstrap's draws; rows that tie share a draw.
+            None where fewer than two rows could be compared.
     """
 
     row: int
@@ -60,6 +63,7 @@ class Standing:
     borda: float
     low: int
     high: int
+    first_share: float | None = None
 
     @property
     def rank(self) -> str:
@@ -79,6 +83,7 @@ class Ranking:
         values = self.sheet.values[self.ranked]
         signs = np.array([1.0 if s.higher_is_better else -1.0 for s in sheet.settings])
         self._gains = values * signs
+        self._gains[:, ~_usable(self.sheet, options)] = np.nan
         self.z_by_setting = np.full(self.sheet.values.shape, np.nan)
         for j in range(len(signs)):
             self.z_by_setting[self.ranked, j] = stats.z_scores(self._gains[:, j], options.ddof)
@@ -87,34 +92,63 @@ class Ranking:
     @property
     def defined(self) -> bool:
         """Whether there are enough rows for a z-score."""
-        return len(self.ranked) > 1
+        return len(self.ranked) > 1 and bool((~np.isnan(self.z_by_setting)).any())
+
+    @cached_property
+    def clean(self) -> Ranking | None:
+        """The same rows without the scores on test images that a row's pretraining data contain or may contain.
+
+        None where there are none. What a row has left is averaged; a row that has nothing left is not ranked.
+        """
+        if not any(known.flagged for (row, _), known in self.sheet.overlaps.items() if row in self.ranked):
+            return None
+        return Ranking(self.sheet.unflagged(), replace(self.options, missing="average"))
 
     @cached_property
     def draws(self) -> Floats:
         """What mean z might have been with other test images: [draws, ranked rows], in the order of ``ranked``.
 
         Settings of one test set are resampled together, and all rows see the same images, so differences of columns
-        are paired. A setting's mean moves with the resample, its deviation is held fixed. A setting that comes with
+        are paired. Seeded draws of training images, the same for all rows, are resampled likewise, setting by setting.
+        A setting's mean moves with the resample, its deviation is held fixed. A setting that comes with
         standard errors only contributes independent normal noise; one without any, none.
         """
         sheet, rows = self.sheet, np.array(self.ranked)
         drawn: Floats = np.zeros((DRAWS, len(rows)))
         together: dict[tuple[str, int], Floats] = {}
+        by_draw: dict[tuple[str, int], list[Floats]] = {}
         for j, setting in enumerate(sheet.settings):
             known = ~np.isnan(self._gains[:, j])
+            if not known.any():
+                continue
             weights = self._weights[rows[known], j]
-            samples = [sheet.samples.get((i, j), np.empty(0)) for i in rows[known]]
-            n = len(samples[0]) if len({len(s) for s in samples}) == 1 else 0
-            if n:
-                parts = together.setdefault((setting.test_set, n), np.zeros((n, len(rows))))
-                parts[:, known] += _centred(np.stack(samples, axis=1)) * weights
+            samples = stats.side_by_side([sheet.samples.get((i, j), ()) for i in rows[known]])
+            if samples is not None:
+                group = (setting.test_set, len(samples))
+                parts = together.setdefault(group, np.zeros((len(samples), len(rows))))
+                parts[:, known] += _centred(samples) * weights
+                means = stats.side_by_side([sheet.by_draw.get((i, j), ()) for i in rows[known]])
+                if means is not None:
+                    wide = np.zeros((len(means), len(rows)))
+                    wide[:, known] = _centred(means) * weights
+                    by_draw.setdefault(group, []).append(wide)
             else:
                 noise = np.random.default_rng([self.options.seed, j]).standard_normal((DRAWS, len(weights)))
                 errors = np.nan_to_num(sheet.errors[rows[known], j])
                 drawn[:, known] += _centred(sheet.values[rows[known], j] + noise * errors) * weights
-        for parts in together.values():
-            drawn += stats.paired_bootstrap(parts, DRAWS, self.options.seed)
+        for group, parts in together.items():
+            drawn += stats.paired_bootstrap(parts, DRAWS, self.options.seed, by_draw.get(group, ()))
         return drawn
+
+    @property
+    def undrawn(self) -> list[str]:
+        """Settings whose seeded draws some ranked rows tell and others do not: those cannot be resampled."""
+        found = []
+        for j, setting in enumerate(self.sheet.settings):
+            counts = {len(self.sheet.by_draw.get((i, j), ())) for i in self.ranked if (i, j) in self.sheet.samples}
+            if len(counts) > 1:
+                found.append(setting.name)
+        return found
 
     @cached_property
     def _weights(self) -> Floats:
@@ -127,8 +161,12 @@ class Ranking:
             sign = 1.0 if setting.higher_is_better else -1.0
             if spread > 1e-12 * max(1.0, float(np.abs(gains[known]).max(initial=0.0))):
                 weights[np.array(self.ranked)[known], j] = sign / spread
-        counts = (~np.isnan(self.sheet.values)).sum(axis=1, keepdims=True)
-        return np.asarray(weights / np.maximum(counts, 1), np.float64)
+        weights[self.ranked] /= np.maximum((~np.isnan(self._gains)).sum(axis=1, keepdims=True), 1)
+        return weights
+
+    def clean_standing(self, row: int) -> Standing | None:
+        """Where ``row`` stands in :attr:`clean`; None where there is no such ranking, or it is not in it."""
+        return next((s for s in self.clean.standings if s.row == row), None) if self.clean else None
 
     def _standings(self) -> list[Standing]:
         if not self.ranked:
@@ -138,14 +176,15 @@ class Ranking:
         ranks = np.apply_along_axis(stats.ranks, 0, self._gains)
         beaten = np.where(known, known.sum(axis=0) - ranks, 0)
         errors = self.draws.std(axis=0, ddof=1)
+        firsts = stats.first_shares(self.draws, ROUNDING)
         found = []
         for c, row in enumerate(self.ranked):
             low, high = self._span(c)
             mean = float(z[c][known[c]].mean()) if self.defined else None
             error = float(errors[c]) if self.defined and errors[c] > ROUNDING else None
-            found.append(
-                Standing(row, mean, error, float(ranks[c][known[c]].mean()), float(beaten[c].sum()), low, high)
-            )
+            mean_rank, borda = float(ranks[c][known[c]].mean()), float(beaten[c].sum())
+            first = float(firsts[c]) if self.defined else None
+            found.append(Standing(row, mean, error, mean_rank, borda, low, high, first))
         return sorted(found, key=lambda s: (-(s.z or 0.0), s.mean_rank, self.sheet.name(s.row)))
 
     def _span(self, column: int) -> tuple[int, int]:
@@ -155,8 +194,13 @@ class Ranking:
         return 1 + ahead, len(self.ranked) - behind
 
     def _ahead(self, one: int, other: int) -> bool:
-        low, _ = stats.interval(self.draws[:, one] - self.draws[:, other], LEVEL)
-        return low > ROUNDING
+        return bool(self._leads[one, other] > ROUNDING)
+
+    @cached_property
+    def _leads(self) -> Floats:
+        """The lower end of the interval of every difference, row less column, [ranked rows, ranked rows]."""
+        low = (1 - LEVEL) / 2
+        return np.array([np.quantile(own[:, None] - self.draws, low, axis=0) for own in self.draws.T])
 
     def ahead(self, row: int, other: int) -> bool:
         """Whether ``row`` is surely better than ``other``."""
@@ -217,13 +261,30 @@ class Ranking:
             f"z: mean over {s} setting{'s' * (s != 1)} of (score − mean) / standard deviation over the {n} ranked "
             f"rows; ddof {self.options.ddof}; no row was removed as junk; rows that lack a setting are {how}."
             if self.defined
-            else "z: n/a, since " + ("one row alone cannot be held against others." if n else "no row may be ranked.")
+            else "z: n/a, since " + _undefined(n)
         ]
         if any(st.z_error is not None for st in self.standings):
             lines.append(
                 "± is one standard error (of z: against the mean of all ranked rows). Rank a–b: rows between which the "
-                f"test images cannot decide (95 % interval of the paired bootstrap, {DRAWS:,} draws, every pair alone)."
+                f"test images cannot decide (95 % interval of the paired bootstrap, {DRAWS:,} draws, every pair alone)"
+                + ("; training images drawn by seed are resampled as well." if self.sheet.by_draw else ".")
             )
+        if self.undrawn:
+            lines.append(
+                f"{', '.join(self.undrawn)}: older records do not tell the seeded draws of training images one by one, "
+                "so their luck is not in ranks and errors of z; remove those records and run again to have it."
+            )
+        if self.defined:
+            lines.append(
+                "first %: of these draws, how many put the row's z above all others; rows that tie share a draw, so "
+                "equal rows have equal parts."
+            )
+        if self.clean:
+            lines.append(
+                "rank without †‡: the same rows without the scores so marked; each row's z is then the mean over the "
+                "settings that it has left (– where it has none)."
+            )
+        lines += told(known for (row, _), known in self.sheet.overlaps.items() if row in self.ranked)
         if cost:
             lines.append(f"● on the Pareto front of z against {cost}: no row is better and cheaper.")
         return [*lines, *self.sheet.notes]
@@ -240,22 +301,43 @@ class Ranking:
         flat: dict[str, Any] = dict(sheet.labels[row])
         flat |= {"status": sheet.status[row], "why": sheet.why[row], "flags": sheet.flags[row], "on_front": on_front}
         flat |= {"rank_low": s.low if s else None, "rank_high": s.high if s else None}
+        flat |= {"first_share": s.first_share if s else None}
+        clean = self.clean_standing(row)
+        flat |= {"clean_rank_low": clean.low if clean else None, "clean_rank_high": clean.high if clean else None}
+        flat |= {"clean_z": clean.z if clean else None}
         flat |= {"z": s.z if s else None, "z_stderr": s.z_error if s else None}
         flat |= {"mean_rank": s.mean_rank if s else None, "borda": s.borda if s else None}
         for j, setting in enumerate(sheet.settings):
             flat[setting.name] = _known(sheet.values[row, j])
             flat[f"{setting.name}_stderr"] = _known(sheet.errors[row, j])
             flat[f"{setting.name}_z"] = _known(self.z_by_setting[row, j])
+            known = sheet.overlaps.get((row, j))
+            flat[f"{setting.name}_overlap"] = known.strength if known else None
         for j, column in enumerate(sheet.costs):
             flat[column.name] = _known(sheet.cost_values[row, j])
         return flat
 
 
+def _undefined(rows: int) -> str:
+    if rows > 1:
+        return "no two rows have a score in the same setting."
+    return "one row alone cannot be held against others." if rows else "no row may be ranked."
+
+
+def _usable(sheet: Sheet, options: Options) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Settings that a mean may be taken over, [settings]: where rows are averaged over what they have, a score that
+    no other row has moves no mean, since it cannot be held against anything. All, where that would leave none."""
+    fit = [i for i, status in enumerate(sheet.status) if status == "ok"]
+    shared = (~np.isnan(sheet.values[fit])).sum(axis=0) > 1
+    return shared if options.missing == "average" and shared.any() else np.ones(len(sheet.settings), np.bool_)
+
+
 def _excluding(sheet: Sheet, options: Options) -> Sheet:
     """Bar the rows that lack a setting (every setting, where rows are averaged over what they have)."""
-    status, why = list(sheet.status), list(sheet.why)
+    status, why, usable = list(sheet.status), list(sheet.why), _usable(sheet, options)
     for i in range(len(status)):
-        lacks = [s.name for j, s in enumerate(sheet.settings) if np.isnan(sheet.values[i, j])]
+        missing = np.isnan(sheet.values[i])
+        lacks = [s.name for s, gone in zip(sheet.settings, missing | ~usable, strict=True) if gone]
         if status[i] == "ok" and lacks and (options.missing == "exclude" or len(lacks) == len(sheet.settings)):
             status[i] = "skipped"
             why[i] = "; ".join(filter(None, [why[i], f"no score for {', '.join(lacks)}"]))

@@ -15,7 +15,7 @@ from export.errors import UserError
 from export.spec import Metric
 from export.store import key, write_atomic
 
-SCHEMA = 1
+SCHEMA = 2
 
 Kind = Literal["score", "timing"]
 Status = Literal["ok", "failed", "skipped"]
@@ -58,7 +58,8 @@ class Record:
         kind: "score" (a task on features) or "timing" (a scenario).
         status: "ok", "failed" (``failure`` says why) or "skipped" (not meant to run: ``failure`` says why).
         key: the score_key or timing_key; also the file's name. A finished key is never run again.
-        subject: score: ``task``, ``version``, ``data``, ``data_digest``, ``settings``, ``seed``, ``output``;
+        subject: score: ``task``, ``version``, ``data``, ``data_digest``, ``settings``, ``seed``, ``output``, and
+            ``published``, the named set that the test images come from (empty where they are the user's own);
             timing: ``scenario``, ``settings``.
         protocol: hash over what must be equal for two records of different backbones or engines to be compared.
         keys: ``onnx``, ``plan``, ``plan_content``, ``features`` where they exist.
@@ -68,6 +69,7 @@ class Record:
         detail: chosen hyper-parameters, sweep, placement, parity, notes: JSON values, for the report.
         samples: every latency sample in nanoseconds, by series name; every repeat is a series.
         per_sample: each test sample's part in the main metric.
+        per_draw: where the main metric is a mean over seeded draws of training images, each draw's; otherwise empty.
         started_at: UTC, ISO 8601. seconds: wall time that it took.
     """
 
@@ -85,6 +87,7 @@ class Record:
     detail: dict[str, Any] = field(default_factory=dict)
     samples: dict[str, list[int]] = field(default_factory=dict)
     per_sample: list[float] = field(default_factory=list)
+    per_draw: list[float] = field(default_factory=list)
     started_at: str = ""
     seconds: float = 0.0
     schema: int = SCHEMA
@@ -106,7 +109,11 @@ def protocol_hash(kind: Kind, **fields: Any) -> str:
 
 
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
-    """Bring a document of any older schema to the present one. Schema 1 is the first."""
+    """Bring a document of any older schema to the present one.
+
+    Schema 1, the first, did not tell seeded draws one by one: ``per_draw`` stays empty. Nor did it tell named data
+    sets from the user's own, but only the former have a licence.
+    """
     schema = document.get("schema")
     if not isinstance(schema, int) or schema < 1:
         raise UserError("A record has no schema version.", f"It says {schema!r}.")
@@ -114,7 +121,10 @@ def upgrade(document: dict[str, Any]) -> dict[str, Any]:
         raise UserError(
             f"A record has schema {schema}; this version reads up to {SCHEMA}.", "", "update backbones-deployed"
         )
-    return document
+    subject = document.get("subject")
+    if schema == 1 and isinstance(subject, dict) and subject.get("data_licence"):
+        subject = {"published": subject.get("data"), **subject}
+    return document | {"schema": SCHEMA, "subject": subject}
 
 
 def read(path: Path) -> Record:

@@ -9,16 +9,20 @@ import csv
 import io
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from export.errors import UserError, unknown
 
+if TYPE_CHECKING:
+    from bench.overlap import Overlap
+
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T")
 Status = Literal["ok", "parity", "skipped", "failed"]
 
 MISSING = frozenset({"", "-", "–", "—", "n/a", "na", "nan", "none"})
@@ -64,6 +68,8 @@ class Sheet:
         costs: columns that are paid; cost_values [rows, costs], NaN where there is none.
         status: "ok" rows may be ranked; ``why`` says what is wrong with the others (or ""), ``flags`` what is doubtful.
         samples: (row, setting) → per-sample values [n] whose mean is the value, in the test set's order.
+        by_draw: (row, setting) → each seeded draw's mean over the test set [m], where a score is a mean over draws.
+        overlaps: (row, setting) → what is known of its test images in the row's pretraining data; published sets only.
         notes: sentences for the foot of every table.
     """
 
@@ -77,6 +83,8 @@ class Sheet:
     why: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     samples: Mapping[tuple[int, int], Floats] = field(default_factory=dict)
+    by_draw: Mapping[tuple[int, int], Floats] = field(default_factory=dict)
+    overlaps: Mapping[tuple[int, int], Overlap] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def name(self, row: int) -> str:
@@ -96,6 +104,22 @@ class Sheet:
                 return column, self.cost_values[:, index]
         raise unknown("cost column", name, [c.name for c in self.costs])
 
+    def mark(self, row: int, setting: int) -> str:
+        """The sign beside a score: † or ‡ where pretraining data contain the test images or may; else nothing."""
+        known = self.overlaps.get((row, setting))
+        return known.mark if known else ""
+
+    def unflagged(self) -> Sheet:
+        """The sheet without the scores on test images that the pretraining data contain or may contain."""
+        flagged = {cell for cell, known in self.overlaps.items() if known.flagged}
+        values, errors = self.values.copy(), self.errors.copy()
+        for cell in flagged:
+            values[cell] = errors[cell] = np.nan
+        samples = {cell: v for cell, v in self.samples.items() if cell not in flagged}
+        by_draw = {cell: v for cell, v in self.by_draw.items() if cell not in flagged}
+        overlaps = {cell: v for cell, v in self.overlaps.items() if cell not in flagged}
+        return replace(self, values=values, errors=errors, samples=samples, by_draw=by_draw, overlaps=overlaps)
+
     def only(self, settings: Collection[str]) -> Sheet:
         """The sheet with these settings alone.
 
@@ -107,18 +131,18 @@ class Sheet:
             if name not in names:
                 raise unknown("setting", name, names)
         keep = [i for i, name in enumerate(names) if name in settings]
-        return Sheet(
-            self.labels,
-            tuple(self.settings[i] for i in keep),
-            self.values[:, keep],
-            self.errors[:, keep],
-            self.costs,
-            self.cost_values,
-            self.status,
-            self.why,
-            self.flags,
-            {(row, keep.index(s)): v for (row, s), v in self.samples.items() if s in keep},
-            self.notes,
+
+        def kept(by_cell: Mapping[tuple[int, int], T]) -> dict[tuple[int, int], T]:
+            return {(row, keep.index(s)): v for (row, s), v in by_cell.items() if s in keep}
+
+        return replace(
+            self,
+            settings=tuple(self.settings[i] for i in keep),
+            values=self.values[:, keep],
+            errors=self.errors[:, keep],
+            samples=kept(self.samples),
+            by_draw=kept(self.by_draw),
+            overlaps=kept(self.overlaps),
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.losses import losses, note
+from bench.overlap import overlap
 from bench.record import Cell, Record
 from bench.results import Results, machine_id, subject_name
 from bench.sheet import Column, Sheet, Status
@@ -137,7 +138,7 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
     columns = {c.name: c for paid in costs for c, _ in paid}
     values, errors = np.full((2, len(found), len(settings)), np.nan)
     paid_values = np.full((len(found), len(columns)), np.nan)
-    samples = {}
+    samples, by_draw, overlaps = {}, {}, {}
     for i, row in enumerate(found):
         for j, setting in enumerate(settings):
             if setting.name not in row.scores:
@@ -148,9 +149,13 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
                 continue
             values[i, j] = main.value
             errors[i, j] = np.nan if main.stderr is None else main.stderr
-            per_sample = np.array(record.per_sample)
-            if len(per_sample) and abs(per_sample.mean() - main.value) <= 1e-6 * max(1.0, abs(main.value)):
-                samples[i, j] = per_sample
+            trained_on = str(record.backbone.get("pretrain_data", ""))
+            if known := overlap(trained_on, str(record.subject.get("published", ""))):
+                overlaps[i, j] = known
+            if _mean_is(record.per_sample, main.value):
+                samples[i, j] = np.array(record.per_sample)
+                if _mean_is(record.per_draw, main.value):
+                    by_draw[i, j] = np.array(record.per_draw)
         for column, value in costs[i]:
             paid_values[i, list(columns).index(column.name)] = value
     judged = [row.judge() for row in found]
@@ -165,6 +170,8 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
         why=tuple(why for _, why in judged),
         flags=tuple("; ".join(row.flags) for row in found),
         samples=samples,
+        by_draw=by_draw,
+        overlaps=overlaps,
         notes=tuple(notes),
     )
 
@@ -172,6 +179,10 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
 def sheet_of(results: Results) -> Sheet:
     """Records → sheet, in one step."""
     return sheet(*rows(results))
+
+
+def _mean_is(parts: Sequence[float], value: float) -> bool:
+    return bool(parts) and abs(float(np.mean(parts)) - value) <= 1e-6 * max(1.0, abs(value))
 
 
 def _newest_plan(records: list[Record]) -> list[Record]:

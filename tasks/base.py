@@ -83,6 +83,8 @@ class Score:
         metrics: the main metric first; each with its standard error and n.
         per_sample: float [n_test]: each test sample's part in the main metric (its mean is the main value, for tasks
             where that is so), in the order of the test split, so that two cells can be compared sample by sample.
+        per_draw: float [draws]: where the main value is a mean over seeded draws of training images, the same draws for
+            every cell, each draw's mean over the test samples; empty where there is one fit only.
         chosen: hyper-parameters, and the value on val that chose each.
         sweep: rows of what was tried (JSON values), for the report.
     """
@@ -91,6 +93,7 @@ class Score:
     per_sample: npt.NDArray[np.float64]
     chosen: Mapping[str, Any] = field(default_factory=dict)
     sweep: Sequence[Mapping[str, Any]] = ()
+    per_draw: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def main(self) -> Metric:

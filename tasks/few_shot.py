@@ -63,7 +63,7 @@ class FewShot(Task):
         train, val, test = (l2_normalized(part.features) for part in (splits.train, splits.val, splits.test))
         least, smallest = splits.train.smallest_class()
         metrics: dict[str, Metric] = {}
-        per_sample = np.empty(0)
+        per_sample, per_draw = np.empty(0), np.empty(0)
         chosen: dict[str, Any] = {}
         sweep: list[dict[str, Any]] = []
         for shots in SHOTS:
@@ -82,7 +82,7 @@ class FewShot(Task):
                 f"centroid_{shots}_shot", right, f"mean of {len(right)} draws"
             )
             if shots == MAIN_SHOTS:
-                per_sample = right.mean(axis=0)
+                per_sample, per_draw = right.mean(axis=0), right.mean(axis=1)
 
             fits = [
                 fit(train[support], labels[support], len(present), PENALTIES)
@@ -102,7 +102,7 @@ class FewShot(Task):
                 f"logistic_{shots}_shot", right, f"mean of {len(right)} draws"
             )
         main = metrics.pop(self.meta.main_metric)
-        return Score([main, *metrics.values()], per_sample, chosen, sweep)
+        return Score([main, *metrics.values()], per_sample, chosen, sweep, per_draw)
 
 
 def draws(labels: Indices, shots: int, count: int, seed: int) -> Iterator[Indices]:

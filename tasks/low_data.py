@@ -66,7 +66,7 @@ class LowData(Task):
         metrics: dict[str, Metric] = {}
         chosen: dict[str, Any] = {}
         sweep: list[dict[str, Any]] = []
-        per_sample = np.empty(0)
+        per_sample, per_draw = np.empty(0), np.empty(0)
         for percent in PERCENTS:
             name = f"accuracy_{percent}_percent"
             if _share(least, percent) < 1:
@@ -84,11 +84,11 @@ class LowData(Task):
             right = rights([f[best] for f in fits], test, test_labels)
             metrics[name] = crossed_mean(name, right, f"{len(parts[0])} images, mean of {DRAWS} draws")
             if percent == MAIN_PERCENT:
-                per_sample = right.mean(axis=0)
+                per_sample, per_draw = right.mean(axis=0), right.mean(axis=1)
         for size in SUBSETS:
             metrics[f"knn_{size}_classes"] = _among_few(train, labels, test, test_labels, size, seed)
         main = metrics.pop(self.meta.main_metric)
-        return Score([main, *metrics.values()], per_sample, chosen, sweep)
+        return Score([main, *metrics.values()], per_sample, chosen, sweep, per_draw)
 
 
 def _share(count: int, percent: int) -> int:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 from html import escape
 
-from bench.rank import SHOWN_COSTS, number
+from bench.rank import SHOWN_COSTS, number, share
 from bench.ranking import Ranking, Standing
 from bench.sheet import Column, label_text
+
+CLEAN = "rank without the scores on test images that the pretraining data contain or may contain"
+FIRST = "of the bootstrap's draws, how many put this row first; ties share"
 
 
 def grid(ranking: Ranking, cost: str) -> str:
     """The table element; ranked rows first. Cells carry their value for the sorting script in ``data-v``."""
     sheet = ranking.sheet
     front = set(ranking.front(cost)) if cost else set()
-    heads = [_head(name, left=True) for name in ("rank", "backbone", "engine")]
-    heads += [_head("precision", left=True, more=_one_precision(ranking)), _head("z"), _head("mean rank")]
+    heads = [_head("rank", left=True)]
+    heads += [_head("without †‡", left=True, about=CLEAN)] if ranking.clean else []
+    heads += [_head(name, left=True) for name in ("backbone", "engine")]
+    heads += [_head("precision", left=True, more=_one_precision(ranking)), _head("first", "%", FIRST)]
+    heads += [_head("z"), _head("mean rank")]
     heads += [_head(s.name.replace("@", "\n"), s.unit, s.about) for s in sheet.settings]
     heads += [_head(c.title, c.unit, c.about, more=not _short(c, cost)) for c in sheet.costs]
     body = []
@@ -30,24 +36,31 @@ def grid(ranking: Ranking, cost: str) -> str:
 
 def _cells(ranking: Ranking, row: int, standing: Standing | None, on_front: bool, cost: str) -> str:
     sheet, label = ranking.sheet, ranking.sheet.labels[row]
-    mark = " ●" if on_front else ""
     cells = [
-        _text(standing.rank + mark, standing.low + standing.high / 1000) if standing else _text("–"),
+        _rank(standing, " ●" if on_front else ""),
+        *([_rank(ranking.clean_standing(row))] if ranking.clean else []),
         _text(
             str(label["backbone"]) + (" (untrained)" if label.get("untrained") else ""), str(label["backbone"]), "name"
         ),
         _text(str(label.get("engine", ""))),
         _text(label_text(label, "precision"), kind="more" if _one_precision(ranking) else ""),
+        _share(standing),
         _value(standing.z if standing else None, standing.z_error if standing else None, "{:.2f}"),
         _value(standing.mean_rank if standing else None, None, "{:.1f}"),
     ]
-    cells += [_value(sheet.values[row, j], sheet.errors[row, j], "{:.1f}") for j in range(len(sheet.settings))]
+    for j in range(len(sheet.settings)):
+        cells.append(_value(sheet.values[row, j], sheet.errors[row, j], "{:.1f}", sheet.mark(row, j)))
     for j, column in enumerate(sheet.costs):
         value = sheet.cost_values[row, j]
         more = "" if _short(column, cost) else ' class="more"'
         shown = "" if math.isnan(value) else f' data-v="{value:.9g}"'
         cells.append(f"<td{more}{shown}>{number(value)}</td>")
     return "".join(cells)
+
+
+def _share(standing: Standing | None) -> str:
+    value = standing.first_share if standing else None
+    return "<td>n/a</td>" if value is None else f'<td data-v="{value:.9g}">{escape(share(value))}</td>'
 
 
 def _one_precision(ranking: Ranking) -> bool:
@@ -68,8 +81,12 @@ def _text(text: str, value: str | float | None = None, kind: str = "") -> str:
     return f'<td class="t {kind}" data-v="{escape(str(text if value is None else value))}">{escape(text)}</td>'
 
 
-def _value(value: float | None, error: float | None, form: str) -> str:
+def _rank(standing: Standing | None, mark: str = "") -> str:
+    return _text(standing.rank + mark, standing.low + standing.high / 1000) if standing else _text("–")
+
+
+def _value(value: float | None, error: float | None, form: str, mark: str = "") -> str:
     if value is None or math.isnan(value):
         return "<td>n/a</td>"
     spread = "" if error is None or math.isnan(error) else f' <span class="e">± {form.format(error)}</span>'
-    return f'<td data-v="{value:.9g}">{form.format(value)}{spread}</td>'
+    return f'<td data-v="{value:.9g}">{form.format(value)}{spread}{f" {mark}" if mark else ""}</td>'

@@ -44,6 +44,7 @@ class DataSet:
         splits_from: "given", or how they were made ("seeded 60/20/20, stratified, duplicates together; seed 0").
         unreadable: images that could not be decoded.
         licence: SPDX or words; empty where the user's own.
+        published: the named set that the test images come from; empty where they are the user's own.
         sha256: of each image's bytes, by id, where they are known.
         parts: the data sets that this one is put together from: its ids are then ``INDEX OF PART:ID THERE``.
     """
@@ -56,6 +57,7 @@ class DataSet:
     splits_from: str = "given"
     unreadable: Sequence[Unreadable] = ()
     licence: str = ""
+    published: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: tuple[DataSet, ...] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from export.errors import UserError, unknown
@@ -109,6 +109,7 @@ def survey(
         splits_from=splits_from,
         unreadable=found.unreadable,
         licence=source.licence,
+        published=source.published,
         sha256={item.id: found.sha256[item.id] for item in items},
     )
     return _surveyed(data, found, source.notes)
@@ -124,7 +125,8 @@ def locate(ref: str, store: Store) -> Source:
                 "An archive is given by its path alone.",
                 f"--data {folder}",
             )
-        return READERS.get(name)(name, Path(folder).expanduser() if equals else None, store)
+        found = READERS.get(name)(name, Path(folder).expanduser() if equals else None, store)
+        return replace(found, published=name)
     path = Path(ref).expanduser()
     if not path.exists():
         if "/" in ref or "\\" in ref or is_archive(path) or path.suffix == ".csv":

@@ -45,6 +45,7 @@ class Source:
         items: every labelled image, once.
         notes: what a user should know of how it was read.
         classes: names in label order, where the source has an order; else they are sorted.
+        published: the name under which everybody knows the set; empty where it is the user's own.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Source:
     licence: str = ""
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    published: str = ""
 
 
 def from_files(name: str, files: Files) -> Source:

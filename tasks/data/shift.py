@@ -68,4 +68,5 @@ def _of(
     ordered = sorted(samples, key=lambda s: (SPLITS.index(s.split), s.id))
     told = "\0".join([name, *(part.digest for part in parts), *classes])
     digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
-    return DataSet(name, ordered, classes, digest, read, note, licence=licence, parts=parts)
+    published = parts[-1].published  # of the test images
+    return DataSet(name, ordered, classes, digest, read, note, licence=licence, published=published, parts=parts)

@@ -38,6 +38,17 @@ def test_a_timing_within_its_spread_is_ambiguous() -> None:
     assert verdicts(replace(LAB, backbones={"made_up_base": (1.0, 9.3, 25e6)}))["single_stream"].verdict == "ambiguous"
 
 
+def test_a_change_within_the_luck_of_the_training_draws_is_ambiguous() -> None:
+    def drawn(lab: Lab, moves: list[float]) -> Results:
+        records = [lab.score("made_up_base", "ort:cpu", "knn")]
+        return Results(tuple(replace(r, per_draw=[(r.metrics[0].value or 0) + m for m in moves]) for r in records))
+
+    better = replace(LAB, backbones={"made_up_base": (1.6, 9.0, 25e6)})
+    for moves, verdict in (([-1.0, 0, 1], "better"), ([-60.0, 0, 60], "ambiguous")):
+        sides = [rows(found)[0] for found in (drawn(LAB, [0.0, 0, 0]), drawn(better, moves))]
+        assert [d.verdict for d in compare.compare(*sides)] == [verdict]
+
+
 def test_other_data_or_another_machine_is_not_compared() -> None:
     found = verdicts(replace(LAB, digest="ffff0000", machine="made-up-b"))
     assert {d.verdict for d in found.values()} == {"not comparable"}

@@ -59,6 +59,21 @@ def test_a_certain_inversion_is_listed() -> None:
     assert (pair.before, pair.after) == (pytest.approx(20), pytest.approx(-20))
 
 
+def test_the_luck_of_the_training_draws_counts_as_luck() -> None:
+    """As in the certain case, but the draws of training images differ by more than the backbones do."""
+
+    def drawn(record: Record, moves: list[float]) -> Record:
+        return replace(record, per_draw=[(record.metrics[0].value or 0) + m for m in moves])
+
+    [order] = found(
+        drawn(score("made_up_large", "made:eager", rights(90)), [-40, 0, 40]),
+        drawn(score("made_up_base", "made:eager", rights(70)), [40, 0, -40]),
+        drawn(score("made_up_large", "ort:cpu", rights(60)), [0, 0, 0]),
+        drawn(score("made_up_base", "ort:cpu", rights(80)), [0, 0, 0]),
+    )
+    assert (order.swapped, order.inverted) == (1, ())
+
+
 def test_luck_is_counted_and_not_listed() -> None:
     """One image's difference each way, on images of their own."""
     one, other = np.ones(400), np.ones(400)

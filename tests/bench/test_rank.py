@@ -67,12 +67,39 @@ def test_json_csv_and_parquet_hold_the_same_rows(
     assert [r["status"] for r in rows[:10]] == ["ok"] * 10
     assert rows[0]["z"] == max(r["z"] for r in rows[:10])
     assert rows[0]["rank_low"] == 1
+    assert sum(r["first_share"] for r in rows[:10]) == pytest.approx(1)
+    assert rows[-1]["first_share"] is None
     assert parquet.read_table(files["parquet"]).to_pylist() == rows
     with files["csv"].open(newline="") as file:
         read = list(csv.DictReader(file))
     assert [r["backbone"] for r in read] == [r["backbone"] for r in rows]
     assert float(read[0]["latency_p50_ms"]) == rows[0]["latency_p50_ms"]
     assert read[-1]["z"] == ""
+
+
+def test_markdown_has_the_terminal_s_cells(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rank.main([str(folder), "--markdown"]) == 0
+    text = capsys.readouterr().out
+    assert rank.main([str(folder), "--markdown", str(tmp_path / "ranks.md")]) == 0
+    terminal = capsys.readouterr().out
+    assert (tmp_path / "ranks.md").read_text() == text
+    table, foot = text.strip().split("\n\n")
+    heads, rule, *body = [line.strip("|").split("|") for line in table.splitlines()]
+    names = ["rank", "backbone", "engine", "precision", "first %", "z", "mean rank"]
+    assert [head.strip() for head in heads][:7] == names
+    assert {len(line) for line in (heads, rule, *body)} == {len(heads)}
+    assert len(body) == 14
+    shown = " ".join(terminal.split())
+    for line in body:
+        assert " ".join(" ".join(line).split()) in shown
+    for note in foot.splitlines():
+        assert " ".join(note.removeprefix("- ").split()) in shown
+
+
+def test_a_bar_in_a_name_does_not_end_a_cell(figures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures.write_text(FIGURES.replace("cars", "cars|vans"))
+    assert rank.main(["--table", str(figures), *ARGUMENTS, "--markdown"]) == 0
+    assert "| cars\\|vans |" in capsys.readouterr().out
 
 
 def test_order_and_cost_are_chosen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,6 +183,11 @@ def test_numbers_keep_three_digits_and_all_before_the_point() -> None:
     assert shown == ["0.012", "4.57", "12.3", "123", "12,346", "n/a"]
 
 
+def test_a_share_is_whole_percent_and_never_rounded_to_none_or_all() -> None:
+    shown = [rank.share(v) for v in (None, 0.0, 0.001, 0.25, 0.994, 0.999, 1.0)]
+    assert shown == ["n/a", "0", "< 1", "25", "99", "> 99", "100"]
+
+
 def test_the_pick_speaks_and_answers_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert pick.main([str(folder)]) == 0
     assert capsys.readouterr().out.startswith("Ship made_up_base · openvino:cpu · fp32: latency p50 ")
@@ -179,10 +211,10 @@ def test_exit_codes_are_those_of_the_convention(folder: Path, tmp_path: Path) ->
     assert "Try: python -m bench.run" in lost.stderr
 
 
-@pytest.mark.parametrize("module", ["bench.rank", "bench.pick", "bench.compare", "bench.report.__main__"])
+@pytest.mark.parametrize("module", ["rank", "pick", "compare", "correlations", "report.__main__"])
 def test_help_loads_nothing_heavy(module: str) -> None:
     code = (
-        f"import sys, importlib; m = importlib.import_module({module!r})\n"
+        f"import sys, importlib; m = importlib.import_module('bench.{module}')\n"
         "try: m.main(['--help'])\n"
         "except SystemExit as e: assert e.code == 0\n"
         "heavy = {'numpy', 'rich', 'plotly', 'pyarrow', 'scipy', 'torch', 'engines', 'tasks'} & set(sys.modules)\n"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -76,6 +77,68 @@ def test_standard_errors_alone_widen_the_span_of_ranks() -> None:
     assert blunt.standings[0].z_error == pytest.approx(around_the_mean * 8 / spread, rel=0.05)
 
 
+def test_rows_share_the_first_place_as_the_images_decide() -> None:
+    sharp = Ranking(sheet([[50.0], [60.0], [90.0]], errors=0.1))
+    assert {s.row: s.first_share for s in sharp.standings} == {2: 1, 1: 0, 0: 0}
+    even = Ranking(sheet([[50.0], [90.0], [90.0]], errors=2.0))
+    shares = {s.row: s.first_share for s in even.standings}
+    assert shares[0] == 0
+    assert shares[1] == pytest.approx(0.5, abs=0.05)
+    assert sum(s.first_share or 0 for s in even.standings) == pytest.approx(1)
+    nearly = Ranking(sheet([[88.0], [90.0]], errors=1.0))
+    by_chance = 1 - NormalDist(2, 2**0.5).cdf(0)
+    assert nearly.standings[0].first_share == pytest.approx(by_chance, abs=0.02)
+
+
+def test_rows_with_the_same_answers_have_the_same_first_share() -> None:
+    ranking = made_up()
+    shares = {ranking.sheet.name(s.row): s.first_share for s in ranking.standings}
+    for backbone in Lab().backbones:
+        assert shares[f"{backbone} · ort:cpu · fp32"] == pytest.approx(shares[f"{backbone} · openvino:cpu · fp32"])
+    assert sum(s or 0 for s in shares.values()) == pytest.approx(1)
+    assert any(line.startswith("first %") for line in ranking.foot())
+
+
+def crossed(luck: float, paired: bool = False) -> Sheet:
+    """Three rows, 80, 82 and 84 % right on average; each of 5 draws moves a row by that much, all alike or not."""
+    random = np.random.default_rng(3)
+    moves = random.normal(size=(5, 3)) if not paired else random.normal(size=(5, 1)) * np.ones(3)
+    moves -= moves.mean(axis=0)
+    values = np.array([80.0, 82, 84])
+    noise = random.normal(size=(400, 3))
+    noise -= noise.mean(axis=0)
+    table = sheet([[v] for v in values])
+    return replace(
+        table,
+        samples={(i, 0): values[i] + 2 * noise[:, i] for i in range(3)},
+        by_draw={(i, 0): values[i] + luck * moves[:, i] for i in range(3)},
+    )
+
+
+def test_draws_that_differ_widely_widen_the_span_of_ranks() -> None:
+    assert [s.rank for s in Ranking(crossed(0.1)).standings] == ["1", "2", "3"]
+    wide = Ranking(crossed(5.0))
+    assert [s.rank for s in wide.standings] == ["1–3"] * 3
+    assert all(0.05 < (s.first_share or 0) < 0.95 for s in wide.standings)
+    assert wide.difference(2, 0)[1] > 5 * Ranking(crossed(0.1)).difference(2, 0)[1]
+    assert any("drawn by seed are resampled as well" in line for line in wide.foot())
+
+
+def test_luck_that_all_rows_share_moves_no_rank() -> None:
+    """The draws are the same for every backbone: a good one lifts them all."""
+    assert [s.rank for s in Ranking(crossed(5.0, paired=True)).standings] == ["1", "2", "3"]
+
+
+def test_rows_without_their_draws_are_told_of_and_ranked_by_the_samples() -> None:
+    table = crossed(5.0)
+    partly = Ranking(replace(table, by_draw={cell: v for cell, v in table.by_draw.items() if cell[0]}))
+    assert partly.undrawn == ["s0"]
+    assert [s.rank for s in partly.standings] == ["1", "2", "3"]
+    assert any("s0: older records do not tell" in line for line in partly.foot())
+    assert Ranking(table).undrawn == []
+    assert Ranking(table.only(["s0"])).standings == Ranking(table).standings
+
+
 def test_engines_that_answer_alike_tie_and_tasks_of_one_test_set_are_resampled_together() -> None:
     ranking = made_up()
     spans = {ranking.sheet.name(s.row): s.rank for s in ranking.standings}
@@ -143,7 +206,7 @@ def test_missing_settings_exclude_a_row_or_are_averaged_and_the_foot_says_which(
 def test_one_row_has_no_z_and_is_said_so() -> None:
     ranking = Ranking(sheet([[50.0, 60.0]], errors=1.0, costs=[3.0]))
     [only] = ranking.standings
-    assert (only.z, only.z_error, only.rank) == (None, None, "1")
+    assert (only.z, only.z_error, only.first_share, only.rank) == (None, None, None, "1")
     assert ranking.foot()[0].startswith("z: n/a")
     assert ranking.front("price") == [0]
     assert "the only one" in sentence(ranking, pick(ranking))
@@ -163,6 +226,7 @@ def test_no_row_is_a_table_of_costs() -> None:
 def test_equal_scores_everywhere_are_all_first() -> None:
     ranking = Ranking(sheet([[5.0], [5.0], [5.0]], errors=1.0))
     assert [(s.z, s.rank) for s in ranking.standings] == [(0, "1–3")] * 3
+    assert [s.first_share for s in ranking.standings] == [pytest.approx(1 / 3)] * 3
 
 
 def test_order_by_any_column_puts_the_best_first_and_the_unknown_last() -> None:

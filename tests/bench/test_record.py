@@ -11,7 +11,7 @@ from bench.record import SCHEMA, Cell, Failure, Record, protocol_hash, read, upg
 from export.errors import UserError
 from export.spec import Metric
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "record-1.json"
+FIRST, GOLDEN = (Path(__file__).parents[1] / "golden" / f"record-{schema}.json" for schema in (1, SCHEMA))
 
 TEXT = st.text(max_size=12)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -36,6 +36,7 @@ RECORD = st.builds(
     detail=DOCUMENT,
     samples=st.dictionaries(TEXT, st.lists(st.integers(0, 2**62), max_size=4), max_size=2),
     per_sample=st.lists(NUMBER, max_size=4),
+    per_draw=st.lists(NUMBER, max_size=4),
     started_at=TEXT,
     seconds=NUMBER,
 )
@@ -51,8 +52,9 @@ def test_a_record_comes_back_as_it_was_written(tmp_path_factory: pytest.TempPath
 
 
 def test_the_record_of_schema_1_still_loads() -> None:
-    record = read(GOLDEN)
-    assert (record.kind, record.status, record.schema) == ("score", "ok", 1)
+    record = read(FIRST)
+    assert (record.kind, record.status, record.schema) == ("score", "ok", SCHEMA)
+    assert record.per_draw == []
     assert record.cell == Cell("efficientnet_lite0", "ort:cpu", "fp32", "cpu", (1, 8), 2)
     assert record.subject["data_digest"] == "0123456789abcdef"
     main = record.metrics[0]
@@ -64,6 +66,12 @@ def test_the_record_of_schema_1_still_loads() -> None:
     assert missing.value is None
     assert missing.note == "not computed"
     assert record.metric("absent") is None
+
+
+def test_the_record_of_schema_2_tells_the_draws() -> None:
+    record = read(GOLDEN)
+    assert record.per_draw == [75, 50]
+    assert record.subject["task"] == "few_shot"
 
 
 def test_the_golden_file_is_what_would_be_written_today(tmp_path: Path) -> None:

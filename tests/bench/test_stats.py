@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import stats
+from tasks.metrics import crossed_mean
 
 SAMPLES = st.lists(st.integers(1, 10**9), min_size=1, max_size=60)
 POINTS = st.lists(
@@ -60,6 +61,45 @@ def test_spreads_of_known_numbers() -> None:
 @given(SAMPLES, st.integers(1, 1000))
 def test_noise_does_not_depend_on_the_unit(samples: list[int], factor: int) -> None:
     assert stats.noise([s * factor for s in samples]) == pytest.approx(stats.noise(samples))
+
+
+@pytest.mark.parametrize("draws", [5, 40])
+def test_bootstrap_of_a_crossed_design_has_the_spread_of_its_mean(draws: int) -> None:
+    """Values are a draw's luck (deviation 3) plus a sample's (20) plus noise (10), so the mean's variance is known."""
+    random = np.random.default_rng(draws)
+    spreads, n = [], 400
+    for seed in range(12):
+        values = random.normal(0, 3, (draws, 1)) + random.normal(0, 20, n) + random.normal(0, 10, (draws, n))
+        by_sample, by_draw = values.mean(axis=0)[:, None], values.mean(axis=1)[:, None]
+        drawn = stats.paired_bootstrap(by_sample, 4000, seed, [by_draw])[:, 0]
+        told = crossed_mean("accuracy", values, "").stderr
+        assert drawn.std() == pytest.approx(told, rel=0.06)
+        assert drawn.mean() == pytest.approx(values.mean(), abs=5 * drawn.std() / math.sqrt(4000))
+        spreads.append(drawn.var())
+    known = 9 / draws + 400 / n + 100 / (draws * n)
+    assert np.mean(spreads) == pytest.approx(known, rel=0.4)  # 12 designs tell it no closer
+
+
+def test_bootstrap_keeps_pairs_of_draws_and_resamples_each_set_on_its_own() -> None:
+    random = np.random.default_rng(1)
+    samples = np.zeros((50, 2))
+    one = random.normal(size=(20, 1))
+    paired = stats.paired_bootstrap(samples, 3000, 0, [np.hstack([one, one + 4])])
+    np.testing.assert_allclose(paired[:, 0], paired[:, 1], atol=1e-12)
+    apart = stats.paired_bootstrap(samples, 3000, 0, [one * [1, 0], one * [0, 1]])
+    assert abs(np.corrcoef(apart.T)[0, 1]) < 0.06
+    np.testing.assert_array_equal(stats.paired_bootstrap(samples, 10, 0, [one[:1] * [1, 1]]), np.zeros((10, 2)))
+    with pytest.raises(ValueError, match="nothing to resample"):
+        stats.paired_bootstrap(np.empty((0, 2)))
+
+
+def test_columns_stand_side_by_side_only_if_they_are_as_long() -> None:
+    found = stats.side_by_side([[1, 2, 3], [4, 5, 6]])
+    assert found is not None
+    np.testing.assert_array_equal(found, [[1, 4], [2, 5], [3, 6]])
+    assert stats.side_by_side([[1], [1, 2]]) is None
+    assert stats.side_by_side([[], []]) is None
+    assert stats.side_by_side([]) is None
 
 
 def test_bootstrap_has_the_standard_error_of_the_mean_and_keeps_pairs() -> None:
@@ -131,3 +171,9 @@ def test_a_dominated_point_changes_nothing_and_a_twin_of_a_front_point_joins_it(
     assert cost is not None
     assert stats.pareto_front([*gains, gain - 1], [*costs, cost + 1]) == [*on, False]
     assert stats.pareto_front([*gains, gain], [*costs, cost]) == [*on, True]
+
+
+def test_first_shares_count_the_largest_of_each_draw_and_share_ties() -> None:
+    draws = np.array([[3.0, 1, 1], [1, 2, 2], [0, 5, 5 - 1e-12], [7, 7, 7]])
+    np.testing.assert_allclose(stats.first_shares(draws, 1e-9), [1 / 3, 1 / 3, 1 / 3])
+    np.testing.assert_allclose(stats.first_shares(draws), np.array([4 / 3, 11 / 6, 5 / 6]) / 4)

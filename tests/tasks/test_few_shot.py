@@ -47,6 +47,8 @@ def test_more_shots_score_higher_and_the_error_is_stated(digit_splits: Splits) -
         one, five, ten = (value[f"{method}_{shots}_shot"] for shots in (1, 5, 10))
         assert 30 < one < five < ten < 100
     assert score.per_sample.mean() == pytest.approx(score.main.value)
+    assert score.per_draw.shape == (CENTROID_DRAWS,)
+    assert score.per_draw.mean() == pytest.approx(score.main.value)
     assert score.main.stderr is not None
     n = len(digit_splits.test)
     assert score.main.stderr > score.per_sample.std(ddof=1) / n**0.5  # the draws add to it

@@ -28,6 +28,8 @@ def test_the_main_figure_is_scikit_learns(digit_splits: Splits) -> None:
     assert score.main.name == "accuracy_10_percent"
     assert score.main.value == pytest.approx(np.mean(right), abs=0.3)
     assert score.per_sample.mean() == pytest.approx(score.main.value)
+    np.testing.assert_allclose(score.per_draw, np.mean(right, axis=1), atol=1)
+    assert score.per_draw.mean() == pytest.approx(score.main.value)
     assert [row["penalty"] for row in score.sweep[: len(PENALTIES)]] == list(PENALTIES)
 
 

@@ -12,6 +12,7 @@ from export.errors import UserError
 from export.store import Store
 from tasks.data.base import DataSet
 from tasks.data.catalog import open_dataset
+from tasks.data.corruption import corrupted
 from tasks.data.shift import shifted
 
 
@@ -46,6 +47,18 @@ def test_all_of_the_second_is_test_and_none_of_it_is_fitted_on(tmp_path: Path, s
         assert f"{folder}/" in sample.id
         assert found.read(sample.id) == fakes.photograph(int(sample.id.rpartition("/")[2].removesuffix(".jpg")))
     assert "test is all of rain" in found.splits_from
+
+
+def test_whose_test_images_they_are_is_told(tmp_path: Path, store: Store, fitted: DataSet) -> None:
+    """A published set is known by its name; a folder is not, whatever it is called."""
+    classes = {"owl": range(100, 103), "cat": range(110, 114)}
+    known = open_dataset(f"imagenet-a={written(tmp_path / 'rain', classes)}", store, whole=True)
+    assert (fitted.published, known.published) == ("", "imagenet-a")
+    assert [found.published for found in shifted(fitted, known)] == ["", "imagenet-a"]
+    assert seen(tmp_path, store, classes, "imagenet-r").published == ""
+    mine = open_dataset(f"imagenet={written(tmp_path / 'mine', {'cat': range(20), 'dog': range(20, 40)})}", store)
+    harmed = corrupted(mine, "fog", 3)
+    assert [found.published for found in shifted(mine, harmed)] == ["imagenet"]
 
 
 def test_fewer_classes_narrow_both_and_the_base_comes_first(tmp_path: Path, store: Store, fitted: DataSet) -> None:
