@@ -46,8 +46,8 @@ def test_every_fact_has_a_source() -> None:
 @pytest.mark.parametrize(
     ("trained_on", "data", "strength"),
     [
-        ("IN-1k", "pets", "contains"),
-        ("IN-22k, ft IN-1k", "pets", "contains"),
+        ("IN-1k", "pets", "may contain"),
+        ("IN-22k, ft IN-1k", "pets", "may contain"),
         ("IN-1k", "imagenet", "apart"),
         ("IN-22k, ft IN-1k", "imagenet", "unknown"),
         ("IN-1k", "eurosat", "unknown"),
