@@ -16,6 +16,7 @@ from typing import Any
 from bench.config import SweepSpec
 from bench.features import feature_key
 from bench.machine import cores
+from bench.progress import say
 from bench.record import Cell, protocol_hash
 from bench.scenarios import Scenario, scenario
 from engines.base import Availability, Engine, EngineSpec, Profile
@@ -190,7 +191,8 @@ def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:
 def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
     """The cells with the photographs from which their lower precisions are made: a seeded draw from ``data``.
 
-    Ranges come from its train split, choices and parity from val; test is never touched.
+    Ranges come from its train split, choices and parity from val; test is never touched. Where nothing is val (a
+    gallery and queries), part of the gallery is set apart for choices and parity: no range comes from it.
 
     Raises:
         UserError: a lower precision was asked for, and a split is too small.
@@ -198,11 +200,16 @@ def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
     if all(cell.precision is Precision.FP32 for cell in cells):
         return list(cells)
     draw = random.Random(cells[0].sweep.seed)
-    ids = {split: sorted(sample.id for sample in data.split(split)) for split in ("train", "val")}
+    train, val = (sorted(sample.id for sample in data.split(split)) for split in ("train", "val"))
+    if not val:
+        say(f"calibration: {data.name} has no val; choices and parity use a part of its gallery that is set apart")
+        order = draw.sample(train, len(train))
+        apart = min(VAL, len(order) // 2)
+        train, val = sorted(order[apart:]), sorted(order[:apart])
     chosen = CalibrationSet(
         data.name,
-        tuple(draw.sample(ids["train"], min(TRAIN, len(ids["train"])))),
-        tuple(draw.sample(ids["val"], min(VAL, len(ids["val"])))),
+        tuple(draw.sample(train, min(TRAIN, len(train)))),
+        tuple(draw.sample(val, min(VAL, len(val)))),
         data.digest,
         data.read,
     )

@@ -17,6 +17,7 @@ EPILOG = """a data set is one of
   a name of the list (elpv, cifar10, …), or name=DIR where you have it already
   a folder of class folders              photos/cat/1.jpg
   a folder of splits of class folders    photos/{train,val,test}/cat/1.jpg   (val may be missing)
+  a gallery and queries, for retrieval   photos/{gallery,query}/cup-17/1.jpg (nothing is val)
   a CSV with the header path,label or path,label,split; paths are relative to it
   a .tar, .tar.gz, .tgz or .zip archive that holds any of these"""
 

@@ -18,6 +18,12 @@ def require_scorable(splits: Splits) -> None:
         UserError: an empty split, fewer than two classes, or a class of val or test that train does not have.
     """
     for name, part in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
+        if not len(part) and name == "val":
+            raise UserError(
+                "The data set has no val split, and this task learns or chooses on val.",
+                "A set that is given as gallery and queries has none; it serves the task retrieval.",
+                "--tasks retrieval, or give the images as train, val and test",
+            )
         if not len(part):
             raise UserError(f"The {name} split is empty.", "", "give it images, or leave the splitting to the program")
     known = set(splits.train.labels.tolist())
@@ -28,6 +34,23 @@ def require_scorable(splits: Splits) -> None:
         if foreign:
             names = ", ".join(part.classes[label] for label in foreign[:5])
             raise UserError(f"The {name} split has classes that train has not.", f"Without training images: {names}.")
+
+
+def require_searchable(splits: Splits) -> None:
+    """Refuse data in which nothing can be looked for; val may be empty.
+
+    Raises:
+        UserError: no gallery (train), no query (test), one class only, or a query whose class is not in the gallery.
+    """
+    for name, part in (("gallery (train)", splits.train), ("queries (test)", splits.test)):
+        if not len(part):
+            raise UserError(f"There are no images in the {name}.", "Retrieval looks for queries in a gallery.")
+    held = set(splits.train.labels.tolist())
+    if len(held) < 2:
+        raise UserError("The gallery has one class only.", "Everything in it would be found to be right.")
+    if foreign := sorted(set(splits.test.labels.tolist()) - held):
+        names = ", ".join(splits.test.classes[label] for label in foreign[:5])
+        raise UserError(f"{len(foreign)} classes of the queries are not in the gallery.", f"They are: {names}.")
 
 
 def require_finite(splits: Splits) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.base import Score, Splits, Task, TaskMeta
-from tasks.features import Floats, l2_normalized, require_finite, require_scorable
+from tasks.features import Floats, l2_normalized, require_finite, require_searchable
 from tasks.metrics import mean_metric
 
 CUTOFFS = (1, 5, 10)
@@ -30,7 +30,7 @@ class Retrieval(Task):
     )
 
     def check(self, splits: Splits) -> None:
-        require_scorable(splits)
+        require_searchable(splits)
 
     def score(self, splits: Splits, seed: int) -> Score:
         require_finite(splits)

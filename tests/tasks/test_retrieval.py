@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from export.errors import UserError
 from tasks import retrieval
 from tasks.base import Splits
+from tasks.catalog import TASKS, task
 from tasks.features import l2_normalized
 from tasks.retrieval import Retrieval, ranked
 
@@ -40,6 +42,38 @@ def test_scale_and_order_do_not_matter(digit_splits: Splits) -> None:
     np.testing.assert_allclose(other.per_sample, plain.per_sample, atol=0.05)
     assert [m.name for m in plain.metrics] == ["mAP", "R@1", "R@5", "R@10", "MRR"]
     assert all(m.value is not None and 0 < m.value <= 100 and m.stderr is not None for m in plain.metrics)
+
+
+@pytest.fixture
+def without_val(digit_splits: Splits) -> Splits:
+    val = digit_splits.val
+    return replace(digit_splits, val=replace(val, features=val.features[:0], labels=val.labels[:0]))
+
+
+def test_retrieval_needs_no_val_and_what_chooses_on_val_says_so(without_val: Splits, digit_splits: Splits) -> None:
+    Retrieval().check(without_val)
+    np.testing.assert_array_equal(
+        Retrieval().score(without_val, 0).per_sample, Retrieval().score(digit_splits, 0).per_sample
+    )
+    for name in TASKS:
+        if name != "retrieval":
+            with pytest.raises(UserError, match=r"no val split(.|\n)*serves the task retrieval"):
+                task(name).check(without_val)
+
+
+def test_what_cannot_be_searched_is_refused(without_val: Splits) -> None:
+    test, train = without_val.test, without_val.train
+    seven = train.labels == 7
+    for splits, sentence in (
+        (
+            replace(without_val, test=replace(test, features=test.features[:0], labels=test.labels[:0])),
+            "no images in the queries",
+        ),
+        (replace(without_val, train=replace(train, features=train.features[seven], labels=train.labels[seven])), "one"),
+        (replace(without_val, train=replace(train, features=train.features[~seven], labels=train.labels[~seven])), "7"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            Retrieval().check(splits)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30).filter(any))

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export.errors import UserError
+from export.store import Store
+from tasks.__main__ import main
+from tasks.data.base import DataSet
+from tasks.data.catalog import open_dataset
+from tasks.data.layout import Item
+from tasks.data.splits import instances
+
+Write = Callable[..., Path]
+SET = {"gallery/cup": 1, "gallery/hat": 2, "gallery/pin": 1, "queries/cup": 2, "queries/hat": 1}
+
+
+def sizes(data: DataSet) -> tuple[int, int, int]:
+    return len(data.split("train")), len(data.split("val")), len(data.split("test"))
+
+
+def table(root: Path, splits: list[str]) -> Path:
+    rows = [f"x/{i:03d}.jpg,{'ab'[i % 2]},{split}" for i, split in enumerate(splits)]
+    (root / "t.csv").write_text("path,label,split\n" + "\n".join(rows))
+    return root / "t.csv"
+
+
+def test_a_gallery_is_train_the_queries_are_test_and_nothing_is_val(write_tree: Write, store: Store) -> None:
+    data = open_dataset(str(write_tree(SET)), store)
+    assert sizes(data) == (4, 0, 3)
+    assert data.classes == ("cup", "hat", "pin")
+    assert data.splits_from == "given: gallery and queries; 1 classes without queries"
+    assert all(sample.id.startswith("gallery/") for sample in data.split("train"))
+
+
+@pytest.mark.parametrize("query", ["query", "Queries"])
+def test_a_table_may_name_gallery_and_queries(write_tree: Write, store: Store, query: str) -> None:
+    root = write_tree({"x": 4})
+    data = open_dataset(str(table(root, ["gallery", "Gallery", query, query])), store)
+    assert sizes(data) == (2, 0, 2)
+    assert data.splits_from == "given: gallery and queries"
+
+
+def test_an_archive_may_hold_them(write_tree: Write, store: Store, tmp_path: Path) -> None:
+    root = write_tree(SET)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(root, "top")
+    assert sizes(open_dataset(str(tmp_path / "a.tar"), store)) == (4, 0, 3)
+
+
+def test_splits_beside_gallery_and_queries_are_left_out_and_said(
+    write_tree: Write, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_tree(SET | {"train/cup": 3})
+    assert main(["--data", str(root), "--store", str(store.root)]) == 0
+    text = capsys.readouterr().out
+    assert "given: gallery and queries" in text
+    assert "folders beside the splits are left out: train" in text
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [
+        (
+            {"gallery/a": 1, "gallery/b": 1, "query/a": 1, "query/emu": 1},
+            "1 classes that the gallery has not(.|\n)*emu",
+        ),
+        ({"gallery/a": 1, "query/a": 1}, "one class only"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(
+    write_tree: Write, store: Store, counts: dict[str, int], sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        open_dataset(str(write_tree(counts)), store)
+
+
+@pytest.mark.parametrize(
+    ("splits", "sentence"),
+    [
+        (["gallery", "gallery", "query", "test"], "mixes gallery and query with train"),
+        (["gallery"] * 4, "has no queries"),
+        (["query"] * 4, "has no gallery"),
+        (["gallery", "gallery", "query", "probe"], "line 5: unknown split 'probe'"),
+    ],
+)
+def test_bad_tables_of_gallery_and_queries(write_tree: Write, store: Store, splits: list[str], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        open_dataset(str(table(write_tree({"x": 4}), splits)), store)
+
+
+def test_a_limit_takes_whole_instances_and_says_so(write_tree: Write, store: Store) -> None:
+    root = write_tree(SET | {f"gallery/d{i}": 1 for i in range(9)})
+    data = open_dataset(str(root), store, limit=8)
+    assert "8 of 16 images, whole instances, seed 0" in data.splits_from
+    assert open_dataset(str(root), store, limit=8).digest == data.digest
+    with pytest.raises(UserError, match=r"no room for two whole instances(.|\n)*at least 4"):
+        open_dataset(str(root), store, limit=3)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(st.integers(1, 5), st.integers(0, 4)), min_size=2),
+    st.integers(0, 50),
+    st.integers(0, 99),
+)
+def test_an_instance_is_taken_whole_or_not_at_all(counts: dict[str, tuple[int, int]], limit: int, seed: int) -> None:
+    items = [
+        Item(f"{split}/{label}/{i}", label, split)
+        for label, each in counts.items()
+        for split, n in zip(("train", "test"), each, strict=True)
+        for i in range(n)
+    ]
+    asked = {label for label, (_, queries) in counts.items() if queries}
+    whole = {label: sum(each) for label, each in counts.items()}
+    pairs = [whole[a] + whole[b] for a in asked for b in whole if a != b]
+    if pairs and limit < min(pairs):
+        with pytest.raises(UserError, match=f"at least {min(pairs)}"):
+            instances(items, limit, seed)
+        return
+    part = instances(items, limit, seed)
+    taken = {item.label for item in part}
+    assert len(part) <= limit or limit >= len(items)
+    assert len(part) == sum(whole[label] for label in taken)
+    assert taken & asked or not asked
+    if asked:
+        assert len(taken) >= 2
