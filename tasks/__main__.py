@@ -94,6 +94,7 @@ def contents(found: Survey) -> dict[str, Any]:
         "near_copies": found.near_copies,
         "largest_group": list(found.largest),
         "pictures_in_two_splits": found.leaks,
+        "junk_pairs": len(data.junk),
         "unreadable": [{"id": image.id, "reason": image.reason} for image in data.unreadable],
         "notes": list(found.notes),
         "digest": data.digest,
@@ -138,6 +139,8 @@ def _show_contents(document: dict[str, Any], shown: int = 40) -> None:
         print(f"            the largest group has {len(group)}: {', '.join(group[:3])}{' …' if len(group) > 3 else ''}")
     for pair, count in document["pictures_in_two_splits"].items():
         print(f"            {pair} share pictures ({count:,} images): the splits were given so")
+    if document["junk_pairs"]:
+        print(f"junk        {document['junk_pairs']:,} pairs of a query and a gallery image")
     print(f"unreadable  {len(document['unreadable'])}")
     for image in document["unreadable"]:
         print(f"            {image['id']}: {image['reason']}")

@@ -9,6 +9,8 @@ from export.errors import CellError, UserError
 from tasks.base import Splits
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+GRID = 2.0**25
 
 
 def require_scorable(splits: Splits) -> None:
@@ -63,6 +65,16 @@ def require_finite(splits: Splits) -> None:
         bad = int((~np.isfinite(part.features)).any(axis=1).sum())
         if bad:
             raise CellError(f"The features of {bad} of {len(part)} {name} samples hold NaN or Inf.")
+
+
+def on_grid(rows: Floats) -> npt.NDArray[np.float64]:
+    """Rows of length at most 1, float32 [n, d], rounded to multiples of 2⁻²⁵, as float64.
+
+    A product of two such values is a multiple of 2⁻⁵⁰, and so is every sum of them, which stays below 8 in magnitude
+    (Cauchy-Schwarz, if no row is longer than 2.8): 53 bits hold it. So a matrix product of such rows is exact, in
+    whatever order a processor adds and however many rows it is given at once; in float32 the last bit depends on both.
+    """
+    return np.asarray(np.rint(rows.astype(np.float64) * GRID) / GRID)
 
 
 def l2_normalized(features: npt.NDArray[np.floating]) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,16 +105,18 @@ def survey(
     number = {name: i for i, name in enumerate(classes)}
     samples = [Sample(item.id, number[item.label], split[item.id]) for item in items]
     samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.id))
+    junk = tuple(pair for pair in source.junk if set(pair) <= split.keys() and not whole)
     data = DataSet(
         name=source.name,
         samples=samples,
         classes=classes,
-        digest=digest(samples, classes, found.sha256),
+        digest=digest(samples, classes, found.sha256, junk),
         read=source.files.read,
         splits_from=splits_from,
         unreadable=found.unreadable,
         licence=source.licence,
         sha256={item.id: found.sha256[item.id] for item in items},
+        junk=junk,
     )
     return _surveyed(data, found, source.notes)
 
@@ -150,9 +152,15 @@ def _is_table(path: Path) -> bool:
         return {"path", "label"} <= {column.strip().lower() for column in file.readline().split(",")}
 
 
-def digest(samples: Sequence[Sample], classes: Sequence[str], sha256: dict[str, str]) -> str:
-    """SHA-256 over every sample's name, content, class and split, whatever their order."""
+def digest(
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    sha256: dict[str, str],
+    junk: Iterable[tuple[str, str]] = (),
+) -> str:
+    """SHA-256 over every sample's name, content, class and split, and the junk pairs, whatever their order."""
     lines = sorted(f"{s.id}\0{sha256[s.id]}\0{classes[s.label]}\0{s.split}\n" for s in samples)
+    lines += sorted(f"{query}\0junk\0{image}\n" for query, image in junk)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 

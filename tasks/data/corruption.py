@@ -229,6 +229,7 @@ def corrupted(data: DataSet, name: str, severity: int, seed: int = 0) -> DataSet
         read,
         f"test of {data.name}, {name.replace('_', ' ')} of severity {severity}, seed {seed}",
         licence=data.licence,
+        junk=data.junk,
     )
 
 

@@ -27,6 +27,7 @@ SPLIT_NAMES: dict[str, Split] = {
 }
 GALLERY_NAMES: dict[str, Split] = {"gallery": "train", "query": "test", "queries": "test"}
 """What is searched and what is looked for: the gallery is train, the queries are test, and nothing is val."""
+JUNK = "junk.csv"
 LAYOUTS = (
     "DIR/class/image.jpg, DIR/{train,val,test}/class/image.jpg, DIR/{gallery,query}/class/image.jpg, "
     "or a CSV with the header path,label[,split]"
@@ -51,6 +52,7 @@ class Source:
         notes: what a user should know of how it was read.
         classes: names in label order, where the source has an order; else they are sorted.
         gallery: it was given as gallery and queries, for retrieval: no val is carved out of it.
+        junk: pairs of a query's id and a gallery image's that are neither right nor wrong.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Source:
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     gallery: bool = False
+    junk: tuple[tuple[str, str], ...] = ()
 
 
 def from_files(name: str, files: Files) -> Source:
@@ -96,7 +99,7 @@ def from_files(name: str, files: Files) -> Source:
     empty = [folder for folder in files.folders if folder.startswith(top) and folder[len(top) :].count("/") < depth]
     if empty:
         notes.append(f"folders without images: {few(sorted(empty))}")
-    return Source(name, items, files, notes=tuple(notes), gallery=gallery)
+    return Source(name, items, files, notes=tuple(notes), gallery=gallery, junk=junk_pairs(files, top, items, gallery))
 
 
 def from_table(name: str, files: Files, text: str, table: str) -> Source:
@@ -146,7 +149,8 @@ def from_table(name: str, files: Files, text: str, table: str) -> Source:
             f"{table} mixes gallery and query with train, val or test.",
             "A set is given as gallery and queries, or as train, val and test.",
         )
-    return Source(name, sorted(items, key=lambda item: item.id), files, gallery=bool(asked))
+    items.sort(key=lambda item: item.id)
+    return Source(name, items, files, gallery=bool(asked), junk=junk_pairs(files, base, items, bool(asked)))
 
 
 def from_csv(path: Path) -> Source:
@@ -165,12 +169,45 @@ def from_csv(path: Path) -> Source:
             except (OSError, ValueError):
                 continue
             stamps[name] = f"{stat.st_size} {stat.st_mtime_ns}"
+    if (path.parent / JUNK).is_file():
+        stamps[JUNK] = ""
     files = Files(stamps, lambda name: (path.parent / name).read_bytes(), str(path.parent.resolve()))
     return from_table(path.stem, files, text, path.name)
 
 
+def junk_pairs(files: Files, base: str, items: Sequence[Item], gallery: bool) -> tuple[tuple[str, str], ...]:
+    """What a ``junk.csv`` in the folder ``base`` says, sorted: pairs of ids that are neither right nor wrong.
+
+    Raises:
+        UserError: another header than query,gallery, an id that is no image of its side, or a set without queries.
+    """
+    place = posixpath.join(base, JUNK)
+    if place not in files.stamps:
+        return ()
+    rows = csv.reader(files.read(place).decode("utf-8-sig", "replace").splitlines())
+    header = [column.strip().lower() for column in next(rows, [])]
+    if header != ["query", "gallery"]:
+        first = ",".join(header) or "empty"
+        raise UserError(f"{place} has not the header query,gallery.", f"Its first line is {first}.")
+    if not gallery:
+        raise UserError(f"There is a {place}, and no gallery and queries.", f"The layouts are {LAYOUTS}.")
+    sides = [{item.id for item in items if item.split == split} for split in ("test", "train")]
+    found = set()
+    for number, row in enumerate(rows, 2):
+        if len(row) != 2:
+            raise UserError(f"{place}, line {number}: {len(row)} fields.", "A query and a gallery image are needed.")
+        query, image = (posixpath.normpath(posixpath.join(base, name.strip())) for name in row)
+        for name, side, words in ((query, sides[0], "query"), (image, sides[1], "gallery image")):
+            if name not in side:
+                raise UserError(
+                    f"{place}, line {number}: there is no {words} {name}.", f"Paths are relative to {JUNK}'s folder."
+                )
+        found.add((query, image))
+    return tuple(sorted(found))
+
+
 def _split_folders(folders: Iterable[str]) -> tuple[dict[str, Split], bool]:
-    """Which of the top folders are splits (none unless two different ones are there); whether of gallery and queries."""
+    """Which of the top folders are splits (none unless two different ones are there); whether those of a gallery."""
     for names in (GALLERY_NAMES, SPLIT_NAMES):
         found = {folder: names[folder.lower()] for folder in folders if folder.lower() in names}
         if len(set(found.values())) > 1:

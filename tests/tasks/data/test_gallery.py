@@ -4,16 +4,20 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.pipeline import split
 from export.errors import UserError
 from export.store import Store
 from tasks.__main__ import main
 from tasks.data.base import DataSet
 from tasks.data.catalog import open_dataset
+from tasks.data.corruption import corrupted
 from tasks.data.layout import Item
+from tasks.data.shift import shifted
 from tasks.data.splits import instances
 
 Write = Callable[..., Path]
@@ -129,3 +133,79 @@ def test_an_instance_is_taken_whole_or_not_at_all(counts: dict[str, tuple[int, i
     assert taken & asked or not asked
     if asked:
         assert len(taken) >= 2
+
+
+JUNK = "query,gallery\nqueries/cup/000.jpg,gallery/hat/001.jpg\nqueries/hat/000.jpg, gallery/hat/000.jpg\n"
+
+
+def test_junk_pairs_are_read_from_folders_archives_and_beside_tables(
+    write_tree: Write, store: Store, tmp_path: Path
+) -> None:
+    root = write_tree(SET)
+    plain = open_dataset(str(root), store)
+    (root / "junk.csv").write_text(JUNK)
+    data = open_dataset(str(root), store)
+    assert plain.junk == ()
+    assert data.junk == (
+        ("queries/cup/000.jpg", "gallery/hat/001.jpg"),
+        ("queries/hat/000.jpg", "gallery/hat/000.jpg"),
+    )
+    assert data.digest != plain.digest
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(root, "top")
+    assert len(open_dataset(str(tmp_path / "a.tar"), store).junk) == 2
+    rows = [f"{s.id},{data.classes[s.label]},{'gallery' if s.split == 'train' else 'query'}" for s in data.samples]
+    (root / "labels.csv").write_text("path,label,split\n" + "\n".join(rows))
+    for ref in (root, root / "labels.csv"):
+        assert open_dataset(str(ref), store).digest == data.digest
+
+
+def test_junk_becomes_rows_of_test_and_train(write_tree: Write, store: Store) -> None:
+    root = write_tree(SET)
+    (root / "junk.csv").write_text(JUNK)
+    data = open_dataset(str(root), store)
+    splits = split(np.arange(len(data.samples), dtype=np.float32)[:, None], data)
+    ids = [sample.id for sample in data.samples]
+    for (query, image), (row, column) in zip(data.junk, splits.junk, strict=True):
+        assert ids[int(splits.test.features[row, 0])] == query
+        assert ids[int(splits.train.features[column, 0])] == image
+
+
+def test_a_limit_and_a_corruption_keep_the_pairs_that_are_left(write_tree: Write, store: Store) -> None:
+    root = write_tree(SET)
+    (root / "junk.csv").write_text(JUNK)
+    data = open_dataset(str(root), store)
+    narrowed, harmed = shifted(data, corrupted(data, "fog", 3))  # nobody asks for a pin, so it is left out of both
+    assert narrowed.junk == tuple((f"0:{query}", f"0:{image}") for query, image in data.junk)
+    assert harmed.junk == tuple((f"1:{query}", f"0:{image}") for query, image in data.junk)
+    part = open_dataset(str(root), store, limit=4)
+    ids = {sample.id for sample in part.samples}
+    assert part.junk == tuple(pair for pair in data.junk if set(pair) <= ids)
+    assert open_dataset(str(root), store, whole=True).junk == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a,b\n", "has not the header query,gallery"),
+        ("", "Its first line is empty"),
+        (
+            "query,gallery\nqueries/cup/000.jpg,gallery/hat/009.jpg\n",
+            "there is no gallery image gallery/hat/009",
+        ),
+        ("query,gallery\ngallery/cup/000.jpg,gallery/hat/000.jpg\n", "line 2: there is no query gallery/cup"),
+        ("query,gallery\nqueries/cup/000.jpg\n", "line 2: 1 fields"),
+    ],
+)
+def test_bad_junk(write_tree: Write, store: Store, text: str, sentence: str) -> None:
+    root = write_tree(SET)
+    (root / "junk.csv").write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        open_dataset(str(root), store)
+
+
+def test_junk_without_queries_is_refused(write_tree: Write, store: Store) -> None:
+    root = write_tree({"cup": 5, "hat": 5})
+    (root / "junk.csv").write_text("query,gallery\n")
+    with pytest.raises(UserError, match="no gallery and queries"):
+        open_dataset(str(root), store)
