@@ -34,6 +34,13 @@ class Int8:
         """int8 [n, d] of rows [n, d]."""
         return np.clip(np.rint(features / self.scales), -127, 127).astype(np.int8)
 
+    def ranges(self) -> Floats:
+        """What faiss's 8-bit scalar quantiser must know to make these codes: float32 [2, d], least value and width.
+
+        It decodes a byte c to least + (c + ½) / 255 · width; c = code + 128.
+        """
+        return np.stack([np.float32(-128.5) * self.scales, np.float32(255) * self.scales])
+
     def decoded(self, features: Floats) -> Floats:
         """The rows as the codes tell them, float32 [n, d]; their inner products are the similarities."""
         return self.codes(features) * self.scales
