@@ -18,7 +18,7 @@ from bench.features import feature_key
 from bench.machine import cores
 from bench.progress import say
 from bench.record import Cell, protocol_hash
-from bench.scenarios import Scenario, scenario
+from bench.scenarios import Scenario, Settings, scenario
 from engines.base import Availability, Engine, EngineSpec, Profile
 from engines.catalog import BASELINE, engine
 from engines.preprocess.catalog import identity, refusal
@@ -68,6 +68,10 @@ class Planned:
             self.sweep.threads or cores(),
             self.backbone.untrained,
         )
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(self.sweep.seconds, index_size=self.sweep.index_size)
 
     @cached_property
     def throughput(self) -> Engine:
@@ -139,6 +143,7 @@ class Planned:
             "data": data.digest,
             "preprocess": self.preprocess,
             "seed": self.sweep.seed,
+            **timed.asks(self.settings),
         }
 
 
@@ -150,13 +155,14 @@ def expand(
 
     Raises:
         UserError: an unknown model, engine, precision, task, scenario or preprocessing path.
-        Unavailable: none of the engines runs on this machine; the first one's reason is told.
+        Unavailable: none of the engines runs on this machine; the first one's reason is told. Or a scenario's library
+            is missing.
     """
     weights = weights or {}
     for name in sweep.tasks:
         task(name)
     for name in sweep.scenarios:
-        scenario(name)
+        scenario(name).require()
     identity(sweep.preprocess)
     precisions = [precision_of(name) for name in sweep.precisions]
     for name in weights:
