@@ -32,7 +32,7 @@ class Int8:
 
     def codes(self, features: Floats) -> npt.NDArray[np.int8]:
         """int8 [n, d] of rows [n, d]."""
-        return np.clip(np.rint(features / self.scales), -127, 127).astype(np.int8)
+        return np.asarray(np.clip(np.rint(features / self.scales), -127, 127), np.int8)
 
     def ranges(self) -> Floats:
         """What faiss's 8-bit scalar quantiser must know to make these codes: float32 [2, d], least value and width.
@@ -71,4 +71,4 @@ class Binary:
         Their inner products fall as the Hamming distances rise: s² (d − 2 distance).
         """
         s = np.float32(2.0 ** -math.ceil(math.log2(features.shape[1]) / 2))
-        return np.where(features > self.means, s, -s).astype(np.float32)
+        return np.asarray(np.where(features > self.means, s, -s), np.float32)

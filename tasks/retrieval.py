@@ -139,7 +139,7 @@ def _by_rank(similarity: Doubles, kinds: Kinds) -> Kinds:
     keys <<= 2
     keys |= kinds
     keys.sort(axis=1)
-    return keys.astype(np.int8) & np.int8(3)
+    return np.asarray(keys.astype(np.int8) & np.int8(3))
 
 
 def _answerable(splits: Splits) -> npt.NDArray[np.bool_]:
