@@ -25,7 +25,7 @@ NOISE = 0.1
 """Of a copy, as a part of the features' own spread: enough that no two rows of the index are equal."""
 
 Floats = npt.NDArray[np.float32]
-Look = Callable[[Floats], object]
+Look = Callable[[Floats], tuple[npt.NDArray[np.generic], npt.NDArray[np.int64]]]
 
 
 class Search(Scenario):

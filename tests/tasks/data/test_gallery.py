@@ -13,7 +13,7 @@ from bench.pipeline import split
 from export.errors import UserError
 from export.store import Store
 from tasks.__main__ import main
-from tasks.data.base import DataSet
+from tasks.data.base import DataSet, Split
 from tasks.data.catalog import open_dataset
 from tasks.data.corruption import corrupted
 from tasks.data.layout import Item
@@ -113,10 +113,11 @@ def test_a_limit_takes_whole_instances_and_says_so(write_tree: Write, store: Sto
     st.integers(0, 99),
 )
 def test_an_instance_is_taken_whole_or_not_at_all(counts: dict[str, tuple[int, int]], limit: int, seed: int) -> None:
+    sides: tuple[Split, ...] = ("train", "test")
     items = [
         Item(f"{split}/{label}/{i}", label, split)
         for label, each in counts.items()
-        for split, n in zip(("train", "test"), each, strict=True)
+        for split, n in zip(sides, each, strict=True)
         for i in range(n)
     ]
     asked = {label for label, (_, queries) in counts.items() if queries}
