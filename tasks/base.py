@@ -51,7 +51,7 @@ class Splits:
 
     Attributes:
         val: empty where the set is a gallery (train) and queries (test).
-        junk: int64 [p, 2], (test row, train row): pairs that are neither right nor wrong.
+        junk: int64 [p, 2], (test row, train row), each once: pairs that are neither right nor wrong.
     """
 
     train: FeatureSet
