@@ -85,7 +85,7 @@ def fetch(package: Package, store: Store) -> Path:
 
 def _tells(line: str) -> bool:
     """Whether a line of pip's or npm's complaint is a reason, and not where its log lies."""
-    return bool(line.strip()) and "log" not in line
+    return bool(line.strip()) and "complete log" not in line
 
 
 def read_member(archive: Path, member: str) -> bytes:
