@@ -23,6 +23,7 @@ class SweepSpec:
         corruptions: of ImageNet-C, ``name``, ``name:severity`` or ``all``, on whose test images it is tested too.
         batches: batch sizes of each plan; 1 is always among them, features go through the largest.
         threads: threads for one inference; 0 means all cores.
+        index_size: vectors of the index that the scenario search looks in.
         limit: at most so many images of each data set (a seeded, stratified subset).
         seconds: time for each scenario and repeat. repeats: fresh child processes for each cell, interleaved.
     """
@@ -37,6 +38,7 @@ class SweepSpec:
     batches: tuple[int, ...] = (1, 8)
     threads: int = 0
     limit: int | None = None
+    index_size: int = 100_000
     seed: int = 0
     seconds: float = 4.0
     repeats: int = 3
@@ -52,6 +54,8 @@ class SweepSpec:
             raise UserError("The sweep names no data.", "Tasks and timings both need real images.")
         if self.repeats < 1 or self.seconds <= 0 or self.threads < 0 or min(self.batches, default=1) < 1:
             raise UserError("repeats and batches must be at least 1, seconds above 0, threads 0 or more.")
+        if self.index_size < 10:
+            raise UserError(f"index_size must be at least 10, not {self.index_size}.", "Ten neighbours are looked for.")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"limit must be at least 1, not {self.limit}.")
         object.__setattr__(self, "batches", tuple(sorted({1, *self.batches})))

@@ -94,7 +94,11 @@ def timing_record(planned: Planned, images: DataSet, timed: Scenario, machine: s
         "protocol": timed.protocol,
         "data": images.name,
         "data_digest": images.digest,
-        "settings": {"seconds": planned.sweep.seconds, "repeats": planned.sweep.repeats},
+        "settings": {
+            "seconds": planned.sweep.seconds,
+            "repeats": planned.sweep.repeats,
+            **timed.asks(planned.settings),
+        },
     }
     protocol = planned.timing_protocol(images, timed, machine)
     return _named(

@@ -116,10 +116,13 @@ def _gathered(
 
 
 def split(vectors: npt.NDArray[np.float32], images: DataSet) -> Splits:
-    """Features in the data set's order → its three splits."""
+    """Features in the data set's order → its three splits, and the junk pairs as rows of test and train."""
     labels = np.array([s.label for s in images.samples], np.int64)
     where = np.array([s.split for s in images.samples])
-    return Splits(*(FeatureSet(vectors[where == name], labels[where == name], images.classes) for name in SPLITS))
+    parts = {name: FeatureSet(vectors[where == name], labels[where == name], images.classes) for name in SPLITS}
+    test, train = ({s.id: row for row, s in enumerate(images.split(name))} for name in ("test", "train"))
+    junk = np.array([(test[query], train[image]) for query, image in images.junk], np.int64).reshape(-1, 2)
+    return Splits(parts["train"], parts["val"], parts["test"], junk)
 
 
 def _score(

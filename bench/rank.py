@@ -32,6 +32,12 @@ SHOWN_COSTS = (
     "end_to_end_p50_ms",
     "peak_memory_mib",
     "plan_mib",
+    "search_p50_ms",
+    "index_mib",
+    "search_int8_p50_ms",
+    "index_int8_mib",
+    "search_binary_p50_ms",
+    "index_binary_mib",
 )
 """Costs that the terminal shows, where they were measured; files hold all."""
 

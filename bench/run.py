@@ -59,7 +59,11 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--corruption", metavar="A,B", help="and on harmed test images: fog, fog:3 (severity), … or all")
     what.add_argument("--tasks", metavar="A,B", help="'list' explains them; 'all'; 'none' for no task")
     what.add_argument(
-        "--scenario", "--scenarios", dest="scenarios", metavar="A,B", help="single_stream, offline, end_to_end; 'none'"
+        "--scenario",
+        "--scenarios",
+        dest="scenarios",
+        metavar="A,B",
+        help="single_stream, offline, end_to_end, search; 'none'",
     )
     what.add_argument(
         "--weights", action="append", metavar="MODEL=FILE", help="a local checkpoint for a model; repeatable"
@@ -69,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--batches", metavar="1,8", help="batch sizes of each plan")
     how.add_argument("--threads", type=int, metavar="N", help="threads for one inference; 0: all cores")
     how.add_argument("--limit", type=int, metavar="N", help="at most N images of each data set (seeded, stratified)")
+    how.add_argument(
+        "--index-size", type=int, metavar="N", help="vectors of the index in the scenario search (100,000)"
+    )
     how.add_argument("--seed", type=int, metavar="N")
     how.add_argument("--seconds", type=float, metavar="S", help="measuring time for each scenario and repeat")
     how.add_argument("--repeats", type=int, metavar="N", help="fresh processes for each cell, interleaved")
@@ -170,6 +177,7 @@ def _sweep(args: argparse.Namespace) -> SweepSpec:
         batches=batches,
         threads=args.threads,
         limit=args.limit,
+        index_size=args.index_size,
         seed=args.seed,
         seconds=args.seconds,
         repeats=args.repeats,

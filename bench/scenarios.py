@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bench import stats
 from bench.clock import Series, measure
@@ -19,7 +19,7 @@ from bench.criterion import Stop, WarmUp
 from bench.queries import Queries
 from engines.base import Session
 from engines.preprocess.base import Preprocess
-from export.errors import unknown
+from export.registry import Registry
 from export.spec import Metric
 
 Samples = Mapping[str, Sequence[int]]
@@ -28,10 +28,11 @@ Samples = Mapping[str, Sequence[int]]
 @dataclass(frozen=True)
 class Settings:
     """How long to measure. ``seconds`` is for each series and repeat; ``samples`` the least number wanted of it; a
-    series ends at four times its seconds whatever it has seen."""
+    series ends at four times its seconds whatever it has seen. ``index_size``: vectors of an index that is searched."""
 
     seconds: float = 4.0
     samples: int = 64
+    index_size: int = 100_000
 
     @property
     def warm_up(self) -> WarmUp:
@@ -42,11 +43,31 @@ class Settings:
 
 
 class Scenario(ABC):
-    """One way of asking, and how its samples are read."""
+    """One way of asking, and how its samples are read.
+
+    Attributes:
+        alone: no more than the session and the images is in memory, so that the process's peak is the engine's.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     protocol: ClassVar[str]
+    alone: ClassVar[bool] = True
+
+    def require(self) -> None:
+        """Refuse a machine that lacks what the scenario needs.
+
+        Raises:
+            Unavailable: with what would mend it.
+        """
+
+    def asks(self, settings: Settings) -> dict[str, Any]:
+        """What else two timings must share to be compared (JSON values)."""
+        return {}
+
+    def sizes(self, width: int, settings: Settings) -> list[Metric]:
+        """Costs that follow from the features' width, and need no clock."""
+        return []
 
     @abstractmethod
     def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
@@ -193,7 +214,16 @@ def latency_metrics(samples: Sequence[int]) -> list[Metric]:
     return found
 
 
-SCENARIOS: dict[str, Scenario] = {s.name: s for s in (SingleStream(), Offline(), EndToEnd())}
+SCENARIOS: Registry[type[Scenario]] = Registry(
+    "scenario",
+    {
+        "single_stream": "bench.scenarios:SingleStream",
+        "offline": "bench.scenarios:Offline",
+        "end_to_end": "bench.scenarios:EndToEnd",
+        "search": "bench.search:Search",
+    },
+    listing="python -m bench.run --help",
+)
 
 
 def scenario(name: str) -> Scenario:
@@ -202,6 +232,4 @@ def scenario(name: str) -> Scenario:
     Raises:
         UserError: there is none; the nearest are suggested.
     """
-    if name not in SCENARIOS:
-        raise unknown("scenario", name, SCENARIOS, "python -m bench.run --help")
-    return SCENARIOS[name]
+    return SCENARIOS.get(name)()

@@ -16,8 +16,9 @@ from typing import Any
 from bench.config import SweepSpec
 from bench.features import feature_key
 from bench.machine import cores
+from bench.progress import say
 from bench.record import Cell, protocol_hash
-from bench.scenarios import Scenario, scenario
+from bench.scenarios import Scenario, Settings, scenario
 from engines.base import Availability, Engine, EngineSpec, Profile
 from engines.catalog import BASELINE, engine
 from engines.preprocess.catalog import identity, refusal
@@ -67,6 +68,10 @@ class Planned:
             self.sweep.threads or cores(),
             self.backbone.untrained,
         )
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(self.sweep.seconds, index_size=self.sweep.index_size)
 
     @cached_property
     def throughput(self) -> Engine:
@@ -138,6 +143,7 @@ class Planned:
             "data": data.digest,
             "preprocess": self.preprocess,
             "seed": self.sweep.seed,
+            **timed.asks(self.settings),
         }
 
 
@@ -149,13 +155,14 @@ def expand(
 
     Raises:
         UserError: an unknown model, engine, precision, task, scenario or preprocessing path.
-        Unavailable: none of the engines runs on this machine; the first one's reason is told.
+        Unavailable: none of the engines runs on this machine; the first one's reason is told. Or a scenario's library
+            is missing.
     """
     weights = weights or {}
     for name in sweep.tasks:
         task(name)
     for name in sweep.scenarios:
-        scenario(name)
+        scenario(name).require()
     identity(sweep.preprocess)
     precisions = [precision_of(name) for name in sweep.precisions]
     for name in weights:
@@ -190,7 +197,8 @@ def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:
 def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
     """The cells with the photographs from which their lower precisions are made: a seeded draw from ``data``.
 
-    Ranges come from its train split, choices and parity from val; test is never touched.
+    Ranges come from its train split, choices and parity from val; test is never touched. Where nothing is val (a
+    gallery and queries), part of the gallery is set apart for choices and parity: no range comes from it.
 
     Raises:
         UserError: a lower precision was asked for, and a split is too small.
@@ -198,11 +206,16 @@ def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
     if all(cell.precision is Precision.FP32 for cell in cells):
         return list(cells)
     draw = random.Random(cells[0].sweep.seed)
-    ids = {split: sorted(sample.id for sample in data.split(split)) for split in ("train", "val")}
+    train, val = (sorted(sample.id for sample in data.split(split)) for split in ("train", "val"))
+    if not val:
+        say(f"calibration: {data.name} has no val; choices and parity use a part of its gallery that is set apart")
+        order = draw.sample(train, len(train))
+        apart = min(VAL, len(order) // 2)
+        train, val = sorted(order[apart:]), sorted(order[:apart])
     chosen = CalibrationSet(
         data.name,
-        tuple(draw.sample(ids["train"], min(TRAIN, len(ids["train"])))),
-        tuple(draw.sample(ids["val"], min(VAL, len(ids["val"])))),
+        tuple(draw.sample(train, min(TRAIN, len(train)))),
+        tuple(draw.sample(val, min(VAL, len(val)))),
         data.digest,
         data.read,
     )

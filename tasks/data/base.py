@@ -40,12 +40,14 @@ class DataSet:
     Attributes:
         name: short, for tables ("elpv", or the folder's name).
         samples: all readable samples that take part, ordered by (split, id).
-        digest: hash over every sample's content SHA-256, label and split: the same digest means the same data.
+        digest: hash over every sample's content SHA-256, label and split, and the junk: the same digest means the
+            same data.
         splits_from: "given", or how they were made ("seeded 60/20/20, stratified, duplicates together; seed 0").
         unreadable: images that could not be decoded.
         licence: SPDX or words; empty where the user's own.
         published: the named set that the test images come from; empty where they are the user's own.
         sha256: of each image's bytes, by id, where they are known.
+        junk: pairs of a test image's id and a train image's that are neither right nor wrong, for retrieval.
         parts: the data sets that this one is put together from: its ids are then ``INDEX OF PART:ID THERE``.
     """
 
@@ -60,6 +62,7 @@ class DataSet:
     published: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: tuple[DataSet, ...] = ()
+    junk: tuple[tuple[str, str], ...] = ()
 
     def split(self, split: Split) -> list[Sample]:
         return [s for s in self.samples if s.split == split]

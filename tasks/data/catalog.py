@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tasks.data.files import from_archive, from_folder, is_archive
 from tasks.data.index import Index, index
 from tasks.data.layout import LAYOUTS, Item, Source, from_csv, from_files
 from tasks.data.named import NAMED, READERS
-from tasks.data.splits import assign, subset
+from tasks.data.splits import assign, given_queries, instances, subset
 
 Progress = Callable[[int, int], None]
 
@@ -54,7 +54,8 @@ def open_dataset(
     Args:
         ref: a name of :data:`NAMED`, ``name=DIR`` for a named set that the user has, or the path of a folder, a CSV,
             or a tar, tar.gz or zip archive.
-        limit: take at most that many images, stratified. seed: of the subset and of splits that are made here.
+        limit: take at most that many images, stratified; of gallery and queries, whole instances. seed: of the
+            subset and of splits that are made here.
         max_unreadable: the part of the images that may be left out because they cannot be decoded.
         whole: every image is test, however it is split: for what is never fitted on.
         progress: called with (images indexed, of how many) while the data set is indexed, which happens once.
@@ -83,7 +84,8 @@ def survey(
     except PermissionError as error:
         raise UserError(f"{error.filename} cannot be read.", "Permission denied.") from error
     _require_two(source.name, source.items)
-    chosen = subset(source.items, limit, seed) if limit is not None else list(source.items)
+    part = instances if source.gallery else subset
+    chosen = part(source.items, limit, seed) if limit is not None else list(source.items)
     found = index([item.id for item in chosen], source.files, store, progress)
     _require_readable(source.name, found, len(chosen), max_unreadable)
     items = [item for item in chosen if item.id in found.sha256]
@@ -91,26 +93,31 @@ def survey(
     if whole:
         split: dict[str, Split] = dict.fromkeys((item.id for item in items), "test")
         splits_from = "all test"
+    elif source.gallery:
+        split, splits_from = given_queries(items)
     else:
         split, splits_from = assign(items, found.group, seed)
     if limit is not None and len(chosen) < len(source.items):
-        splits_from += f"; {len(chosen)} of {len(source.items)} images, stratified, seed {seed}"
+        how = "whole instances" if source.gallery else "stratified"
+        splits_from += f"; {len(chosen)} of {len(source.items)} images, {how}, seed {seed}"
     present = {item.label for item in items}
     classes = tuple(name for name in source.classes if name in present) or tuple(sorted(present))
     number = {name: i for i, name in enumerate(classes)}
     samples = [Sample(item.id, number[item.label], split[item.id]) for item in items]
     samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.id))
+    junk = tuple(pair for pair in source.junk if set(pair) <= split.keys() and not whole)
     data = DataSet(
         name=source.name,
         samples=samples,
         classes=classes,
-        digest=digest(samples, classes, found.sha256),
+        digest=digest(samples, classes, found.sha256, junk),
         read=source.files.read,
         splits_from=splits_from,
         unreadable=found.unreadable,
         licence=source.licence,
         published=source.published,
         sha256={item.id: found.sha256[item.id] for item in items},
+        junk=junk,
     )
     return _surveyed(data, found, source.notes)
 
@@ -147,9 +154,15 @@ def _is_table(path: Path) -> bool:
         return {"path", "label"} <= {column.strip().lower() for column in file.readline().split(",")}
 
 
-def digest(samples: Sequence[Sample], classes: Sequence[str], sha256: dict[str, str]) -> str:
-    """SHA-256 over every sample's name, content, class and split, whatever their order."""
+def digest(
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    sha256: dict[str, str],
+    junk: Iterable[tuple[str, str]] = (),
+) -> str:
+    """SHA-256 over every sample's name, content, class and split, and the junk pairs, whatever their order."""
     lines = sorted(f"{s.id}\0{sha256[s.id]}\0{classes[s.label]}\0{s.split}\n" for s in samples)
+    lines += sorted(f"{query}\0junk\0{image}\n" for query, image in junk)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -230,6 +230,7 @@ def corrupted(data: DataSet, name: str, severity: int, seed: int = 0) -> DataSet
         f"test of {data.name}, {name.replace('_', ' ')} of severity {severity}, seed {seed}",
         licence=data.licence,
         published=data.published,
+        junk=data.junk,
     )
 
 

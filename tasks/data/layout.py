@@ -1,4 +1,4 @@
-"""From files to labelled images: class folders, train/val/test folders, or a table of path,label[,split].
+"""From files to labelled images: class folders, folders of splits, or a table of path,label[,split].
 
 Only names are looked at here; no image is opened.
 """
@@ -25,7 +25,13 @@ SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
     "testing": "test",
 }
-LAYOUTS = "DIR/class/image.jpg, DIR/{train,val,test}/class/image.jpg, or a CSV with the header path,label[,split]"
+GALLERY_NAMES: dict[str, Split] = {"gallery": "train", "query": "test", "queries": "test"}
+"""What is searched and what is looked for: the gallery is train, the queries are test, and nothing is val."""
+JUNK = "junk.csv"
+LAYOUTS = (
+    "DIR/class/image.jpg, DIR/{train,val,test}/class/image.jpg, DIR/{gallery,query}/class/image.jpg, "
+    "or a CSV with the header path,label[,split]"
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Source:
         notes: what a user should know of how it was read.
         classes: names in label order, where the source has an order; else they are sorted.
         published: the name under which everybody knows the set; empty where it is the user's own.
+        gallery: it was given as gallery and queries, for retrieval: no val is carved out of it.
+        junk: pairs of a query's id and a gallery image's that are neither right nor wrong.
     """
 
     name: str
@@ -55,6 +63,8 @@ class Source:
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     published: str = ""
+    gallery: bool = False
+    junk: tuple[tuple[str, str], ...] = ()
 
 
 def from_files(name: str, files: Files) -> Source:
@@ -71,14 +81,11 @@ def from_files(name: str, files: Files) -> Source:
     top = _common_folder(images)
     parts = {path: path[len(top) :].split("/") for path in images}
     first = {p[0] for p in parts.values() if len(p) > 1}
-    splits = {folder for folder in first if folder.lower() in SPLIT_NAMES}
+    splits, gallery = _split_folders(first)
+    depth = 2 if splits else 1
     notes: list[str] = []
-    if len({SPLIT_NAMES[folder.lower()] for folder in splits}) > 1:
-        depth, ignored = 2, sorted(first - splits)
-        if ignored:
-            notes.append(f"folders beside the splits are left out: {few(ignored)}")
-    else:
-        depth, splits = 1, set()
+    if splits and (ignored := sorted(first - splits.keys())):
+        notes.append(f"folders beside the splits are left out: {few(ignored)}")
     items, loose = [], 0
     for path, p in sorted(parts.items()):
         if len(p) <= depth:
@@ -86,7 +93,7 @@ def from_files(name: str, files: Files) -> Source:
         elif not splits:
             items.append(Item(path, p[0]))
         elif p[0] in splits:
-            items.append(Item(path, p[1], SPLIT_NAMES[p[0].lower()]))
+            items.append(Item(path, p[1], splits[p[0]]))
     if not items:
         raise UserError(f"The {len(images)} images of {name} lie in no class folder.", f"The layouts are {LAYOUTS}.")
     if loose:
@@ -94,7 +101,7 @@ def from_files(name: str, files: Files) -> Source:
     empty = [folder for folder in files.folders if folder.startswith(top) and folder[len(top) :].count("/") < depth]
     if empty:
         notes.append(f"folders without images: {few(sorted(empty))}")
-    return Source(name, items, files, notes=tuple(notes))
+    return Source(name, items, files, notes=tuple(notes), gallery=gallery, junk=junk_pairs(files, top, items, gallery))
 
 
 def from_table(name: str, files: Files, text: str, table: str) -> Source:
@@ -111,14 +118,18 @@ def from_table(name: str, files: Files, text: str, table: str) -> Source:
         )
     rows.fieldnames = header
     base, items = posixpath.dirname(table), []
+    known, asked = SPLIT_NAMES | GALLERY_NAMES, list[str]()
     for number, row in enumerate(rows, 2):
         path, label, split = ((row.get(column) or "").strip() for column in ("path", "label", "split"))
         if not path or not label:
             raise UserError(f"{table}, line {number}: the {'label' if path else 'path'} is empty.")
-        if split and split.lower() not in SPLIT_NAMES:
-            raise UserError(f"{table}, line {number}: unknown split {split!r}.", "Known: train, val, test.")
+        if split and split.lower() not in known:
+            raise UserError(
+                f"{table}, line {number}: unknown split {split!r}.", "Known: train, val, test; or gallery, query."
+            )
         place = posixpath.normpath(posixpath.join(base, path))
-        items.append(Item(place, label, SPLIT_NAMES[split.lower()] if split else None))
+        items.append(Item(place, label, known[split.lower()] if split else None))
+        asked += [split.lower()] if split.lower() in GALLERY_NAMES else []
     if not items:
         raise UserError(f"{table} lists no images.", "It has a header and no rows.")
     missing = [item.id for item in items if item.id not in files.stamps]
@@ -135,7 +146,13 @@ def from_table(name: str, files: Files, text: str, table: str) -> Source:
         raise UserError(
             f"{table} gives a split for {with_split} of its {len(items)} images.", "It must be all of them, or none."
         )
-    return Source(name, sorted(items, key=lambda item: item.id), files)
+    if 0 < len(asked) < with_split:
+        raise UserError(
+            f"{table} mixes gallery and query with train, val or test.",
+            "A set is given as gallery and queries, or as train, val and test.",
+        )
+    items.sort(key=lambda item: item.id)
+    return Source(name, items, files, gallery=bool(asked), junk=junk_pairs(files, base, items, bool(asked)))
 
 
 def from_csv(path: Path) -> Source:
@@ -154,8 +171,50 @@ def from_csv(path: Path) -> Source:
             except (OSError, ValueError):
                 continue
             stamps[name] = f"{stat.st_size} {stat.st_mtime_ns}"
+    if (path.parent / JUNK).is_file():
+        stamps[JUNK] = ""
     files = Files(stamps, lambda name: (path.parent / name).read_bytes(), str(path.parent.resolve()))
     return from_table(path.stem, files, text, path.name)
+
+
+def junk_pairs(files: Files, base: str, items: Sequence[Item], gallery: bool) -> tuple[tuple[str, str], ...]:
+    """What a ``junk.csv`` in the folder ``base`` says, sorted: pairs of ids that are neither right nor wrong.
+
+    Raises:
+        UserError: another header than query,gallery, an id that is no image of its side, or a set without queries.
+    """
+    place = posixpath.join(base, JUNK)
+    if place not in files.stamps:
+        return ()
+    rows = csv.reader(files.read(place).decode("utf-8-sig", "replace").splitlines())
+    header = [column.strip().lower() for column in next(rows, [])]
+    if header != ["query", "gallery"]:
+        first = ",".join(header) or "empty"
+        raise UserError(f"{place} has not the header query,gallery.", f"Its first line is {first}.")
+    if not gallery:
+        raise UserError(f"There is a {place}, and no gallery and queries.", f"The layouts are {LAYOUTS}.")
+    sides = [{item.id for item in items if item.split == split} for split in ("test", "train")]
+    found = set()
+    for number, row in enumerate(rows, 2):
+        if len(row) != 2:
+            raise UserError(f"{place}, line {number}: {len(row)} fields.", "A query and a gallery image are needed.")
+        query, image = (posixpath.normpath(posixpath.join(base, name.strip())) for name in row)
+        for name, side, words in ((query, sides[0], "query"), (image, sides[1], "gallery image")):
+            if name not in side:
+                raise UserError(
+                    f"{place}, line {number}: there is no {words} {name}.", f"Paths are relative to {JUNK}'s folder."
+                )
+        found.add((query, image))
+    return tuple(sorted(found))
+
+
+def _split_folders(folders: Iterable[str]) -> tuple[dict[str, Split], bool]:
+    """Which of the top folders are splits (none unless two different ones are there); whether those of a gallery."""
+    for names in (GALLERY_NAMES, SPLIT_NAMES):
+        found = {folder: names[folder.lower()] for folder in folders if folder.lower() in names}
+        if len(set(found.values())) > 1:
+            return found, names is GALLERY_NAMES
+    return {}, False
 
 
 def _table_in(files: Files) -> str | None:

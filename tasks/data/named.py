@@ -48,6 +48,16 @@ NAMED: dict[str, Named] = {
     "imagenet-v2": Named(10_000, 1000, "MIT", "imagenet-v2=DIR of class folders", _FOLDER),
     "elpv": Named(2_624, 2, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.elpv:source"),
     "elpv4": Named(2_624, 4, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.elpv:source"),
+    "emoji_twitter": Named(
+        3_198,
+        1599,
+        "Apache-2.0, CC BY 4.0",
+        "by npm, three packages (152 MB); for retrieval",
+        "tasks.data.emoji:source",
+    ),
+    "emoji_fluent": Named(
+        3_198, 1599, "Apache-2.0, MIT", "by npm, from two packages (90 MB)", "tasks.data.emoji:source"
+    ),
     "digits": Named(1_797, 10, "CC BY 4.0", "inside scikit-learn; for tests", "tasks.data.digits:source"),
     "toy": Named(180, 4, "CC0-1.0", "drawn on the spot; for tests", "tasks.data.toy:source"),
 }

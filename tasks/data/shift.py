@@ -50,16 +50,22 @@ def shifted(fitted: DataSet, seen: DataSet) -> list[DataSet]:
     found = []
     if len(classes) < len(fitted.classes):
         note = f"{fitted.splits_from}; the {len(classes)} classes of {seen.name}"
-        found.append(_of(f"{fitted.name}{BAR}{seen.name}", own, classes, (fitted,), note, fitted.licence))
+        found.append(_of(f"{fitted.name}{BAR}{seen.name}", own, classes, (fitted,), note, fitted.licence, fitted.junk))
     note = f"train and val of {fitted.name} ({fitted.splits_from}), test is all of {seen.name}"
     licence = "; ".join(dict.fromkeys(filter(None, (fitted.licence, seen.licence))))
     samples = [*(s for s in own if s.split != "test"), *test]
-    found.append(_of(f"{fitted.name}{ARROW}{seen.name}", samples, classes, (fitted, seen), note, licence))
+    found.append(_of(f"{fitted.name}{ARROW}{seen.name}", samples, classes, (fitted, seen), note, licence, seen.junk))
     return found
 
 
 def _of(
-    name: str, samples: Iterable[Sample], classes: tuple[str, ...], parts: tuple[DataSet, ...], note: str, licence: str
+    name: str,
+    samples: Iterable[Sample],
+    classes: tuple[str, ...],
+    parts: tuple[DataSet, ...],
+    note: str,
+    licence: str,
+    junk: Iterable[tuple[str, str]],
 ) -> DataSet:
     def read(sample_id: str) -> bytes:
         part, _, inner = sample_id.partition(":")
@@ -68,5 +74,18 @@ def _of(
     ordered = sorted(samples, key=lambda s: (SPLITS.index(s.split), s.id))
     told = "\0".join([name, *(part.digest for part in parts), *classes])
     digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
-    published = parts[-1].published  # of the test images
-    return DataSet(name, ordered, classes, digest, read, note, licence=licence, published=published, parts=parts)
+    # the queries are the last part's, and the gallery is the first's
+    ids = {s.id for s in ordered}
+    named = ((f"{len(parts) - 1}:{query}", f"0:{image}") for query, image in junk)
+    return DataSet(
+        name,
+        ordered,
+        classes,
+        digest,
+        read,
+        note,
+        licence=licence,
+        published=parts[-1].published,  # of the test images
+        parts=parts,
+        junk=tuple(pair for pair in named if set(pair) <= ids),
+    )

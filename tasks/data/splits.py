@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from heapq import nsmallest
 
 from export.errors import UserError
 from tasks.data.base import SPLITS, Split
@@ -47,6 +48,37 @@ def subset(items: Sequence[Item], limit: int, seed: int) -> list[Item]:
         )
     quota = apportioned({at: len(members) for at, members in strata.items()}, limit, least)
     return sorted((item for at, members in strata.items() for item in members[: quota[at]]), key=lambda item: item.id)
+
+
+def instances(items: Sequence[Item], limit: int, seed: int) -> list[Item]:
+    """A part of at most ``limit`` items of gallery and queries: whole instances (all images of a class) in a seeded
+    order, each that still fits; the first of them has a query. So no query loses what it looks for.
+
+    Raises:
+        UserError: the limit has no room for an instance with a query and another one.
+    """
+    if limit >= len(items):
+        return list(items)
+    members: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        members[item.label].append(item)
+    sizes = {label: len(part) for label, part in members.items()}
+    smallest = nsmallest(2, sizes, key=sizes.__getitem__)
+    asked = {item.label for item in items if item.split == "test"}
+    room = {label: sizes[label] + min(sizes[other] for other in smallest if other != label) for label in asked}
+    if room and limit < min(room.values()):
+        raise UserError(
+            f"A limit of {limit} images has no room for two whole instances.",
+            "An image is not taken without the others of its class: a query would lose what it looks for.",
+            f"a limit of at least {min(room.values())}",
+        )
+    order = shuffled(list(members), seed, "subset")
+    first = next((label for label in order if label in room and room[label] <= limit), order[0])
+    chosen: list[Item] = []
+    for label in sorted(order, key=lambda label: label != first):
+        if len(chosen) + sizes[label] <= limit:
+            chosen += members[label]
+    return sorted(chosen, key=lambda item: item.id)
 
 
 def apportioned(
@@ -95,6 +127,29 @@ def assign(items: Sequence[Item], group: Mapping[str, int], seed: int) -> tuple[
         split |= _divided(train, group, {"train": 1 - CARVED, "val": CARVED}, seed)
         words += f"; val = {CARVED:.0%} of train, stratified, duplicates together; seed {seed}"
     return split, words + _absent(items, split)
+
+
+def given_queries(items: Sequence[Item]) -> tuple[dict[str, Split], str]:
+    """The splits of a set that was given as gallery (train) and queries (test), and in words where they come from.
+
+    A gallery may hold classes that nobody asks for (distractors).
+
+    Raises:
+        UserError: there is no gallery or no query, or a query's class is not in the gallery.
+    """
+    split = {item.id: item.split for item in items if item.split}
+    for where, words in (("train", "gallery"), ("test", "queries")):
+        if where not in split.values():
+            raise UserError(f"The data set has no {words}.", "Retrieval looks for queries in a gallery.")
+    held, asked = ({item.label for item in items if item.split == where} for where in ("train", "test"))
+    if foreign := sorted(asked - held):
+        raise UserError(
+            f"The queries have {len(foreign)} classes that the gallery has not.",
+            f"They are: {few(foreign)}. There is nothing to be found for them.",
+            "give the gallery an image of each, or take these queries out",
+        )
+    nobody = len(held - asked)
+    return split, "given: gallery and queries" + (f"; {nobody} classes without queries" if nobody else "")
 
 
 def _absent(items: Sequence[Item], split: Mapping[str, Split]) -> str:

@@ -112,6 +112,29 @@ def test_a_sweep_ends_in_records_a_table_a_pick_and_a_page(
     assert str(page) in err
 
 
+def test_a_search_stands_beside_the_latency_and_leaves_the_memory_of_the_rest_alone(
+    sweep: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("faiss")
+    assert main(sweep("--tasks", "retrieval", "--scenario", "search,single_stream", "--index-size", "2000")) == 0
+    out = capsys.readouterr().out
+    timings = {(r.subject["scenario"], r.cell.engine): r for r in records(tmp_path).values() if r.kind == "timing"}
+    assert len(timings) == 4, "the baseline that computes nothing is searched too"
+    engine = next(name for _, name in timings if name.startswith("ort"))
+    search, single = timings["search", engine], timings["single_stream", engine]
+    assert search.subject["settings"]["index_size"] == 2000
+    width = search.backbone["dim"]
+    for name, size in (("index_mib", 4 * width), ("index_int8_mib", width), ("index_binary_mib", width / 8)):
+        metric = search.metric(name)
+        assert metric is not None
+        assert metric.value == pytest.approx(2000 * size / 2**20)
+    assert search.metric("search_binary_p50_ms")
+    assert search.metric("peak_memory_mib") is None
+    assert single.metric("peak_memory_mib")
+    assert single.metric("first_run_ms"), "it runs before the indexes are there"
+    assert "search" in out
+
+
 def test_a_finished_sweep_does_nothing_again(
     sweep: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,4 +49,5 @@ def digit_splits() -> Splits:
         FeatureSet(digits.data[part].astype(np.float32), digits.target[part].astype(np.int64), names)
         for part in np.split(order, [900, 1300])
     ]
-    return Splits(*parts)
+    train, val, test = parts
+    return Splits(train, val, test)
