@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.spec import Metric
+from tasks.data.base import Scope
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class TaskMeta:
         settings: every constant of the protocol; they go into the score's key.
         outputs: the engine outputs it needs.
         protocol: one or two sentences, for the report, with the source.
+        scope: of the data that it is scored on: "closed", or "open" where some test images are of no known class.
     """
 
     name: str
@@ -73,6 +75,7 @@ class TaskMeta:
     protocol: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     outputs: tuple[str, ...] = ("features",)
+    scope: Scope = "closed"
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class Score:
     Attributes:
         metrics: the main metric first; each with its standard error and n.
         per_sample: float [n_test]: each test sample's part in the main metric (its mean is the main value, for tasks
-            where that is so), in the order of the test split, so that two cells can be compared sample by sample.
+            where that is so), in the order of the test split, so that two cells can be compared sample by sample: the
+            mean of resampled parts must vary as the main value does with other test images.
         chosen: hyper-parameters, and the value on val that chose each.
         sweep: rows of what was tried (JSON values), for the report.
     """

@@ -9,6 +9,10 @@ from typing import Literal, Protocol
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
+Scope = Literal["closed", "open"]
+"""closed: every test image is of a class that train has; open: some are of none, and have the last class, OUTSIDE."""
+OUTSIDE = "out of scope"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -46,6 +50,7 @@ class DataSet:
         licence: SPDX or words; empty where the user's own.
         sha256: of each image's bytes, by id, where they are known.
         parts: the data sets that this one is put together from: its ids are then ``INDEX OF PART:ID THERE``.
+        scope: a task is scored on the data of its own scope only.
     """
 
     name: str
@@ -58,6 +63,7 @@ class DataSet:
     licence: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: tuple[DataSet, ...] = ()
+    scope: Scope = "closed"
 
     def split(self, split: Split) -> list[Sample]:
         return [s for s in self.samples if s.split == split]
