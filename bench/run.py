@@ -107,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.store import Store
     from tasks.data.catalog import open_dataset
     from tasks.data.corruption import corrupted, named
+    from tasks.data.layout import few
     from tasks.data.scope import beside
     from tasks.data.shift import shifted
 
@@ -141,6 +142,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         licence = f", licence {images.licence}" if images.licence else ""
         say(f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes{licence}")
         say(f"  splits: {images.splits_from}")
+        if untested := images.untested():
+            say(f"  no test images, so not tested: {few(untested)}")
         for one in images.unreadable[:5]:
             say(f"  unreadable, left out: {one.id}: {one.reason}")
     cells = calibrated(cells, data[0]) if data else cells

@@ -88,7 +88,7 @@ def energy(logits: Floats) -> Doubles:
 
 
 def _belongs(splits: Splits) -> npt.NDArray[np.bool_]:
-    return splits.test.labels != len(splits.test.classes) - 1
+    return np.asarray(splits.test.labels != len(splits.test.classes) - 1)
 
 
 def _part(of: FeatureSet, rows: npt.NDArray[np.bool_]) -> FeatureSet:

@@ -67,3 +67,8 @@ class DataSet:
 
     def split(self, split: Split) -> list[Sample]:
         return [s for s in self.samples if s.split == split]
+
+    def untested(self) -> list[str]:
+        """The classes that have no test image."""
+        tested = {s.label for s in self.samples if s.split == "test"}
+        return [name for label, name in enumerate(self.classes) if label not in tested]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from export.errors import UserError
 from tasks.data.base import DataSet, Sample
+from tasks.data.class_maps import named_alike
 from tasks.data.composed import composed, shared
 from tasks.data.layout import few
 
@@ -18,9 +19,10 @@ def shifted(fitted: DataSet, seen: DataSet) -> list[DataSet]:
     and ``fitted|seen``, the first narrowed alike with its own test images, comes before it: the drop is told from that.
 
     Raises:
-        UserError: the second has a class that the first has not, or fewer than two; or images of the second are among
-            those that are fitted on.
+        UserError: the second has a class that the first has not, or no test images of, or fewer than two classes; or
+            images of the second are images of the first.
     """
+    seen = named_alike(fitted, seen)
     known = set(fitted.classes)
     foreign = [name for name in seen.classes if name not in known]
     if foreign:
@@ -28,13 +30,17 @@ def shifted(fitted: DataSet, seen: DataSet) -> list[DataSet]:
             f"{seen.name} has classes that {fitted.name} has not: {few(foreign)}.",
             "Both name their classes by the same folders or labels.",
         )
-    same = shared((s for s in fitted.samples if s.split != "test"), fitted, seen)
-    if same:
-        raise UserError(
-            f"{len(same)} images of {seen.name} are among those of {fitted.name} that are fitted on.",
-            f"The first is {same[0]}.",
-            "take them out of one of the two",
-        )
+    for part, told in (
+        ([s for s in fitted.samples if s.split != "test"], "that are fitted on"),
+        (fitted.split("test"), "without the shift"),
+    ):
+        same = shared(part, fitted, seen)
+        if same:
+            raise UserError(
+                f"{len(same)} images of {seen.name} are among those of {fitted.name} {told}.",
+                f"The first is {same[0]}.",
+                "take them out of one of the two",
+            )
     present = {seen.classes[s.label] for s in seen.samples}
     classes = tuple(name for name in fitted.classes if name in present)
     if len(classes) < 2:
@@ -42,6 +48,13 @@ def shifted(fitted: DataSet, seen: DataSet) -> list[DataSet]:
             f"{seen.name} has {len(classes)} of the classes of {fitted.name}; a shift needs at least two.",
             "There is nothing to tell apart.",
             "give it images of more classes",
+        )
+    untested = [name for name in fitted.untested() if name in present]
+    if untested:
+        raise UserError(
+            f"{fitted.name} has no test images of {few(untested)}; {seen.name} has.",
+            "What a shift costs is told from the same classes without it.",
+            f"give {fitted.name} test images of each class, or leave its splitting to the program",
         )
     number = {name: i for i, name in enumerate(classes)}
     own = [
