@@ -50,3 +50,11 @@ def digit_splits() -> Splits:
         for part in np.split(order, [900, 1300])
     ]
     return Splits(*parts)
+
+
+@pytest.fixture(scope="session")
+def torchmetrics() -> None:
+    """torchmetrics can be imported: it imports torchvision, which has to find its operators declared."""
+    from export.torchvision_ops import import_torchvision
+
+    import_torchvision()
