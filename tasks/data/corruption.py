@@ -42,7 +42,7 @@ def _shot_noise(image: Image, level: int, draw: Draw) -> Image:
     table = _photons(photons)
     lots = draw.integers(0, table.shape[1], image.shape, np.uint16)
     counts = np.take(table.ravel(), _bytes(image).astype(np.int32) * table.shape[1] + lots)
-    return counts.astype(np.float32) / np.float32(photons)
+    return np.asarray(counts.astype(np.float32) / np.float32(photons))
 
 
 def _impulse_noise(image: Image, level: int, draw: Draw) -> Image:

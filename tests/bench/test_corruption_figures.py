@@ -9,6 +9,7 @@ import pytest
 
 from bench import corruption_figures
 from bench.corruption_figures import measure
+from engines.base import Pixels
 from engines.preprocess.base import Preprocess
 from tasks.data.corruption import CORRUPTIONS, SEVERITIES, SIDE
 
@@ -18,7 +19,7 @@ def test_every_setting_is_measured_beside_the_same_images_unharmed(monkeypatch: 
     sizes: Counter[bool] = Counter()
 
     class Counting(fakes.PillowPath):
-        def __call__(self, encoded: bytes) -> fakes.Pixels:
+        def __call__(self, encoded: bytes) -> Pixels:
             image = self.decode(encoded)
             sizes[image.shape[:2] == (SIDE, SIDE)] += 1
             return self.resize(image)
