@@ -20,7 +20,7 @@ from PIL import Image as Pil
 
 from export.errors import UserError, unknown
 from tasks.data.base import DataSet
-from tasks.data.filters import along, blur_matrix, convolved, sampled, smooth
+from tasks.data.filters import along, convolved, sampled, smooth, wide_blur
 
 SIDE, SHORT = 224, 256
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -151,8 +151,8 @@ def _elastic_transform(image: Image, level: int, draw: Draw) -> Image:
     rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     y, x = (a * rows + b * columns + c for a, b, c in affine[:, :2].T.astype(np.float32))
     warped = sampled(image, y, x, repeat_edge=False)
-    blur = blur_matrix(SIDE, sigma)
-    dy, dx = (strength * (blur @ (2 * draw.random((SIDE, SIDE), np.float32) - 1) @ blur.T) for _ in range(2))
+    noise = 2 * draw.random((2, SIDE, SIDE), np.float32) - 1
+    dy, dx = (strength * wide_blur(plane, sigma) for plane in noise)
     return sampled(warped, rows + dy, columns + dx, repeat_edge=True)
 
 
