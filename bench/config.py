@@ -21,6 +21,7 @@ class SweepSpec:
         data: data set names, folders, CSV files or archives; the first also gives the images for timing.
         shifted: data sets on which what was fitted on each of ``data`` is tested too.
         corruptions: of ImageNet-C, ``name``, ``name:severity`` or ``all``, on whose test images it is tested too.
+        outside: data sets of none of the classes of ``data``, whose images should be noticed as out of scope.
         batches: batch sizes of each plan; 1 is always among them, features go through the largest.
         threads: threads for one inference; 0 means all cores.
         index_size: vectors of the index that the scenario search looks in.
@@ -45,6 +46,7 @@ class SweepSpec:
     max_unreadable: float = 0.01
     shifted: tuple[str, ...] = ()
     corruptions: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("models", "engines", "precisions"):

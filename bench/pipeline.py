@@ -25,7 +25,6 @@ from engines.preprocess.catalog import preprocess
 from export.artifact import Artifact
 from export.errors import OutOfSpace, UserError
 from tasks.base import FeatureSet, Splits, Task
-from tasks.catalog import task
 from tasks.data.base import SPLITS, DataSet
 
 
@@ -62,7 +61,7 @@ def run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk) -> bool:
 
 def score(planned: Planned, images: DataSet, desk: Desk) -> bool:
     """Score one cell on one data set with every task that is not finished; whether none failed."""
-    scorers = [t for t in map(task, planned.sweep.tasks) if not desk.finished(planned.score_key(images, t))]
+    scorers = [scorer for _, scorer in planned.owed([images]) if not desk.finished(planned.score_key(images, scorer))]
     if not scorers:
         return True
     if planned.unscored:
@@ -165,7 +164,7 @@ def _give_up(planned: Planned, data: Sequence[DataSet], desk: Desk, error: UserE
     """A cell that cannot be built: every result that it owes becomes a record with the reason."""
     skipped = isinstance(error, Skip)
     say(f"  {'skipped' if skipped else 'failed'}: {error}")
-    owed: list[Record] = [score_record(planned, d, task(t)) for d in data for t in planned.sweep.tasks]
+    owed: list[Record] = [score_record(planned, images, scorer) for images, scorer in planned.owed(data)]
     owed += [timing_record(planned, data[0], scenario(s), desk.machine) for s in planned.sweep.scenarios]
     for record in owed:
         desk.keep_failure(record, error, "skipped" if skipped else "failed")

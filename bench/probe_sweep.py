@@ -46,7 +46,7 @@ class Found:
 
 def measure(store: Store, archive: Path, repeats: int = 1) -> Found:
     """Fit both sweeps on EfficientNet-Lite0's features of CIFAR-10, and choose each one's penalty on val."""
-    from tasks.linear_probe import PENALTIES, standardized
+    from tasks.linear_classifier import PENALTIES, standardized
     from tasks.softmax_regression import fit
 
     data = _subset(open_dataset(str(archive), store))

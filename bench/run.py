@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ EXAMPLES = """\
 examples:
   python -m bench.run                                            the demo: real backbones, real photographs
   python -m bench.run --engine ort --models efficientnet_lite0,vit_s --data ~/photos --tasks knn,linear_probe
+  python -m bench.run --data ~/photos --out-of-scope ~/others --tasks knn,out_of_scope
   python -m bench.run --config sweep.yaml --dry-run              what would be run, and what is finished
 
 A run that was stopped goes on where it was: the same command does only what is missing.
@@ -57,6 +59,12 @@ def parser() -> argparse.ArgumentParser:
         "--shifted", action="append", metavar="REF", help="test on this set too what --data was fitted on"
     )
     what.add_argument("--corruption", metavar="A,B", help="and on harmed test images: fog, fog:3 (severity), … or all")
+    what.add_argument(
+        "--out-of-scope",
+        action="append",
+        metavar="REF",
+        help="images of none of the classes of --data: are they noticed? (task out_of_scope)",
+    )
     what.add_argument("--tasks", metavar="A,B", help="'list' explains them; 'all'; 'none' for no task")
     what.add_argument(
         "--scenario",
@@ -106,6 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.store import Store
     from tasks.data.catalog import open_dataset
     from tasks.data.corruption import corrupted, named
+    from tasks.data.layout import few
+    from tasks.data.scope import beside
     from tasks.data.shift import shifted
 
     store = Store(args.store, say)
@@ -124,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     data = [opened(ref) for ref in sweep.data]
     seen = [opened(ref, whole=True) for ref in sweep.shifted]
+    outside = [opened(ref, whole=True) for ref in sweep.outside]
     harms = [harm for text in sweep.corruptions for harm in named(text)]
     fits = list(data)
     data += [images for one in seen for fitted in fits for images in shifted(fitted, one)]
@@ -133,10 +144,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, severity in harms
         for images in shifted(fitted, corrupted(fitted, name, severity, sweep.seed))
     ]
+    data += [beside(fitted, one) for one in outside for fitted in fits]
     for images in data:
         licence = f", licence {images.licence}" if images.licence else ""
         say(f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes{licence}")
         say(f"  splits: {images.splits_from}")
+        if untested := images.untested():
+            say(f"  no test images, so not tested: {few(untested)}")
         for one in images.unreadable[:5]:
             say(f"  unreadable, left out: {one.id}: {one.reason}")
     cells = calibrated(cells, data[0]) if data else cells
@@ -151,7 +165,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _sweep(args: argparse.Namespace) -> SweepSpec:
     from bench.config import read
-    from tasks.catalog import TASKS
 
     def listed(text: str | None) -> tuple[str, ...] | None:
         if text is None:
@@ -163,16 +176,17 @@ def _sweep(args: argparse.Namespace) -> SweepSpec:
     except ValueError:
         raise UserError(f"--batches takes whole numbers with commas between, not {args.batches!r}.") from None
     models = (listed(args.models) or ()) + tuple(args.backbone or ())
-    return read(
+    sweep = read(
         args.config,
         models=models or None,
         engines=listed(args.engines),
         precisions=listed(args.precisions),
-        tasks=tuple(TASKS) if args.tasks == "all" else listed(args.tasks),
+        tasks=None if args.tasks == "all" else listed(args.tasks),
         scenarios=listed(args.scenarios),
         data=tuple(args.data) if args.data else None,
         shifted=tuple(args.shifted) if args.shifted else None,
         corruptions=listed(args.corruption),
+        outside=tuple(args.out_of_scope) if args.out_of_scope else None,
         preprocess=args.preprocess,
         batches=batches,
         threads=args.threads,
@@ -183,6 +197,18 @@ def _sweep(args: argparse.Namespace) -> SweepSpec:
         repeats=args.repeats,
         max_unreadable=args.max_unreadable,
     )
+    return _with_all_tasks(sweep) if args.tasks == "all" else sweep
+
+
+def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
+    from bench.progress import say
+    from bench.sweep import all_tasks
+
+    tasks = all_tasks(bool(sweep.outside))
+    left = sorted(set(all_tasks(True)) - set(tasks))
+    if left:
+        say(f"left out, because no --out-of-scope is given: {', '.join(left)}")
+    return replace(sweep, tasks=tasks)
 
 
 def _weights(pairs: Sequence[str]) -> dict[str, Path]:
@@ -198,16 +224,15 @@ def _weights(pairs: Sequence[str]) -> dict[str, Path]:
 def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_json: bool) -> int:
     """What each cell still owes. Weights may be looked for (a key needs their hash), but nothing is built."""
     from bench.scenarios import scenario
-    from tasks.catalog import task
 
     rows = []
     for planned in cells:
         sweep, note = planned.sweep, planned.availability.reason
-        scores = len(data) * len(sweep.tasks)
-        row = {"cell": str(planned.cell), "scores": scores, "timings": len(sweep.scenarios), "note": note}
+        owed = planned.owed(data)
+        row = {"cell": str(planned.cell), "scores": len(owed), "timings": len(sweep.scenarios), "note": note}
         try:
             if planned.availability.ok:
-                done = [desk.finished(planned.score_key(d, task(t))) for d in data for t in sweep.tasks]
+                done = [desk.finished(planned.score_key(images, scorer)) for images, scorer in owed]
                 timed = [desk.finished(planned.timing_key(data[0], scenario(s), desk.machine)) for s in sweep.scenarios]
                 unscored = planned.unscored
                 row |= {"scores_left": 0 if unscored else done.count(False), "timings_left": timed.count(False)}

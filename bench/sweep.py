@@ -30,7 +30,7 @@ from export.precision import artifact, artifact_key, precision_of
 from export.spec import Precision
 from export.store import Store, key
 from tasks.base import Task
-from tasks.catalog import task
+from tasks.catalog import TASKS, task
 from tasks.data.base import DataSet
 
 OUTPUT = "features"
@@ -103,9 +103,14 @@ class Planned:
             return "The baseline computes nothing: what it costs is the harness's own."
         return ""
 
+    def owed(self, data: Sequence[DataSet]) -> list[tuple[DataSet, Task]]:
+        """The scores that this cell owes: every task of the sweep on every data set of its own scope."""
+        tasks = [task(name) for name in self.sweep.tasks]
+        return [(images, scorer) for images in data for scorer in tasks if scorer.meta.scope == images.scope]
+
     def protocols(self, data: Sequence[DataSet], machine: str) -> set[str]:
         """The protocol hashes of everything that this cell owes."""
-        scores = {self.score_protocol(d, task(t)) for d in data for t in self.sweep.tasks}
+        scores = {self.score_protocol(images, scorer) for images, scorer in self.owed(data)}
         return scores | {self.timing_protocol(data[0], scenario(s), machine) for s in self.sweep.scenarios}
 
     def score_key(self, data: DataSet, scorer: Task) -> str:
@@ -159,8 +164,7 @@ def expand(
             is missing.
     """
     weights = weights or {}
-    for name in sweep.tasks:
-        task(name)
+    _require_scopes(sweep)
     for name in sweep.scenarios:
         scenario(name).require()
     identity(sweep.preprocess)
@@ -184,6 +188,30 @@ def expand(
         found = _fed(nothing, nothing.available(), sweep.preprocess)
         cells.append(replace(cells[0], engine=nothing, availability=found))
     return cells
+
+
+def _require_scopes(sweep: SweepSpec) -> None:
+    """Refuse tasks that no data set is for, and a data set that no task is for."""
+    scopes = {name: task(name).meta.scope for name in sweep.tasks}
+    lonely = [name for name, scope in scopes.items() if scope == "open"]
+    if lonely and not sweep.outside:
+        raise UserError(
+            f"The task {lonely[0]} needs images that belong to none of the classes.",
+            "The sweep names no such data set.",
+            "--out-of-scope SET",
+        )
+    if sweep.outside and not lonely:
+        known = ", ".join(name for name in TASKS if task(name).meta.scope == "open")
+        raise UserError(
+            "The sweep names images that are out of scope, and no task that looks at them.",
+            f"Its tasks are {', '.join(sweep.tasks) or 'none'}.",
+            f"--tasks {','.join([*sweep.tasks, known])}",
+        )
+
+
+def all_tasks(outside: bool) -> tuple[str, ...]:
+    """The names of all tasks; without data of an open scope, those that need none."""
+    return tuple(name for name in TASKS if outside or task(name).meta.scope == "closed")
 
 
 def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.spec import Metric
+from tasks.data.base import Scope
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class TaskMeta:
         settings: every constant of the protocol; they go into the score's key.
         outputs: the engine outputs it needs.
         protocol: one or two sentences, for the report, with the source.
+        scope: of the data that it is scored on: "closed", or "open" where some test images are of no known class.
     """
 
     name: str
@@ -79,6 +81,7 @@ class TaskMeta:
     protocol: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     outputs: tuple[str, ...] = ("features",)
+    scope: Scope = "closed"
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ class Score:
     Attributes:
         metrics: the main metric first; each with its standard error and n.
         per_sample: float [n_test]: each test sample's part in the main metric (its mean is the main value, for tasks
-            where that is so), in the order of the test split, so that two cells can be compared sample by sample.
+            where that is so), in the order of the test split, so that two cells can be compared sample by sample: the
+            mean of resampled parts must vary as the main value does with other test images.
         per_draw: float [draws]: where the main value is a mean over seeded draws of training images, the same draws for
             every cell, each draw's mean over the test samples; empty where there is one fit only.
         chosen: hyper-parameters, and the value on val that chose each.

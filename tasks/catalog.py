@@ -13,6 +13,7 @@ TASKS: Registry[type[Task]] = Registry(
         "few_shot": "tasks.few_shot:FewShot",
         "retrieval": "tasks.retrieval:Retrieval",
         "low_data": "tasks.low_data:LowData",
+        "out_of_scope": "tasks.out_of_scope:OutOfScope",
     },
     listing="python -m tasks",
 )

@@ -44,3 +44,17 @@ def votes(
             cast = np.bincount(cells[:, :k].ravel(), weights[:, :k].ravel(), len(near) * classes)
             out[start : start + len(near)] = cast.reshape(-1, classes)
     return found
+
+
+def kth_similarity(gallery: Floats, queries: Floats, k: int) -> Floats:
+    """The cosine of each query [n, d] with its k-th nearest row of the gallery [m, d], k ≤ m; float32 [n].
+
+    Rows are L2-normalised.
+    """
+    found = np.empty(len(queries), np.float32)
+    rows = max(1, BLOCK // len(gallery))
+    for start in range(0, len(queries), rows):
+        similarity = queries[start : start + rows] @ gallery.T
+        place = len(gallery) - k
+        found[start : start + rows] = np.partition(similarity, place, axis=1)[:, place]
+    return found

@@ -74,7 +74,7 @@ def fit(
     """Fit once for each penalty.
 
     Args:
-        features: float32 [n, d], of a scale near 1 (see :func:`tasks.linear_probe.standardized`).
+        features: float32 [n, d], of a scale near 1 (see :func:`tasks.linear_classifier.standardized`).
         labels: int64 [n]; every class from 0 to classes − 1 must occur.
         penalties: λ > 0, any number, any order.
 

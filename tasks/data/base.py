@@ -9,6 +9,10 @@ from typing import Literal, Protocol
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
+Scope = Literal["closed", "open"]
+"""closed: every test image is of a class that train has; open: some are of none, and have the last class, OUTSIDE."""
+OUTSIDE = "out of scope"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -49,6 +53,7 @@ class DataSet:
         sha256: of each image's bytes, by id, where they are known.
         junk: pairs of a test image's id and a train image's that are neither right nor wrong, for retrieval.
         parts: the data sets that this one is put together from: its ids are then ``INDEX OF PART:ID THERE``.
+        scope: a task is scored on the data of its own scope only.
     """
 
     name: str
@@ -63,6 +68,12 @@ class DataSet:
     sha256: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: tuple[DataSet, ...] = ()
     junk: tuple[tuple[str, str], ...] = ()
+    scope: Scope = "closed"
 
     def split(self, split: Split) -> list[Sample]:
         return [s for s in self.samples if s.split == split]
+
+    def untested(self) -> list[str]:
+        """The classes that have no test image."""
+        tested = {s.label for s in self.samples if s.split == "test"}
+        return [name for label, name in enumerate(self.classes) if label not in tested]

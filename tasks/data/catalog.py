@@ -57,7 +57,7 @@ def open_dataset(
         limit: take at most that many images, stratified; of gallery and queries, whole instances. seed: of the
             subset and of splits that are made here.
         max_unreadable: the part of the images that may be left out because they cannot be decoded.
-        whole: every image is test, however it is split: for what is never fitted on.
+        whole: every image is test, however it is split, and one class is enough: for what is never fitted on.
         progress: called with (images indexed, of how many) while the data set is indexed, which happens once.
 
     Raises:
@@ -83,13 +83,13 @@ def survey(
         source = locate(ref, store)
     except PermissionError as error:
         raise UserError(f"{error.filename} cannot be read.", "Permission denied.") from error
-    _require_two(source.name, source.items)
+    _require_classes(source.name, source.items, 1 if whole else 2)
     part = instances if source.gallery else subset
     chosen = part(source.items, limit, seed) if limit is not None else list(source.items)
     found = index([item.id for item in chosen], source.files, store, progress)
     _require_readable(source.name, found, len(chosen), max_unreadable)
     items = [item for item in chosen if item.id in found.sha256]
-    _require_two(source.name, items)
+    _require_classes(source.name, items, 1 if whole else 2)
     if whole:
         split: dict[str, Split] = dict.fromkeys((item.id for item in items), "test")
         splits_from = "all test"
@@ -174,11 +174,11 @@ def listing() -> list[dict[str, str | int]]:
     ]
 
 
-def _require_two(name: str, items: Sequence[Item]) -> None:
+def _require_classes(name: str, items: Sequence[Item], least: int) -> None:
     labels = sorted({item.label for item in items})
     if not labels:
         raise UserError(f"{name} holds no readable images.", f"Looked for the layouts {LAYOUTS}.")
-    if len(labels) == 1:
+    if len(labels) < least:
         raise UserError(
             f"{name} has one class only, {labels[0]!r}.", "There is nothing to tell apart.", f"the layouts {LAYOUTS}"
         )

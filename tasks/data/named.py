@@ -31,6 +31,7 @@ class Named:
 _TORCHVISION = "tasks.data.torchvision_sets:source"
 _DOWNLOAD = "downloaded by torchvision, or NAME=DIR with torchvision's layout"
 _FOLDER = "tasks.data.given:source"
+_VISDA = "tasks.data.visda:source"
 
 NAMED: dict[str, Named] = {
     "aircraft": Named(10_000, 100, "non-commercial research", _DOWNLOAD, _TORCHVISION),
@@ -45,7 +46,10 @@ NAMED: dict[str, Named] = {
     "imagenet-a": Named(7_500, 200, "MIT", "imagenet-a=DIR of class folders", _FOLDER),
     "imagenet-r": Named(30_000, 200, "MIT", "imagenet-r=DIR of class folders", _FOLDER),
     "imagenet-sketch": Named(50_889, 1000, "MIT", "imagenet-sketch=DIR of class folders", _FOLDER),
-    "imagenet-v2": Named(10_000, 1000, "MIT", "imagenet-v2=DIR of class folders", _FOLDER),
+    "imagenet-v2": Named(10_000, 1000, "MIT", "imagenet-v2=DIR of folders 0 to 999", _FOLDER),
+    "visda-train": Named(152_397, 12, "not stated", "visda-train=DIR with train/, validation/ and test/", _VISDA),
+    "visda-val": Named(55_388, 12, "not stated", "visda-val=DIR, the same", _VISDA),
+    "visda-test": Named(72_372, 12, "not stated", "visda-test=DIR, the same", _VISDA),
     "elpv": Named(2_624, 2, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.elpv:source"),
     "elpv4": Named(2_624, 4, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.elpv:source"),
     "emoji_twitter": Named(

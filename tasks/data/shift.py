@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-
 from export.errors import UserError
-from tasks.data.base import SPLITS, DataSet, Sample
+from tasks.data.base import DataSet, Sample
+from tasks.data.class_maps import named_alike
+from tasks.data.composed import composed, shared
+from tasks.data.layout import few
 
 ARROW = "→"
 BAR = "|"
@@ -19,27 +19,43 @@ def shifted(fitted: DataSet, seen: DataSet) -> list[DataSet]:
     and ``fitted|seen``, the first narrowed alike with its own test images, comes before it: the drop is told from that.
 
     Raises:
-        UserError: the second has a class that the first has not, or fewer than two; or images of the second are among
-            those that are fitted on.
+        UserError: the second has a class that the first has not, or no test images of, or fewer than two classes; or
+            images of the second are images of the first.
     """
+    seen = named_alike(fitted, seen)
     known = set(fitted.classes)
     foreign = [name for name in seen.classes if name not in known]
     if foreign:
         raise UserError(
-            f"{seen.name} has classes that {fitted.name} has not: {', '.join(foreign[:5])}"
-            f"{' …' if len(foreign) > 5 else ''}.",
+            f"{seen.name} has classes that {fitted.name} has not: {few(foreign)}.",
             "Both name their classes by the same folders or labels.",
         )
-    learned = {fitted.sha256[s.id]: s.id for s in fitted.samples if s.split != "test" and s.id in fitted.sha256}
-    same = [s.id for s in seen.samples if seen.sha256.get(s.id) in learned]
-    if same:
-        raise UserError(
-            f"{len(same)} images of {seen.name} are among those of {fitted.name} that are fitted on.",
-            f"The first is {same[0]}.",
-            "take them out of one of the two",
-        )
+    for part, told in (
+        ([s for s in fitted.samples if s.split != "test"], "that are fitted on"),
+        (fitted.split("test"), "without the shift"),
+    ):
+        same = shared(part, fitted, seen)
+        if same:
+            raise UserError(
+                f"{len(same)} images of {seen.name} are among those of {fitted.name} {told}.",
+                f"The first is {same[0]}.",
+                "take them out of one of the two",
+            )
     present = {seen.classes[s.label] for s in seen.samples}
     classes = tuple(name for name in fitted.classes if name in present)
+    if len(classes) < 2:
+        raise UserError(
+            f"{seen.name} has {len(classes)} of the classes of {fitted.name}; a shift needs at least two.",
+            "There is nothing to tell apart.",
+            "give it images of more classes",
+        )
+    untested = [name for name in fitted.untested() if name in present]
+    if untested:
+        raise UserError(
+            f"{fitted.name} has no test images of {few(untested)}; {seen.name} has.",
+            "What a shift costs is told from the same classes without it.",
+            f"give {fitted.name} test images of each class, or leave its splitting to the program",
+        )
     number = {name: i for i, name in enumerate(classes)}
     own = [
         Sample(f"0:{s.id}", number[fitted.classes[s.label]], s.split)
@@ -50,42 +66,8 @@ def shifted(fitted: DataSet, seen: DataSet) -> list[DataSet]:
     found = []
     if len(classes) < len(fitted.classes):
         note = f"{fitted.splits_from}; the {len(classes)} classes of {seen.name}"
-        found.append(_of(f"{fitted.name}{BAR}{seen.name}", own, classes, (fitted,), note, fitted.licence, fitted.junk))
+        found.append(composed(f"{fitted.name}{BAR}{seen.name}", own, classes, (fitted,), note))
     note = f"train and val of {fitted.name} ({fitted.splits_from}), test is all of {seen.name}"
-    licence = "; ".join(dict.fromkeys(filter(None, (fitted.licence, seen.licence))))
     samples = [*(s for s in own if s.split != "test"), *test]
-    found.append(_of(f"{fitted.name}{ARROW}{seen.name}", samples, classes, (fitted, seen), note, licence, seen.junk))
+    found.append(composed(f"{fitted.name}{ARROW}{seen.name}", samples, classes, (fitted, seen), note))
     return found
-
-
-def _of(
-    name: str,
-    samples: Iterable[Sample],
-    classes: tuple[str, ...],
-    parts: tuple[DataSet, ...],
-    note: str,
-    licence: str,
-    junk: Iterable[tuple[str, str]],
-) -> DataSet:
-    def read(sample_id: str) -> bytes:
-        part, _, inner = sample_id.partition(":")
-        return parts[int(part)].read(inner)
-
-    ordered = sorted(samples, key=lambda s: (SPLITS.index(s.split), s.id))
-    told = "\0".join([name, *(part.digest for part in parts), *classes])
-    digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
-    # the queries are the last part's, and the gallery is the first's
-    ids = {s.id for s in ordered}
-    named = ((f"{len(parts) - 1}:{query}", f"0:{image}") for query, image in junk)
-    return DataSet(
-        name,
-        ordered,
-        classes,
-        digest,
-        read,
-        note,
-        licence=licence,
-        published=parts[-1].published,  # of the test images
-        parts=parts,
-        junk=tuple(pair for pair in named if set(pair) <= ids),
-    )

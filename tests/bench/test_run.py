@@ -20,7 +20,7 @@ from bench.record import Record, read
 from bench.run import main
 from bench.sweep import expand
 from export.errors import UserError
-from tasks.catalog import TASKS
+from tasks.catalog import TASKS, task
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "test_resnet.r160_in1k"
@@ -343,5 +343,51 @@ def test_all_tasks_can_be_asked_for_and_explained(
     assert "low_data" in text
     assert "Weighted k-NN of Wu et al. 2018" in text
     assert main(sweep("--tasks", "all", "--scenario", "none", "--dry-run", "--json")) == 0
-    [row] = json.loads(capsys.readouterr().out)
-    assert row["scores"] == len(list(TASKS))
+    out, err = capsys.readouterr()
+    [row] = json.loads(out)
+    assert row["scores"] == sum(task(name).meta.scope == "closed" for name in TASKS)
+    assert "left out, because no --out-of-scope is given: out_of_scope" in err
+
+
+def test_images_out_of_scope_are_scored_by_their_task_alone(
+    sweep: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """White noise beside coloured pictures: a data set of one class, and every closed task leaves it alone."""
+    (tmp_path / "noise" / "white").mkdir(parents=True)
+    draws = np.random.default_rng(4)
+    for i in range(8):
+        pixels = draws.integers(0, 255, (170, 180, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "noise" / "white" / f"{i}.jpg")
+    asked = ["--tasks", "all", "--out-of-scope", str(tmp_path / "noise")]
+    assert main(sweep(*asked, "--scenario", "none", "--dry-run", "--json")) == 0
+    assert json.loads(capsys.readouterr().out)[0]["scores_left"] == len(list(TASKS))
+    few = ["--tasks", "knn,out_of_scope", "--out-of-scope", str(tmp_path / "noise")]
+    assert main(sweep(*few, "--scenario", "single_stream")) == 0
+    out, _ = capsys.readouterr()
+    assert "scope" in out
+    found = [r for r in records(tmp_path).values() if r.kind == "score" and r.cell.engine == "ort:cpu"]
+    assert {(r.subject["task"], r.subject["data"], r.status) for r in found} == {
+        ("knn", "set", "ok"),
+        ("out_of_scope", "set∌noise", "ok"),
+    }
+    mine = next(r for r in found if r.subject["task"] == "out_of_scope")
+    assert mine.subject["n_test"] == len(mine.per_sample) == 12 + 8
+    assert mine.metrics[0].name == "knn_AUROC"
+    skipped = [r for r in records(tmp_path).values() if r.kind == "score" and r.status == "skipped"]
+    assert {(r.subject["task"], r.subject["data"]) for r in skipped} == {("knn", "set"), ("out_of_scope", "set∌noise")}
+    capsys.readouterr()
+    assert main(sweep(*few, "--dry-run", "--json")) == 0
+    assert json.loads(capsys.readouterr().out)[0]["scores_left"] == 0
+    with pytest.raises(UserError, match="No record here is of a shift"):
+        robustness.main([str(tmp_path / "out"), "--json"])
+
+
+def test_a_task_without_its_data_and_data_without_its_task_get_a_sentence(
+    sweep: Callable[..., list[str]], photos: Path
+) -> None:
+    with pytest.raises(UserError, match=r"needs images that belong to none of the classes(.|\n)*--out-of-scope SET"):
+        main(sweep("--tasks", "knn,out_of_scope"))
+    with pytest.raises(UserError, match=r"no task that looks at them(.|\n)*--tasks knn,out_of_scope"):
+        main(sweep("--tasks", "knn", "--out-of-scope", str(photos)))
+    with pytest.raises(UserError, match="set has classes that set has too"):
+        main(sweep("--tasks", "out_of_scope", "--out-of-scope", str(photos)))

@@ -51,3 +51,11 @@ def digit_splits() -> Splits:
     ]
     train, val, test = parts
     return Splits(train, val, test)
+
+
+@pytest.fixture(scope="session")
+def torchmetrics() -> None:
+    """torchmetrics can be imported: it imports torchvision, which has to find its operators declared."""
+    from export.torchvision_ops import import_torchvision
+
+    import_torchvision()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def by_name(found: list[Metric]) -> dict[str, Metric]:
 
 @settings(max_examples=60)
 @given(st.integers(0, 1000), st.integers(2, 300), st.integers(2, 8), st.sampled_from([0.0, 1.0, 5.0]))
-def test_every_metric_is_the_references(seed: int, n: int, classes: int, sharp: float) -> None:
+def test_every_metric_is_the_references(torchmetrics: None, seed: int, n: int, classes: int, sharp: float) -> None:
     import torch
     from sklearn.metrics import log_loss
     from torchmetrics.functional.classification import multiclass_calibration_error
@@ -46,6 +47,58 @@ def test_every_metric_is_the_references(seed: int, n: int, classes: int, sharp: 
     brier = ((probabilities - np.eye(classes)[labels]) ** 2).sum(axis=1).mean()
     assert found["Brier"].value == pytest.approx(brier, abs=1e-9)
     assert 0 <= (found["ECE"].value or 0) <= 100
+
+
+def test_the_classes_that_have_no_image_count_as_in_the_references(torchmetrics: None) -> None:
+    import torch
+    from sklearn.metrics import log_loss
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    probabilities, _ = drawn(3, 120, 4, 1.0)
+    for labels in (np.full(120, 2), np.arange(120) % 2, np.repeat([0, 3], 60)):
+        found = by_name(confidence_metrics(probabilities, labels, 0))
+        wanted = multiclass_calibration_error(
+            torch.from_numpy(probabilities), torch.from_numpy(labels), num_classes=4, n_bins=15, norm="l1"
+        )
+        assert found["ECE"].value == pytest.approx(100 * float(wanted), abs=1e-4)
+        assert found["log_loss"].value == pytest.approx(log_loss(labels, probabilities, labels=range(4)), abs=1e-6)
+
+
+def test_brier_is_scikit_learns() -> None:
+    """Its score of two classes counts one of them; ours, Brier's own, both."""
+    from sklearn.metrics import brier_score_loss
+
+    for seed in range(20):
+        probabilities, labels = drawn(seed, 90, 2, 2.0)
+        found = by_name(confidence_metrics(probabilities, labels, 0))
+        peer = brier_score_loss(labels, probabilities[:, 1], pos_label=1)
+        assert found["Brier"].value == pytest.approx(2 * peer, abs=1e-6)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 1000), st.integers(1, 200))
+def test_coverage_without_ties_is_scikit_learns_accuracy_of_the_surest(seed: int, n: int) -> None:
+    from sklearn.metrics import accuracy_score
+
+    draw = np.random.default_rng(seed)
+    confidence = draw.permutation(n) / n
+    right = draw.integers(2, size=n).astype(float)
+    for coverage in COVERAGES:
+        surest = np.argsort(-confidence)[: max(1, int(np.ceil(n * coverage / 100)))]
+        wanted = 100 * accuracy_score(np.ones(len(surest)), right[surest])
+        assert accuracy_at_coverage(confidence, right, coverage).value == pytest.approx(wanted, abs=1e-6)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from([0.5, 0.9]), st.booleans()), min_size=1, max_size=6))
+def test_coverage_with_ties_is_the_mean_over_every_order_of_them(rows: list[tuple[float, bool]]) -> None:
+    confidence, right = (np.array(column, float) for column in zip(*rows, strict=True))
+    orders = [np.array(order) for order in permutations(range(len(rows)))]
+    for coverage in COVERAGES:
+        kept = max(1, int(np.ceil(len(rows) * coverage / 100)))
+        chosen = [right[o][np.argsort(-confidence[o], kind="stable")[:kept]].mean() for o in orders]
+        found = accuracy_at_coverage(confidence, right, coverage)
+        assert found.value == pytest.approx(100 * np.mean(chosen), abs=1e-6)
 
 
 def test_a_perfect_and_a_wrong_probe() -> None:
@@ -87,12 +140,6 @@ def test_coverage_does_not_depend_on_the_order_of_ties(rows: list[tuple[float, b
     for coverage in COVERAGES:
         one = accuracy_at_coverage(confidence, right, coverage)
         assert one.value == pytest.approx(accuracy_at_coverage(confidence[order], right[order], coverage).value)
-        # the mean over all orders of ties is what a draw of orders comes to
-        kept = one.n
-        assert kept is not None
-        shuffles = [np.random.default_rng(i).permutation(len(rows)) for i in range(400)]
-        chosen = [right[s][np.argsort(-confidence[s], kind="stable")[:kept]].mean() for s in shuffles]
-        assert one.value == pytest.approx(100 * np.mean(chosen), abs=12)
 
 
 def test_full_coverage_is_accuracy_and_confidence_helps() -> None:

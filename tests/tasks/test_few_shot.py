@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from export.errors import UserError
 from tasks.base import FeatureSet, Splits
@@ -37,6 +39,27 @@ def test_nearest_centroid_is_the_highest_cosine(digit_splits: Splits) -> None:
     moved = queries - centre
     cosine = (moved @ centroids.T) / np.linalg.norm(moved, axis=1)[:, None] / np.linalg.norm(centroids, axis=1)
     np.testing.assert_array_equal(nearest_centroid(train, labels, 10, queries), cosine.argmax(axis=1))
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(2, 6))
+def test_nearest_centroid_is_scikit_learns(seed: int, shots: int, classes: int) -> None:
+    """The nearest by cosine of the classes' mean directions, among centred rows; a class may be one point."""
+    from sklearn.metrics import accuracy_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    draw = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(classes), shots)
+    rows = draw.normal(size=(len(labels), 7)) + 2 * draw.normal(size=(classes, 7))[labels]
+    rows[labels == 0] = rows[0]
+    support, queries = l2_normalized(rows), l2_normalized(draw.normal(size=(40, 7)))
+    centred = l2_normalized(support - support.mean(axis=0))
+    centroids = np.stack([centred[labels == label].mean(axis=0) for label in range(classes)])
+    peer = KNeighborsClassifier(1, metric="cosine").fit(centroids, np.arange(classes))
+    truth = draw.integers(classes, size=40)
+    wanted = accuracy_score(truth, peer.predict(queries - support.mean(axis=0)))
+    found = nearest_centroid(support, labels, classes, queries)
+    assert (found == truth).mean() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_more_shots_score_higher_and_the_error_is_stated(digit_splits: Splits) -> None:

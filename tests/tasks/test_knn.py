@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from export.errors import CellError, UserError
+from tasks import neighbours
 from tasks.base import FeatureSet, Splits
 from tasks.features import l2_normalized
 from tasks.knn import Knn
-from tasks.neighbours import predict
+from tasks.neighbours import TEMPERATURE, kth_similarity, predict, votes
 
 
 def test_votes_are_those_of_scikit_learn(digit_splits: Splits) -> None:
@@ -22,6 +25,39 @@ def test_votes_are_those_of_scikit_learn(digit_splits: Splits) -> None:
     expected = peer.predict(test.features.astype(np.float64)) == test.labels
     np.testing.assert_array_equal(score.per_sample, 100.0 * expected)
     assert score.main.value == pytest.approx(100 * expected.mean())
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 20), st.booleans())
+def test_the_shares_of_the_votes_are_scikit_learns(seed: int, k: int, copies: bool) -> None:
+    """Copies in the gallery tie; they are of one class, so that whichever is taken the vote is the same."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    draw = np.random.default_rng(seed)
+    rows, labels = draw.normal(size=(24, 5)), np.arange(24) % 4
+    labels[labels == 2] = 0  # one class is missing
+    if copies:
+        rows, labels = np.repeat(rows, 3, axis=0), np.repeat(labels, 3)
+    gallery, queries = l2_normalized(rows), l2_normalized(draw.normal(size=(30, 5)))
+    peer = KNeighborsClassifier(k, weights=lambda distance: np.exp((1 - distance) / TEMPERATURE), metric="cosine")
+    wanted = peer.fit(gallery.astype(np.float64), labels).predict_proba(queries.astype(np.float64))
+    [given_votes] = votes(gallery, labels, queries, [k], 4)
+    shares = given_votes / given_votes.sum(axis=1, keepdims=True)
+    assert not shares[:, 2].any()
+    np.testing.assert_allclose(shares[:, [0, 1, 3]], wanted, atol=2e-5)  # a cosine in float32, over 0.07
+
+
+@pytest.mark.parametrize("k", [1, 7, 40])
+def test_the_kth_similarity_is_scikit_learns(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
+    from sklearn.neighbors import NearestNeighbors
+
+    draw = np.random.default_rng(k)
+    gallery, queries = l2_normalized(draw.normal(size=(40, 6))), l2_normalized(draw.normal(size=(33, 6)))
+    gallery[3:6] = gallery[2]
+    wanted = 1 - NearestNeighbors(n_neighbors=k, metric="cosine").fit(gallery).kneighbors(queries)[0][:, -1]
+    np.testing.assert_allclose(kth_similarity(gallery, queries, k), wanted, atol=1e-6)
+    monkeypatch.setattr(neighbours, "BLOCK", 5 * len(gallery))
+    np.testing.assert_allclose(kth_similarity(gallery, queries, k), wanted, atol=1e-6)
 
 
 def test_scale_and_order_do_not_matter(digit_splits: Splits) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from tasks import softmax_regression
 from tasks.base import Splits
-from tasks.linear_probe import LinearProbe, standardized
+from tasks.linear_classifier import standardized
+from tasks.linear_probe import LinearProbe
 from tasks.softmax_regression import Solution, fit, principal_axes
 
 

@@ -14,7 +14,6 @@ from tasks.catalog import TASKS, task
 
 
 def test_every_task_can_be_had_and_says_what_it_is() -> None:
-    assert list(TASKS) == ["knn", "linear_probe", "few_shot", "retrieval", "low_data"]
     for name in TASKS:
         meta = task(name).meta
         assert meta.name == name

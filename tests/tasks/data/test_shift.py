@@ -81,6 +81,27 @@ def test_what_cannot_be_a_shift_gets_a_sentence(tmp_path: Path, store: Store, fi
         shifted(fitted, copies)
 
 
+def test_a_shift_needs_other_images_and_test_images_of_every_class_and_two_classes(
+    tmp_path: Path, store: Store, fitted: DataSet
+) -> None:
+    tested = int(fitted.split("test")[0].id.rpartition("/")[2].removesuffix(".jpg"))
+    copies = seen(tmp_path, store, {"cat": range(tested, tested + 1), "dog": range(110, 112)}, "copies")
+    with pytest.raises(UserError, match="1 images of copies are among those of photos without the shift"):
+        shifted(fitted, copies)
+    rain = seen(tmp_path, store, {"cat": range(100, 103), "owl": range(120, 122)})
+    no_owl = replace(fitted, samples=[s for s in fitted.samples if s.split != "test" or s.label != 2])
+    assert no_owl.untested() == ["owl"]
+    with pytest.raises(UserError, match=r"photos has no test images of owl; rain has"):
+        shifted(no_owl, rain)
+    shifted(no_owl, seen(tmp_path, store, {"cat": range(200, 203), "dog": range(220, 222)}, "snow"))
+    one = seen(tmp_path, store, {"owl": range(130, 133)}, "night")
+    with pytest.raises(UserError, match="night has 1 of the classes of photos"):
+        shifted(fitted, one)
+    nothing = replace(one, samples=[])
+    with pytest.raises(UserError, match="has 0 of the classes"):
+        shifted(fitted, nothing)
+
+
 def test_another_second_set_is_another_digest(tmp_path: Path, store: Store, fitted: DataSet) -> None:
     classes = {"cat": range(100, 103), "dog": range(110, 114), "owl": range(120, 122)}
     one, two = seen(tmp_path, store, classes, "one"), seen(tmp_path, store, {**classes, "owl": range(130, 132)}, "two")
