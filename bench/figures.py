@@ -10,63 +10,21 @@ import argparse
 import json
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
+from bench import task_figures
 from bench.config import read
+from bench.figure import Figure, figure, photographs, ratios
 from export.errors import UserError, run_cli
 from export.store import Store
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure beside its target; ``spread`` is (smallest, largest) of the repeats."""
-
-    name: str
-    value: float
-    spread: tuple[float, float]
-    target: str
-    reached: bool
-    how: str
-
-
-def ratios(left: Callable[[], float], right: Callable[[], float], repeats: int) -> list[float]:
-    """left/right of interleaved repeats; which side goes first alternates."""
-    found = []
-    for i in range(repeats):
-        if i % 2:
-            b = right()
-            a = left()
-        else:
-            a = left()
-            b = right()
-        found.append(a / b)
-    return found
-
-
-def figure(name: str, values: Sequence[float], target: str, reached: Callable[[float], bool], how: str) -> Figure:
-    """The median of the repeats, with their range."""
-    middle = median(values)
-    return Figure(name, middle, (min(values), max(values)), target, reached(middle), how)
-
-
-def photographs(store: Store, shared: Path) -> list[bytes]:
-    """Encoded JPEGs: the thousand ImageNet photographs where they lie in ``shared``, else twenty from a package."""
-    file = shared / "data" / "imagenet1k.tar"
-    if file.exists():
-        with tarfile.open(file) as tar:
-            return [tar.extractfile(m).read() for m in tar if m.isfile()]  # type: ignore[union-attr]
-    from export.photographs import photographs as published
-
-    return published(store)
 
 
 def harness_overhead(store: Store, shared: Path) -> Iterator[Figure]:
@@ -194,26 +152,6 @@ def preprocessing(store: Store, shared: Path) -> Iterator[Figure]:
         )
 
 
-def probe_sweep(store: Store, shared: Path) -> Iterator[Figure]:
-    """The whole sweep of the linear classifier against scikit-learn's LogisticRegression doing the same sweep."""
-    archive = shared / "data" / "cifar10.tar.gz"
-    if not archive.exists():
-        print("probe: left out, there is no data/cifar10.tar.gz in the shared folder", file=sys.stderr)
-        return
-    from bench.probe_sweep import measure
-
-    found = measure(store, archive)
-    how = f"{found.train} x {found.dim} features, {found.classes} classes, {found.penalties} penalties; {found.how}"
-    yield figure("Linear-classifier sweep, scikit-learn / ours", found.speed, "≥ 5", lambda v: v >= 5, how)
-    yield figure(
-        "Test accuracy, |scikit-learn − ours|, points",
-        [found.difference],
-        "≤ 0.2",
-        lambda v: v <= 0.2,
-        f"each with the penalty that it chose on val; ours {found.ours:.2f} %, theirs {found.theirs:.2f} %",
-    )
-
-
 def start_up(store: Store, shared: Path) -> Iterator[Figure]:
     """Seconds of ``--help``, and of a finished sweep that is asked for again."""
 
@@ -250,17 +188,6 @@ def top1(store: Store, shared: Path) -> Iterator[Figure]:
                 lambda v, wanted=wanted: abs(v - wanted) <= 0.5,  # type: ignore[misc]
                 "own head, 1,000 ImageNet photographs, our preprocessing, the engine's own output",
             )
-
-
-def bootstrap(store: Store, shared: Path) -> Iterator[Figure]:
-    """Seconds of 1,000 bootstrap draws over 20 cells of 10,000 samples, and of a whole ranking of such cells."""
-    from bench.bootstrap_speed import CELLS, SAMPLES, TASKS, bare, whole
-    from bench.ranking import DRAWS
-
-    size = f"{CELLS} cells of {SAMPLES:,} samples"
-    yield figure(f"1,000 bootstrap draws over {size}, s", bare(5), "< 10", lambda v: v < 10, "5 repeats, all paired")
-    how = f"{TASKS} tasks on two data sets, seeded draws too, {DRAWS:,} bootstrap draws; records to rows; 5 repeats"
-    yield figure(f"A ranking of {size}, s", whole(5), "< 10", lambda v: v < 10, how)
 
 
 def corruption(store: Store, shared: Path) -> Iterator[Figure]:
@@ -340,9 +267,10 @@ FIGURES: dict[str, Callable[[Store, Path], Iterator[Figure]]] = {
     "extraction": extraction,
     "corruption": corruption,
     "preprocessing": preprocessing,
-    "probe": probe_sweep,
+    "probe": task_figures.probe_sweep,
+    "neighbours": task_figures.neighbours,
     "start": start_up,
-    "bootstrap": bootstrap,
+    "bootstrap": task_figures.bootstrap,
     "top1": top1,
     "precision": precision,
 }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from export.errors import UserError, run_cli
 
 if TYPE_CHECKING:
-    from bench.figures import Figure
+    from bench.figure import Figure
     from export.store import Store
     from tasks.data.base import DataSet
 

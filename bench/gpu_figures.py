@@ -13,7 +13,7 @@ from statistics import median
 from typing import Protocol, runtime_checkable
 
 from bench import queries
-from bench.figures import Figure, figure, ratios
+from bench.figure import Figure, figure, ratios
 from bench.progress import say
 from bench.queries import Queries
 from bench.sweep import Planned

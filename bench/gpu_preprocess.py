@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.figures import Figure, figure, ratios
+from bench.figure import Figure, figure, ratios
 from engines.cuda.device import device
 from engines.cuda.driver import Driver
 from engines.cuda.nvimgcodec import NvImageDecoder

@@ -50,7 +50,7 @@ def measure(store: Store, archive: Path, repeats: int = 1) -> Found:
     from tasks.softmax_regression import fit
 
     data = _subset(open_dataset(str(archive), store))
-    vectors = _features(store, data)
+    vectors = features_of(store, data)
     where = np.array([s.split for s in data.samples])
     train, val, test = standardized(*(vectors[where == name] for name in SPLITS))
     labels = np.array([s.label for s in data.samples], np.int64)
@@ -109,7 +109,8 @@ def _subset(data: DataSet) -> DataSet:
     return replace(data, samples=chosen, digest=f"{data.digest}-{sum(SIZES.values())}")
 
 
-def _features(store: Store, data: DataSet) -> npt.NDArray[np.float32]:
+def features_of(store: Store, data: DataSet) -> npt.NDArray[np.float32]:
+    """EfficientNet-Lite0's features of ``data``, float32 [n, 1280], by the demo's first engine; extracted once."""
     made = artifact(resolve("efficientnet_lite0"), store)
     runner = engine(EngineSpec(read().engines[0], streams=cores()))
     plan = runner.plan(made, Profile((8,)), store)
