@@ -276,14 +276,19 @@ FIGURES: dict[str, Callable[[Store, Path], Iterator[Figure]]] = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure the named figures, or all; 0 where all were reached."""
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     p = argparse.ArgumentParser(prog="python -m bench.figures", description=(__doc__ or "").splitlines()[0])
     p.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(FIGURES)} (all)")
     p.add_argument("--store", type=Path, help="built things; by default the user's cache folder")
     p.add_argument("--shared", type=Path, default=Path("../shared"), help="folder that may hold data/imagenet1k.tar")
     p.add_argument("--json", action="store_true")
-    args = p.parse_args(argv)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure the named figures, or all; 0 where all were reached."""
+    args = parser().parse_args(argv)
     for name in args.names:
         if name not in FIGURES:
             raise UserError(f"No figure {name!r}.", f"Available: {', '.join(FIGURES)}.")
