@@ -17,7 +17,7 @@ from export.spec import Metric
 from tasks.base import Splits
 from tasks.features import Floats, l2_normalized, require_finite
 from tasks.metrics import Doubles, mean_metric
-from tasks.neighbours import K, votes
+from tasks.neighbours import K, largest, votes
 from tasks.resampling import Difference, paired_difference
 
 NEIGHBOURS = 10
@@ -111,10 +111,7 @@ def nearest(gallery: Floats, queries: Floats, k: int) -> npt.NDArray[np.int64]:
     """Indices [n, k] of the ``k`` rows of ``gallery`` [m, d] most similar to each of ``queries`` [n, d], unordered."""
     k = min(k, len(gallery))
     rows = max(1, (1 << 24) // len(gallery))
-    parts = [
-        np.argpartition(-(queries[start : start + rows] @ gallery.T), k - 1, axis=1)[:, :k]
-        for start in range(0, len(queries), rows)
-    ]
+    parts = [largest(queries[start : start + rows] @ gallery.T, k)[1] for start in range(0, len(queries), rows)]
     return np.concatenate(parts)
 
 

@@ -12,7 +12,7 @@ from tasks import neighbours
 from tasks.base import FeatureSet, Splits
 from tasks.features import l2_normalized
 from tasks.knn import Knn
-from tasks.neighbours import TEMPERATURE, kth_similarity, predict, votes
+from tasks.neighbours import TEMPERATURE, kth_similarity, largest, predict, votes
 
 
 def test_votes_are_those_of_scikit_learn(digit_splits: Splits) -> None:
@@ -117,3 +117,16 @@ def test_bad_features_and_bad_data_are_refused(digit_splits: Splits) -> None:
 def test_l2_normalisation_survives_extremes() -> None:
     rows = np.array([[0, 0], [3e38, 3e38], [1e-38, 0], [3, 4]], np.float32)
     np.testing.assert_allclose(l2_normalized(rows), [[0, 0], [0.5**0.5, 0.5**0.5], [1, 0], [0.6, 0.8]], rtol=1e-6)
+
+
+@given(st.integers(1, 40), st.integers(1, 1500), st.integers(0, 2**32 - 1), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_the_nearest_are_those_of_a_whole_sort(k: int, columns: int, seed: int, coarse: bool) -> None:
+    k = min(k, columns)
+    similarity = np.random.default_rng(seed).standard_normal((5, columns)).astype(np.float32)
+    if coarse:
+        similarity = np.round(similarity)  # ties everywhere
+    close, near = largest(similarity, k)
+    np.testing.assert_array_equal(close, -np.sort(-similarity, axis=1)[:, :k])
+    np.testing.assert_array_equal(np.take_along_axis(similarity, near, axis=1), close)
+    assert all(len(set(row.tolist())) == k for row in near)
