@@ -72,7 +72,7 @@ def largest(similarity: Floats, k: int) -> tuple[Floats, npt.NDArray[np.int64]]:
     if groups < 2 * k:
         close, near = values.topk(k)
         return close.numpy(), near.numpy()
-    grouped = values[:, : groups * GROUP].unflatten(1, (GROUP, groups))
+    grouped = values[:, : groups * GROUP].view(rows, GROUP, groups)
     best = grouped.amax(dim=1).topk(k, sorted=False).indices
     among = (best[:, None, :] + torch.arange(GROUP)[:, None] * groups).flatten(1)
     left = torch.arange(groups * GROUP, columns).expand(rows, -1)
