@@ -12,9 +12,8 @@ from export.store import Store
 
 def probe_sweep(store: Store, shared: Path) -> Iterator[Figure]:
     """The whole sweep of the linear classifier against scikit-learn's LogisticRegression doing the same sweep."""
-    archive = shared / "data" / "cifar10.tar.gz"
-    if not archive.exists():
-        print("probe: left out, there is no data/cifar10.tar.gz in the shared folder", file=sys.stderr)
+    archive = _cifar10(shared, "probe")
+    if archive is None:
         return
     from bench.probe_sweep import measure
 
@@ -32,9 +31,8 @@ def probe_sweep(store: Store, shared: Path) -> Iterator[Figure]:
 
 def neighbours(store: Store, shared: Path) -> Iterator[Figure]:
     """k-NN on all of CIFAR-10 against faiss's exact search, and seconds of k-NN and the probe's sweep together."""
-    archive = shared / "data" / "cifar10.tar.gz"
-    if not archive.exists():
-        print("neighbours: left out, there is no data/cifar10.tar.gz in the shared folder", file=sys.stderr)
+    archive = _cifar10(shared, "neighbours")
+    if archive is None:
         return
     from bench.knn_speed import measure
 
@@ -59,3 +57,12 @@ def bootstrap(store: Store, shared: Path) -> Iterator[Figure]:
     yield figure(f"1,000 bootstrap draws over {size}, s", bare(5), "< 10", lambda v: v < 10, "5 repeats, all paired")
     how = f"{TASKS} tasks on two data sets, seeded draws too, {DRAWS:,} bootstrap draws; records to rows; 5 repeats"
     yield figure(f"A ranking of {size}, s", whole(5), "< 10", lambda v: v < 10, how)
+
+
+def _cifar10(shared: Path, name: str) -> Path | None:
+    """CIFAR-10's archive; None, and a word on it, where it is not there."""
+    archive = shared / "data" / "cifar10.tar.gz"
+    if archive.exists():
+        return archive
+    print(f"{name}: left out, there is no data/cifar10.tar.gz in the shared folder", file=sys.stderr)
+    return None

@@ -133,12 +133,8 @@ class _Writer:
     """Makes the pairs, each tensor's once."""
 
     def __init__(self, graph: Graph, precision: Precision, weight_level: float) -> None:
-        self.graph, self.type, self.largest, self.weight_level = (
-            graph,
-            TYPES[precision],
-            LEVELS[precision],
-            weight_level,
-        )
+        self.graph, self.type = graph, TYPES[precision]
+        self.largest, self.weight_level = LEVELS[precision], weight_level
         self.names: dict[str, str] = {}  # tensor → what comes out of its pair
 
     def activation(self, name: str, threshold: float) -> list[onnx.NodeProto]:

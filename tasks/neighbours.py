@@ -46,7 +46,7 @@ def votes(
             out[start : start + len(near)] = given.reshape(-1, classes)
 
     rows = max(1, BLOCK // len(gallery))
-    # the product leaves cores idle at its end and the choice does not fill them all: so they overlap, a block apart
+    # between two products the choice fills hardly more than one core: so it runs beside the next product
     with ThreadPoolExecutor(1, thread_name_prefix="neighbours") as pool:
         under_way: Future[None] | None = None
         for start in range(0, len(queries), rows):
@@ -89,7 +89,5 @@ def kth_similarity(gallery: Floats, queries: Floats, k: int) -> Floats:
     found = np.empty(len(queries), np.float32)
     rows = max(1, BLOCK // len(gallery))
     for start in range(0, len(queries), rows):
-        similarity = queries[start : start + rows] @ gallery.T
-        place = len(gallery) - k
-        found[start : start + rows] = np.partition(similarity, place, axis=1)[:, place]
+        found[start : start + rows] = largest(queries[start : start + rows] @ gallery.T, k)[0][:, -1]
     return found
