@@ -61,7 +61,7 @@ gpu-check: .venv-gpu/made ## on a machine with an NVIDIA GPU: its tests, then ba
 	$(GPU_PY) -m bench.gpu_check $(ARGS)
 
 wheels: .asked .venv/demo ## for a machine without a network: make wheels DEST=folder
-	$(PY) -m bench.wheels "$(DEST)" --python-version $(PYTHON_VERSION) --platform $(PLATFORM) \
+	$(PY) -m requirements.wheels "$(DEST)" --python-version $(PYTHON_VERSION) --platform $(PLATFORM) \
 	    --requirements requirements/$(EXTRA).txt
 
 .asked:
@@ -78,7 +78,7 @@ format: .venv/dev ## put the code into ruff's form
 	.venv/bin/ruff format -q .
 
 lab: .venv/dev ## what another way of resizing costs, in pixels, features, accuracy and time: make lab ARGS="--models vit_s"
-	$(PY) -m bench.preprocess_lab $(ARGS)
+	$(PY) -m bench.lab $(ARGS)
 
 bench-self: .venv/dev ## what the harness itself costs, as ratios taken side by side
 	$(PY) -m bench.figures $(ARGS)

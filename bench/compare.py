@@ -17,8 +17,8 @@ from bench.rank import add_choice, number
 from export.errors import UserError, run_cli
 
 if TYPE_CHECKING:
-    from bench.record import Record
-    from bench.table import Row
+    from bench.records.record import Record
+    from bench.verdict.table import Row
 
 Verdict = Literal["better", "worse", "ambiguous", "not comparable"]
 
@@ -82,7 +82,7 @@ def _difference(cell: str, name: str, old: Record, new: Record) -> Difference:
 def _paired(before: Record, after: Record) -> tuple[float, float]:
     import numpy as np
 
-    from bench import stats
+    from bench.records import stats
 
     by_draw = stats.side_by_side([before.per_draw, after.per_draw])
     samples = np.array([before.per_sample, after.per_sample]).T
@@ -92,7 +92,7 @@ def _paired(before: Record, after: Record) -> tuple[float, float]:
 
 def _spread(record: Record) -> float:
     """Relative spread of a timing's main metric between repeats, at least 2.5 %."""
-    from bench.table import SPREAD_PERCENT
+    from bench.verdict.table import SPREAD_PERCENT
 
     spread = record.metric("repeat_spread_percent")
     return max(SPREAD_PERCENT, (spread.value if spread else None) or 0.0) / 100
@@ -114,8 +114,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare and print; 0 when done, whatever the verdicts."""
     args = parser().parse_args(argv)
-    from bench.results import Results
-    from bench.table import rows
+    from bench.records.results import Results
+    from bench.verdict.table import rows
 
     sides = [
         rows(Results.load(folder).choose(args.machine, args.data, args.protocol))[0]

@@ -19,7 +19,7 @@ from bench.rank import add_results, load
 from export.errors import UserError, run_cli, unknown
 
 if TYPE_CHECKING:
-    from bench.sheet import Floats, Sheet
+    from bench.verdict.sheet import Floats, Sheet
 
 SIZES = ("parameters_m", "gmacs", "latency_p50_ms")
 """Cost columns that stand for size."""
@@ -110,7 +110,7 @@ def correlations(sheet: Sheet, rows: Sequence[int], seed: int = 0) -> list[Corre
 def _of(one: str, x: Floats, other: str, y: Floats, seed: int) -> Correlation:
     import numpy as np
 
-    from bench import stats
+    from bench.records import stats
 
     both = ~np.isnan(x) & ~np.isnan(y)
     x, y, n = x[both], y[both], int(both.sum())
@@ -166,7 +166,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Correlate and print; 0 when done."""
     args = parser().parse_args(argv)
-    from bench.table import sheet_of
+    from bench.verdict.table import sheet_of
 
     sheet = sheet_of(load(args))
     choice = choose(sheet, args.engine, args.precision)

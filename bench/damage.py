@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from export.errors import UserError, run_cli
 
 if TYPE_CHECKING:
-    from bench.sweep import Planned
+    from bench.sweep.cells import Planned
     from tasks.base import Splits
-    from tasks.damage import Damage
     from tasks.data.base import DataSet
+    from tasks.scoring.damage import Damage
 
 EXAMPLES = """\
 examples:
@@ -57,11 +57,11 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare, and print; 1 if a cell failed."""
     args = parser().parse_args(argv)
-    from bench.config import read
-    from bench.progress import say
-    from bench.sweep import calibrated, expand
-    from export.backbones import resolve
+    from bench.sweep.cells import calibrated, expand
+    from bench.sweep.spec import read
+    from export.progress import say
     from export.store import Store
+    from export.zoo.backbones import resolve
     from tasks.data.catalog import open_dataset
 
     def listed(text: str | None) -> tuple[str, ...] | None:
@@ -98,8 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compared(cells: Sequence[Planned], images: DataSet) -> Iterator[Row | str]:
     """A row for each cell, or why there is none."""
-    from bench.progress import say
-    from tasks.damage import damage
+    from export.progress import say
+    from tasks.scoring.damage import damage
 
     references: dict[str, Splits] = {}
     for planned in cells:
@@ -129,7 +129,7 @@ def reference_of(planned: Planned) -> Planned:
 
 
 def _features(planned: Planned, images: DataSet) -> Splits:
-    from bench.pipeline import extracted, split
+    from bench.sweep.pipeline import extracted, split
 
     artifact = planned.artifact()
     plan = planned.throughput.plan(artifact, planned.profile, planned.store)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from export.errors import UserError, run_cli
 
 if TYPE_CHECKING:
-    from bench.figure import Figure
+    from bench.figures.figure import Figure
     from export.store import Store
     from tasks.data.base import DataSet
 
-SWEEP = Path(__file__).with_name("gpu.yaml")
+SWEEP = Path(__file__).parent / "sweep" / "gpu.yaml"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
         description="Measure backbone x precision x engine on this machine's GPU, and print the table as Markdown.",
         epilog="Exit code: 0 done, 1 some cell failed, 2 nothing of the sweep runs here (the reason is told).",
     )
-    p.add_argument("--config", type=Path, default=SWEEP, metavar="FILE", help="another sweep than bench/gpu.yaml")
+    p.add_argument("--config", type=Path, default=SWEEP, metavar="FILE", help="another sweep than bench/sweep/gpu.yaml")
     p.add_argument("--out", type=Path, default=Path("results/gpu"), metavar="DIR", help="records (results/gpu)")
     p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
     p.add_argument("--dry-run", action="store_true", help="say which of the sweep's engines run here, and stop")
@@ -46,15 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         Unavailable: none of the sweep's engines runs here.
     """
     args = parser().parse_args(argv)
-    from bench.config import read
-    from bench.desk import Desk
-    from bench.gpu_figures import figures
-    from bench.machine import environment
-    from bench.matrix import matrix
-    from bench.pipeline import run
-    from bench.progress import say
-    from bench.results import Results
-    from bench.sweep import calibrated, expand
+    from bench.figures.gpu import figures
+    from bench.measure.machine import environment
+    from bench.records.results import Results
+    from bench.sweep.cells import calibrated, expand
+    from bench.sweep.desk import Desk
+    from bench.sweep.pipeline import run
+    from bench.sweep.spec import read
+    from bench.verdict.matrix import matrix
+    from export.progress import say
     from export.store import Store, write_atomic
     from tasks.data.catalog import open_dataset
 
@@ -86,12 +86,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _kernel(images: DataSet, store: Store) -> list[Figure]:
     """The preprocessing kernel's own figures, where there is what they need."""
-    from bench.gpu_preprocess import BATCH, decoding, figures
-    from bench.progress import say
-    from bench.queries import chosen
+    from bench.figures.gpu_preprocess import BATCH, decoding, figures
+    from bench.measure.queries import chosen
     from engines.cuda.nvimgcodec import PACKAGE, NvImageDecoder
     from engines.cuda.pycuda_driver import open_driver
     from engines.library import installed
+    from export.progress import say
     from export.reference import decode
 
     try:

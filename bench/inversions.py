@@ -21,8 +21,8 @@ from export.errors import UserError, run_cli
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench.record import Record
-    from bench.table import Row
+    from bench.records.record import Record
+    from bench.verdict.table import Row
 
 EAGER = ":eager"
 """How the provider of a reference cell ends."""
@@ -97,7 +97,7 @@ def _order(result: str, how: str, before: list[Record], after: list[Record]) -> 
     import numpy as np
     from scipy.stats import kendalltau
 
-    from bench import stats
+    from bench.records import stats
 
     names = [record.cell.backbone for record in before]
     sides = [np.array([_gain(record) for record in side]) for side in (before, after)]
@@ -129,7 +129,7 @@ def _draws(records: list[Record]) -> np.ndarray[tuple[int, ...], np.dtype[np.flo
     backbones], all backbones seeing the same; None where they did not."""
     import numpy as np
 
-    from bench import stats
+    from bench.records import stats
 
     samples = stats.side_by_side([record.per_sample for record in records])
     if samples is None:
@@ -154,7 +154,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare and print; 0 when done, whatever was found."""
     args = parser().parse_args(argv)
-    from bench.table import rows
+    from bench.verdict.table import rows
 
     found = orders(rows(load(args))[0], args.reference)
     if args.json:

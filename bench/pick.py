@@ -16,7 +16,7 @@ from bench.rank import add_options, add_results, number, ranked
 from export.errors import UserError, run_cli
 
 if TYPE_CHECKING:
-    from bench.ranking import Ranking, Standing
+    from bench.verdict.ranking import Ranking, Standing
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
     Raises:
         UserError: an unknown column, a limit in the wrong direction, or no cell within the limits.
     """
-    from bench import stats
+    from bench.records import stats
 
     cost = cost or ranking.default_cost()
     if not ranking.ranked:

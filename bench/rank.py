@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from bench.ranking import Ranking, Standing
-    from bench.results import Results
-    from bench.sheet import Column
+    from bench.records.results import Results
+    from bench.verdict.ranking import Ranking, Standing
+    from bench.verdict.sheet import Column
 
 SHOWN_COSTS = (
     "latency_p50_ms",
@@ -98,24 +98,24 @@ def add_options(p: argparse.ArgumentParser) -> None:
 
 def load(args: argparse.Namespace) -> Results:
     """The records that the arguments of :func:`add_results` choose."""
-    from bench.results import Results
+    from bench.records.results import Results
 
     return Results.load(args.results).choose(args.machine, args.data, args.protocol)
 
 
 def ranking_of(results: Results) -> Ranking:
     """Rank records with the default options."""
-    from bench.ranking import Ranking
-    from bench.table import sheet_of
+    from bench.verdict.ranking import Ranking
+    from bench.verdict.table import sheet_of
 
     return Ranking(sheet_of(results))
 
 
 def ranked(args: argparse.Namespace) -> Ranking:
     """Rank what the arguments ask for."""
-    from bench.ranking import Options, Ranking
-    from bench.sheet import sheet_from_csv
-    from bench.table import sheet_of
+    from bench.verdict.ranking import Options, Ranking
+    from bench.verdict.sheet import sheet_from_csv
+    from bench.verdict.table import sheet_of
 
     if getattr(args, "table", None):
         sheet = sheet_from_csv(args.table, args.cost or "", args.lower, args.ignore)
@@ -202,7 +202,7 @@ class Cells:
 
 def cells(ranking: Ranking, cost: str, by: str) -> Cells:
     """What a table of the ranking shows; ``cost`` may be empty."""
-    from bench.sheet import label_text
+    from bench.verdict.sheet import label_text
 
     sheet = ranking.sheet
     costs = [(c, sheet.cost(c.name)[1]) for c in _shown(ranking, cost)]

@@ -18,8 +18,8 @@ from bench.rank import add_results, load
 from export.errors import UserError, run_cli
 
 if TYPE_CHECKING:
-    from bench.record import Record
-    from bench.table import Row
+    from bench.records.record import Record
+    from bench.verdict.table import Row
 
 ARROW = "→"
 BAR = "|"
@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Tell the drops; 0 when done."""
     args = parser().parse_args(argv)
-    from bench.table import rows
+    from bench.verdict.table import rows
 
     found = drops(rows(load(args))[0])
     if args.json:

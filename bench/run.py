@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from export.errors import Unavailable, UserError, run_cli
 
 if TYPE_CHECKING:
-    from bench.config import SweepSpec
-    from bench.desk import Desk
-    from bench.sweep import Planned
+    from bench.sweep.cells import Planned
+    from bench.sweep.desk import Desk
+    from bench.sweep.spec import SweepSpec
     from tasks.data.base import DataSet
 
 EXAMPLES = """\
@@ -106,17 +106,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return tasks_main(["--json"] if args.json else [])
     sweep = _sweep(args)
 
-    from bench.desk import Desk
-    from bench.machine import environment
-    from bench.pipeline import run
-    from bench.progress import now_and_then, say
-    from bench.sweep import calibrated, expand
+    from bench.measure.machine import environment
+    from bench.sweep.cells import calibrated, expand
+    from bench.sweep.desk import Desk
+    from bench.sweep.pipeline import run
+    from export.progress import now_and_then, say
     from export.store import Store
+    from tasks.data.altered.corruption import corrupted, named
+    from tasks.data.altered.scope import beside
+    from tasks.data.altered.shift import shifted
     from tasks.data.catalog import open_dataset
-    from tasks.data.corruption import corrupted, named
     from tasks.data.layout import few
-    from tasks.data.scope import beside
-    from tasks.data.shift import shifted
 
     store = Store(args.store, say)
     cells = expand(sweep, store, args.zoo or (), _weights(args.weights or ()))
@@ -164,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sweep(args: argparse.Namespace) -> SweepSpec:
-    from bench.config import read
+    from bench.sweep.spec import read
 
     def listed(text: str | None) -> tuple[str, ...] | None:
         if text is None:
@@ -201,8 +201,8 @@ def _sweep(args: argparse.Namespace) -> SweepSpec:
 
 
 def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
-    from bench.progress import say
-    from bench.sweep import all_tasks
+    from bench.sweep.cells import all_tasks
+    from export.progress import say
 
     tasks = all_tasks(bool(sweep.outside))
     left = sorted(set(all_tasks(True)) - set(tasks))
@@ -223,7 +223,7 @@ def _weights(pairs: Sequence[str]) -> dict[str, Path]:
 
 def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_json: bool) -> int:
     """What each cell still owes. Weights may be looked for (a key needs their hash), but nothing is built."""
-    from bench.scenarios import scenario
+    from bench.measure.scenarios import scenario
 
     rows = []
     for planned in cells:
@@ -257,10 +257,10 @@ def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_j
 def _verdict(args: argparse.Namespace, protocols: Sequence[str]) -> None:
     """The table, the pick that it suggests, and the page, of what may be compared with this sweep."""
     from bench.pick import suggestion
-    from bench.progress import say
     from bench.rank import print_table, ranking_of
+    from bench.records.results import Results
     from bench.report import write
-    from bench.results import Results
+    from export.progress import say
 
     results = Results.load(args.out).choose(protocols=protocols)
     ranking = ranking_of(results)

@@ -54,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from engines.base import EngineSpec, Profile
     from engines.catalog import engine
-    from export.backbones import resolve
-    from export.precision import artifact, precision_of
+    from export.lower.precision import artifact, precision_of
     from export.store import Store
+    from export.zoo.backbones import resolve
 
     profile = Profile(_batches(args.batches))
     targets = tuple(name.strip() for name in args.target.split(",") if name.strip())

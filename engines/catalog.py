@@ -10,7 +10,7 @@ ENGINES: Registry[type[Engine]] = Registry(
     {
         "null": "engines.null:NullEngine",
         "torch": "engines.torch_ref:TorchEngine",
-        "ort": "engines.ort:OrtEngine",
+        "ort": "engines.ort.engine:OrtEngine",
         "openvino": "engines.ov:OpenVinoEngine",
         "trt": "engines.trt.engine:TrtEngine",
         "trt-rtx": "engines.trt.engine:RtxEngine",

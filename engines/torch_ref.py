@@ -67,8 +67,8 @@ class TorchSession(Session):
         super().__init__(plan)
         import torch
 
-        from export.loaders import eager_of
-        from export.outputs import module_with_outputs
+        from export.convert.outputs import module_with_outputs
+        from export.zoo.loaders import eager_of
 
         self._normalize = Normalizer(plan.artifact.preprocess)
         self._threads = torch.get_num_threads()

@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Export what the command line names; the exit code."""
     args = parser().parse_args(argv)
-    from export.backbones import listing, resolve
+    from export.zoo.backbones import listing, resolve
 
     if args.list:
         _list(listing(args.zoo), args.json)
@@ -80,8 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--weights belongs to one backbone.", f"{len(names)} were named.")
     backbones = [resolve(name, zoo_files=args.zoo, weights=args.weights) for name in names]
 
-    from export.calibration import of_folder
-    from export.precision import artifact, precision_of
+    from export.lower.calibration import of_folder
+    from export.lower.precision import artifact, precision_of
     from export.store import Store
 
     precisions = [precision_of(name) for name in args.precision.split(",")]

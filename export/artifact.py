@@ -24,7 +24,7 @@ class Artifact:
         key: the onnx_key, which every later key contains.
         backbone: the zoo's name, or the user's.
         untrained: random weights; may be timed, never scored.
-        source: everything needed to make the eager module again (see ``export.backbones``); empty for a finished
+        source: everything needed to make the eager module again (see ``export.zoo.backbones``); empty for a finished
             ONNX file, which has no eager twin.
         input: the input's name in the file. outputs: by name, without the batch axis.
         parameters: number of weights. gmacs: 10⁹ multiply-accumulates for one image, None where not counted.

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from export.errors import UserError
 from export.spec import Metric
 from tasks.base import Score, Splits, Task, TaskMeta
-from tasks.features import Floats, l2_normalized, require_finite, require_scorable
-from tasks.metrics import crossed_mean
-from tasks.softmax_regression import fit, rights
+from tasks.scoring.features import Floats, l2_normalized, require_finite, require_scorable
+from tasks.scoring.metrics import crossed_mean
+from tasks.scoring.softmax_regression import fit, rights
 
 SHOTS = (1, 5, 10)
 MAIN_SHOTS = 5

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.base import FeatureSet, Score, Splits, Task, TaskMeta
-from tasks.calibration import confidence_metrics
-from tasks.features import l2_normalized, require_finite, require_scorable
-from tasks.metrics import Doubles, accuracy
-from tasks.neighbours import TEMPERATURE, K, votes
+from tasks.scoring.confidence import confidence_metrics
+from tasks.scoring.features import l2_normalized, require_finite, require_scorable
+from tasks.scoring.metrics import Doubles, accuracy
+from tasks.scoring.neighbours import TEMPERATURE, K, votes
 
 SWEEP = (1, 5, 10, 20, 50, 100)
 

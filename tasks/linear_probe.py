@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tasks.base import Score, Splits, Task, TaskMeta
-from tasks.calibration import confidence_metrics
-from tasks.features import require_finite, require_scorable
-from tasks.linear_classifier import SETTINGS, choose, within
-from tasks.metrics import accuracy, softmax
+from tasks.scoring.confidence import confidence_metrics
+from tasks.scoring.features import require_finite, require_scorable
+from tasks.scoring.linear_classifier import SETTINGS, choose, within
+from tasks.scoring.metrics import accuracy, softmax
 
 
 class LinearProbe(Task):

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from export.errors import UserError
 from export.spec import Metric
 from tasks.base import Score, Splits, Task, TaskMeta
-from tasks.features import Floats, l2_normalized, require_finite, require_scorable
-from tasks.metrics import crossed_mean
-from tasks.neighbours import K, predict
-from tasks.softmax_regression import fit, rights
+from tasks.scoring.features import Floats, l2_normalized, require_finite, require_scorable
+from tasks.scoring.metrics import crossed_mean
+from tasks.scoring.neighbours import K, predict
+from tasks.scoring.softmax_regression import fit, rights
 
 PERCENTS = (1, 2, 5, 10, 20)
 MAIN_PERCENT = 10

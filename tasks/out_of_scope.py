@@ -12,11 +12,11 @@ from export.errors import UserError
 from export.spec import Metric
 from tasks.base import FeatureSet, Score, Splits, Task, TaskMeta
 from tasks.data.base import OUTSIDE
-from tasks.detection import PASSING, auroc, false_positive_rate
-from tasks.features import Floats, l2_normalized, require_finite, require_scorable
-from tasks.linear_classifier import SETTINGS, choose
-from tasks.metrics import Doubles, softmax
-from tasks.neighbours import kth_similarity
+from tasks.scoring.features import Floats, l2_normalized, require_finite, require_scorable
+from tasks.scoring.linear_classifier import SETTINGS, choose
+from tasks.scoring.metrics import Doubles, softmax
+from tasks.scoring.neighbours import kth_similarity
+from tasks.scoring.separation import PASSING, auroc, false_positive_rate
 
 K = 10
 """Of Sun et al. with a hundredth of ImageNet, about the number of images that one's own class has to give."""

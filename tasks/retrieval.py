@@ -11,9 +11,9 @@ import numpy.typing as npt
 from export.errors import UserError
 from export.spec import Metric
 from tasks.base import Score, Splits, Task, TaskMeta
-from tasks.codes import Binary, Int8
-from tasks.features import Floats, Indices, l2_normalized, on_grid, require_finite, require_searchable
-from tasks.metrics import Doubles, mean_metric
+from tasks.scoring.codes import Binary, Int8
+from tasks.scoring.features import Floats, Indices, l2_normalized, on_grid, require_finite, require_searchable
+from tasks.scoring.metrics import Doubles, mean_metric
 
 CUTOFFS = (1, 5, 10)
 Kinds = npt.NDArray[np.int8]

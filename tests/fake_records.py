@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bench import stats
-from bench.record import Cell, Failure, Record, Status, protocol_hash
+from bench.records import stats
+from bench.records.record import Cell, Failure, Record, Status, protocol_hash
 from export.spec import Metric
 from export.store import key
 

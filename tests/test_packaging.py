@@ -41,7 +41,7 @@ def test_the_wheel_holds_what_git_holds(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert inside == tracked(*ROOMS)
-    assert {"export/zoo.yaml", "bench/demo.yaml"} <= inside
+    assert {"export/zoo/zoo.yaml", "bench/sweep/demo.yaml"} <= inside
 
 
 @pytest.mark.parametrize("script", pyproject()["project"]["scripts"])

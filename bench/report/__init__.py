@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.results import Results
+from bench.records.results import Results
 
 
 def write(results: Results, path: Path, cost: str = "") -> Path:

@@ -6,8 +6,8 @@ import math
 from html import escape
 
 from bench.rank import SHOWN_COSTS, number, share
-from bench.ranking import Ranking, Standing
-from bench.sheet import Column, label_text
+from bench.verdict.ranking import Ranking, Standing
+from bench.verdict.sheet import Column, label_text
 
 CLEAN = "rank without the scores on test images that the pretraining data contain or may contain"
 FIRST = "of the bootstrap's draws, how many put this row first; ties share"

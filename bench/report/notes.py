@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from bench import stats
-from bench.ranking import Ranking
-from bench.record import Record
-from bench.table import Row
+from bench.records import stats
+from bench.records.record import Record
+from bench.verdict.ranking import Ranking
+from bench.verdict.table import Row
 
 
 def settings(found: Sequence[Row]) -> str:

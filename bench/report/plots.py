@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from bench import stats
-from bench.ranking import Ranking
-from bench.sheet import Column
-from bench.table import Row, in_order
+from bench.records import stats
+from bench.verdict.ranking import Ranking
+from bench.verdict.sheet import Column
+from bench.verdict.table import Row, in_order
 
 STEPS = 200
 """Points of a cumulative distribution: a page must stay small whatever was measured."""

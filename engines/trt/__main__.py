@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from engines.trt.check_table import markdown
     from engines.trt.flavour import RTX, TENSORRT
     from export.errors import unknown
-    from export.precision import precision_of
+    from export.lower.precision import precision_of
     from export.store import Store, write_atomic
 
     flavours = {flavour.engine: flavour for flavour in (RTX, TENSORRT)}

@@ -19,11 +19,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from engines.trt.flavour import Flavour
-from export.backbones import RANDOM, Backbone, listing, resolve
 from export.errors import UserError
-from export.precision import artifact_key
+from export.lower.precision import artifact_key
 from export.spec import Precision
 from export.store import Store, key
+from export.zoo.backbones import RANDOM, Backbone, listing, resolve
 
 BATCH = 1
 

@@ -68,10 +68,10 @@ class Check:
         self.doing("ending")
 
     def _draft(self) -> Entry:
-        from export.backbones import Backbone
-        from export.draft import draft
+        from export.lower.draft import draft
         from export.spec import Precision
         from export.store import Store
+        from export.zoo.backbones import Backbone
 
         store = Store(Path(self.job["store"]), say=lambda _: None)
         return draft(Backbone.of_json(self.job["backbone"]), store, Precision(self.job["precision"]))

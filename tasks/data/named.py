@@ -28,10 +28,10 @@ class Named:
     reader: str
 
 
-_TORCHVISION = "tasks.data.torchvision_sets:source"
+_TORCHVISION = "tasks.data.sets.torchvision_sets:source"
 _DOWNLOAD = "downloaded by torchvision, or NAME=DIR with torchvision's layout"
-_FOLDER = "tasks.data.given:source"
-_VISDA = "tasks.data.visda:source"
+_FOLDER = "tasks.data.sets.given:source"
+_VISDA = "tasks.data.sets.visda:source"
 
 NAMED: dict[str, Named] = {
     "aircraft": Named(10_000, 100, "non-commercial research", _DOWNLOAD, _TORCHVISION),
@@ -50,20 +50,20 @@ NAMED: dict[str, Named] = {
     "visda-train": Named(152_397, 12, "not stated", "visda-train=DIR with train/, validation/ and test/", _VISDA),
     "visda-val": Named(55_388, 12, "not stated", "visda-val=DIR, the same", _VISDA),
     "visda-test": Named(72_372, 12, "not stated", "visda-test=DIR, the same", _VISDA),
-    "elpv": Named(2_624, 2, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.elpv:source"),
-    "elpv4": Named(2_624, 4, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.elpv:source"),
+    "elpv": Named(2_624, 2, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.sets.elpv:source"),
+    "elpv4": Named(2_624, 4, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.sets.elpv:source"),
     "emoji_twitter": Named(
         3_198,
         1599,
         "Apache-2.0, CC BY 4.0",
         "by npm, three packages (152 MB); for retrieval",
-        "tasks.data.emoji:source",
+        "tasks.data.sets.emoji:source",
     ),
     "emoji_fluent": Named(
-        3_198, 1599, "Apache-2.0, MIT", "by npm, from two packages (90 MB)", "tasks.data.emoji:source"
+        3_198, 1599, "Apache-2.0, MIT", "by npm, from two packages (90 MB)", "tasks.data.sets.emoji:source"
     ),
-    "digits": Named(1_797, 10, "CC BY 4.0", "inside scikit-learn; for tests", "tasks.data.digits:source"),
-    "toy": Named(180, 4, "CC0-1.0", "drawn on the spot; for tests", "tasks.data.toy:source"),
+    "digits": Named(1_797, 10, "CC BY 4.0", "inside scikit-learn; for tests", "tasks.data.sets.digits:source"),
+    "toy": Named(180, 4, "CC0-1.0", "drawn on the spot; for tests", "tasks.data.sets.toy:source"),
 }
 
 READERS: Registry[SourceReader] = Registry(

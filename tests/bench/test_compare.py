@@ -8,8 +8,8 @@ import pytest
 from fake_records import Lab
 
 from bench import compare
-from bench.results import Results
-from bench.table import rows
+from bench.records.results import Results
+from bench.verdict.table import rows
 from export.errors import UserError
 
 LAB = Lab(backbones={"made_up_base": (1.0, 9.0, 25e6)}, engines={"ort:cpu": 1.0})

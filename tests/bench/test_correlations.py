@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from bench import stats
 from bench.correlations import choose, correlations, main
-from bench.results import Results
-from bench.sheet import Column, Sheet
-from bench.table import sheet_of
+from bench.records import stats
+from bench.records.results import Results
+from bench.verdict.sheet import Column, Sheet
+from bench.verdict.table import sheet_of
 from export.errors import UserError
 
 

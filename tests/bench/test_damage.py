@@ -11,7 +11,7 @@ import pytest
 from bench.damage import Row, main, table
 from export.errors import UserError
 from tasks.base import FeatureSet, Splits
-from tasks.damage import damage
+from tasks.scoring.damage import damage
 
 
 def test_the_table_has_a_line_a_cell_and_the_warnings_below() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import read
 from bench.gpu_check import SWEEP, main
+from bench.sweep.spec import read
 from engines.base import EngineSpec
 from engines.catalog import engine
 from export.errors import Unavailable
@@ -51,7 +51,7 @@ def test_measures_prints_and_goes_on(
     for absent in ("ort:cuda", "ort:tensorrt"):
         line = next(line for line in printed.splitlines() if f"`{absent}`" in line)
         assert "cannot run fp32 here" in line
-    from bench import timing
+    from bench.sweep import timing
 
     monkeypatch.setattr(timing, "run_child", lambda job: pytest.fail("what is finished is measured again"))
     assert main([*where, "--json"]) == 0

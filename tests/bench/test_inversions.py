@@ -12,9 +12,9 @@ import pytest
 from fake_records import Lab
 
 from bench.inversions import main, orders
-from bench.record import Record
-from bench.results import Results
-from bench.table import rows
+from bench.records.record import Record
+from bench.records.results import Results
+from bench.verdict.table import rows
 from export.errors import UserError
 
 LAB = Lab(engines={"made:eager": 1.0, "ort:cpu": 0.5}, n_test=400)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from fake_records import Lab
 
-from bench.record import Record
-from bench.results import Results
+from bench.records.record import Record
+from bench.records.results import Results
 from bench.robustness import drops, main
-from bench.table import rows
+from bench.verdict.table import rows
 from export.errors import UserError
 
 LAB = Lab(engines={"ort:cpu": 1.0})

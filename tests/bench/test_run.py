@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from bench import robustness
-from bench.record import Record, read
+from bench.records.record import Record, read
 from bench.run import main
-from bench.sweep import expand
+from bench.sweep.cells import expand
 from export.errors import UserError
 from tasks.catalog import TASKS, task
 
@@ -302,7 +302,7 @@ def test_an_engine_that_cannot_run_here_says_what_is_missing() -> None:
 
 
 def test_the_baseline_is_added_once(sweep: Callable[..., list[str]], shared_store: Path) -> None:
-    from bench.config import read as read_sweep
+    from bench.sweep.spec import read as read_sweep
     from export.store import Store
 
     spec = read_sweep(models=(f"{MODEL}@random",), engines=("ort", "null"), data=("toy",))

@@ -12,9 +12,9 @@ import pytest
 from engines.base import EngineSpec, Pixels, Plan, Profile
 from engines.catalog import engine
 from export.artifact import ONNX, Artifact
-from export.backbones import Backbone
 from export.spec import PreprocessSpec
 from export.store import Store
+from export.zoo.backbones import Backbone
 
 SIDE = 32
 

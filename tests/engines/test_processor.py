@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from engines import ort, ov, torch_ref
+from engines import ov, torch_ref
 from engines.base import Profile
 from engines.catalog import engine
+from engines.ort import engine as ort
 from engines.processor import instructions
 
 

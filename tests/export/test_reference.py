@@ -16,13 +16,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from export.backbones import listing
 from export.errors import UserError
-from export.loaders import eager, preprocess_of
 from export.reference import decode, normalize, resize_and_crop
 from export.spec import CropMode, Interpolation, PreprocessSpec
 from export.store import Store
 from export.torchvision_ops import import_timm
+from export.zoo.backbones import listing
+from export.zoo.loaders import eager, preprocess_of
 
 timm = import_timm()
 CONFIGS = st.fixed_dictionaries(
@@ -103,7 +103,7 @@ def test_real_photographs(mode: CropMode, shared_data: Path) -> None:
 
 
 def test_the_checkpoints_own_configuration_is_taken(store: Store) -> None:
-    from export.backbones import resolve
+    from export.zoo.backbones import resolve
 
     for name in ("tf_efficientnet_lite1.in1k@random", "mobilenetv3_small_050.lamb_in1k@random"):
         loaded = eager(resolve(name), store)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from export.errors import UserError
 from tasks.base import FeatureSet, Splits
-from tasks.features import l2_normalized
 from tasks.few_shot import CENTROID_DRAWS, FewShot, draws, nearest_centroid
+from tasks.scoring.features import l2_normalized
 
 
 def first_of_each_class(part: FeatureSet, count: int) -> FeatureSet:

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.errors import CellError, UserError
-from tasks import neighbours
 from tasks.base import FeatureSet, Splits
-from tasks.features import l2_normalized
 from tasks.knn import Knn
-from tasks.neighbours import TEMPERATURE, kth_similarity, largest, predict, votes
+from tasks.scoring import neighbours
+from tasks.scoring.features import l2_normalized
+from tasks.scoring.neighbours import TEMPERATURE, kth_similarity, largest, predict, votes
 
 
 def test_votes_are_those_of_scikit_learn(digit_splits: Splits) -> None:

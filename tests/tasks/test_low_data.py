@@ -10,8 +10,8 @@ import pytest
 
 from export.errors import UserError
 from tasks.base import FeatureSet, Splits
-from tasks.features import l2_normalized
 from tasks.low_data import DRAWS, PENALTIES, PERCENTS, LowData, _part
+from tasks.scoring.features import l2_normalized
 
 
 def test_the_main_figure_is_scikit_learns(digit_splits: Splits) -> None:

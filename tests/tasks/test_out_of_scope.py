@@ -10,9 +10,9 @@ import pytest
 from export.errors import CellError, UserError
 from tasks.base import FeatureSet, Splits
 from tasks.data.base import OUTSIDE
-from tasks.linear_classifier import choose
 from tasks.linear_probe import LinearProbe
 from tasks.out_of_scope import K, OutOfScope, energy
+from tasks.scoring.linear_classifier import choose
 
 KNOWN = 7
 

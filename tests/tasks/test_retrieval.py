@@ -13,9 +13,9 @@ from export.torchvision_ops import import_torchvision
 from tasks import retrieval
 from tasks.base import Splits
 from tasks.catalog import TASKS, task
-from tasks.features import GRID, Floats, Indices, l2_normalized, on_grid
-from tasks.metrics import Doubles
 from tasks.retrieval import Retrieval, ranked
+from tasks.scoring.features import GRID, Floats, Indices, l2_normalized, on_grid
+from tasks.scoring.metrics import Doubles
 
 
 def test_average_precision_is_that_of_scikit_learn(digit_splits: Splits) -> None:

@@ -1,0 +1,1 @@
+"""The harness measured by itself: ``python -m bench.figures``."""

@@ -1,0 +1,1 @@
+"""Ways of preprocessing compared: ``python -m bench.lab``."""

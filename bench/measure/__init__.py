@@ -1,0 +1,1 @@
+"""What a cell costs: one clock, scenarios, and the child process that runs them."""

@@ -1,0 +1,235 @@
+"""What is timed, and what the samples mean: one class a scenario, MLPerf's words, no claim of compliance.
+
+``run`` is executed in a child process of its own, around a fresh session; ``metrics`` is a pure function of the
+samples of all repeats. The boundary is the session's: host uint8 pixels in, host float32 features out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from bench.measure.clock import Series, measure
+from bench.measure.criterion import Stop, WarmUp
+from bench.measure.queries import Queries
+from bench.records import stats
+from engines.base import Session
+from engines.preprocess.base import Preprocess
+from export.registry import Registry
+from export.spec import Metric
+
+Samples = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long to measure. ``seconds`` is for each series and repeat; ``samples`` the least number wanted of it; a
+    series ends at four times its seconds whatever it has seen. ``index_size``: vectors of an index that is searched."""
+
+    seconds: float = 4.0
+    samples: int = 64
+    index_size: int = 100_000
+
+    @property
+    def warm_up(self) -> WarmUp:
+        return WarmUp(seconds=self.seconds)
+
+    def stop(self, parts: int = 1) -> Stop:
+        return Stop(self.seconds / parts, self.samples if parts == 1 else 8, 4 * self.seconds / parts)
+
+
+class Scenario(ABC):
+    """One way of asking, and how its samples are read.
+
+    Attributes:
+        alone: no more than the session and the images is in memory, so that the process's peak is the engine's.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    protocol: ClassVar[str]
+    alone: ClassVar[bool] = True
+
+    def require(self) -> None:
+        """Refuse a machine that lacks what the scenario needs.
+
+        Raises:
+            Unavailable: with what would mend it.
+        """
+
+    def asks(self, settings: Settings) -> dict[str, Any]:
+        """What else two timings must share to be compared (JSON values)."""
+        return {}
+
+    def sizes(self, width: int, settings: Settings) -> list[Metric]:
+        """Costs that follow from the features' width, and need no clock."""
+        return []
+
+    @abstractmethod
+    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+        """Measure; series by name."""
+
+    @abstractmethod
+    def metrics(self, samples: Samples) -> list[Metric]:
+        """Metrics of the samples of all repeats; the main metric first."""
+
+
+class SingleStream(Scenario):
+    """One image at a time, the next as soon as the last is answered."""
+
+    name = "single_stream"
+    protocol = (
+        "Batch 1, one query after another over at least 64 real images; host uint8 pixels in, host float32 features "
+        "out. Percentiles only where LoadGen's rule grants enough samples (p90 64, p99 662)."
+    )
+
+    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+        images, count = queries.batches(1), len(queries)
+        found = {"latency": measure(lambda i: session.run(images[i % count]), settings.warm_up, settings.stop())}
+        device = [round(ms * 1e6) for image in images for ms in session.device_ms(image, 1)]
+        if device:
+            found["device"] = Series(device[0], [], device, found["latency"].settled)
+        return found
+
+    def metrics(self, samples: Samples) -> list[Metric]:
+        found = latency_metrics(samples["latency"])
+        if device := samples.get("device"):
+            found.append(Metric("device_p50_ms", stats.quantile(device, 0.5) / 1e6, "ms", False, n=len(device)))
+        return found
+
+
+class Offline(Scenario):
+    """All images at hand: how many a second, at each batch size of the plan."""
+
+    name = "offline"
+    protocol = (
+        "Full batches back to back at each batch size of the plan; images/s is images over the sum of query times. A "
+        "session that overlaps the copies of one batch with the work of another is streamed. "
+        "The main figure is the best batch size's."
+    )
+
+    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+        sizes = session.plan.profile.batches
+        found = {}
+        for size in sizes:
+            batches, count = queries.batches(size), len(queries)
+            if session.overlaps:  # a sample is then the time from one result to the next
+                results = session.stream(itertools.cycle(batches))
+                try:
+                    found[f"batch_{size}"] = measure(
+                        lambda i, results=results: next(results),  # type: ignore[misc]
+                        settings.warm_up,
+                        settings.stop(parts=len(sizes)),
+                    )
+                finally:
+                    results.close()
+                continue
+            found[f"batch_{size}"] = measure(
+                lambda i, batches=batches, count=count: session.run(batches[i % count]),  # type: ignore[misc]
+                settings.warm_up,
+                settings.stop(parts=len(sizes)),
+            )
+        return found
+
+    def metrics(self, samples: Samples) -> list[Metric]:
+        rates = []
+        for series, values in samples.items():
+            size = int(series.removeprefix("batch_"))
+            rate = size * len(values) / (sum(values) / 1e9)
+            rates.append(Metric(f"throughput_b{size}_images_per_s", rate, "images/s", True, n=len(values)))
+        best = max(rates, key=lambda m: m.value or 0.0)
+        top = Metric("throughput_images_per_s", best.value, "images/s", True, n=best.n, note=best.name)
+        return [top, *rates]
+
+
+class EndToEnd(Scenario):
+    """From the encoded file to the features, and what decoding and preprocessing alone take of it."""
+
+    name = "end_to_end"
+    protocol = (
+        "Batch 1 from encoded bytes in memory: decode, resize and crop, run. The three parts are timed within the same "
+        "queries, one after another on one thread (the engine uses its own threads). Where the device preprocesses, "
+        "the last two are one."
+    )
+
+    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+        now, count = time.perf_counter_ns, len(queries)
+        decode: list[int] = []
+        resize: list[int] = []
+
+        def query(i: int) -> None:
+            start = now()
+            encoded = queries.encoded[i % count]
+            image = preprocess(encoded) if preprocess.on_device else preprocess.decode(encoded)
+            decoded = now()
+            decode.append(decoded - start)
+            if not preprocess.on_device:
+                image = preprocess.resize(image)
+                resize.append(now() - decoded)
+            preprocess.run(session, [image])
+
+        whole = measure(query, settings.warm_up, settings.stop())
+        steady = len(whole.samples)
+        found = {"end_to_end": whole}
+        for name, parts in (("decode", decode), ("preprocess", resize)):
+            if not parts:
+                continue
+            found[name] = Series(parts[0], parts[1:-steady], parts[-steady:], whole.settled)
+        return found
+
+    def metrics(self, samples: Samples) -> list[Metric]:
+        parts = [
+            Metric(f"{name}_ms", stats.quantile(samples[name], 0.5) / 1e6, "ms", False, n=len(samples[name]))
+            for name in ("decode", "preprocess")
+            if name in samples
+        ]
+        whole = [
+            Metric(f"end_to_end_{m.name.removeprefix('latency_')}", m.value, m.unit, False, m.n, m.stderr, m.note)
+            for m in latency_metrics(samples["end_to_end"])
+        ]
+        return whole[:1] + parts + whole[1:]
+
+
+def latency_metrics(samples: Sequence[int]) -> list[Metric]:
+    """p50, p90, p99 in ms and the relative spread, of samples in ns; a percentile without enough samples is None."""
+    found = []
+    for q in (0.5, 0.9, 0.99):
+        need = stats.min_samples(q) if q > 0.5 else 1
+        enough = len(samples) >= need
+        found.append(
+            Metric(
+                f"latency_p{q * 100:.0f}_ms",
+                stats.quantile(samples, q) / 1e6 if enough else None,
+                "ms",
+                False,
+                n=len(samples),
+                note="" if enough else f"{len(samples)} of the {need} samples needed",
+            )
+        )
+    found.append(Metric("noise_percent", stats.noise(samples), "%", False, n=len(samples)))
+    return found
+
+
+SCENARIOS: Registry[type[Scenario]] = Registry(
+    "scenario",
+    {
+        "single_stream": "bench.measure.scenarios:SingleStream",
+        "offline": "bench.measure.scenarios:Offline",
+        "end_to_end": "bench.measure.scenarios:EndToEnd",
+        "search": "bench.measure.search:Search",
+    },
+    listing="python -m bench.run --help",
+)
+
+
+def scenario(name: str) -> Scenario:
+    """The scenario of that name.
+
+    Raises:
+        UserError: there is none; the nearest are suggested.
+    """
+    return SCENARIOS.get(name)()

@@ -1,0 +1,110 @@
+"""The child process of one measured cell: one session, its scenarios, and nothing else in its memory.
+
+``python -m bench.measure.worker JOB RESULT`` reads a job (JSON), measures, and writes what it saw (JSON). It imports no
+torch unless the engine or the scenario does, so that its peak memory is the engine's own.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.measure.clock import Series
+from bench.measure.scenarios import Settings, scenario
+from export.errors import UserError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell to measure: everything is named by key in the store, so that the child builds nothing."""
+
+    store: str
+    engine: str
+    provider: str
+    threads: int
+    onnx_key: str
+    batches: tuple[int, ...]
+    preprocess: str
+    queries_key: str
+    scenarios: tuple[str, ...]
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the child saw: for each scenario its series and the process's peak memory up to its end.
+
+    ``failure`` is (type, what, why, remedy) where it could not measure.
+    """
+
+    series: dict[str, dict[str, Series]] = field(default_factory=dict)
+    peak_memory_bytes: dict[str, int] = field(default_factory=dict)
+    load_ns: int = 0
+    placement: dict[str, Any] = field(default_factory=dict)
+    failure: tuple[str, str, str, str] | None = None
+    monitor: dict[str, Any] = field(default_factory=dict)
+
+
+def work(job: Job) -> Outcome:
+    """Load the plan, measure, and close."""
+    from bench.measure import queries
+    from engines.base import EngineSpec, Profile
+    from engines.catalog import engine
+    from engines.preprocess.catalog import preprocess
+    from export.artifact import Artifact
+    from export.store import Store
+
+    store = Store(Path(job.store))
+    artifact_entry = store.try_load("onnx", job.onnx_key)
+    queries_entry = store.try_load("queries", job.queries_key)
+    if artifact_entry is None or queries_entry is None:
+        raise UserError("The store lost an entry between the preparation and the measurement.", "", "run it again")
+    artifact = Artifact.of(artifact_entry)
+    images = queries.load(queries_entry)
+    runner = engine(EngineSpec(job.engine, job.provider, job.threads))
+    plan = runner.plan(artifact, Profile(job.batches), store)
+    path = preprocess(job.preprocess, artifact.preprocess, store)
+    start = time.perf_counter_ns()
+    with runner.load(plan) as session:
+        load_ns = time.perf_counter_ns() - start
+        series, peak = {}, {}
+        for name in job.scenarios:
+            series[name] = scenario(name).run(session, images, job.settings, path)
+            peak[name] = peak_memory_bytes()
+        return Outcome(series, peak, load_ns, msgspec.to_builtins(session.placement()))
+
+
+def peak_memory_bytes() -> int:
+    """This process's own peak resident memory.
+
+    Linux carries ``ru_maxrss`` over from the parent through exec, so VmHWM is read where there is one.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def main() -> int:
+    """Read the job named by the first argument, write its outcome to the second."""
+    job_file, result_file = map(Path, sys.argv[1:3])
+    try:
+        outcome = work(msgspec.json.decode(job_file.read_bytes(), type=Job))
+    except UserError as error:
+        outcome = Outcome(failure=(type(error).__name__, error.what, error.why, error.remedy))
+    result_file.write_bytes(msgspec.json.encode(outcome))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

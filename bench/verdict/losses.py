@@ -1,0 +1,41 @@
+"""What a lower precision loses against fp32: where it is more than a point, the cell is marked and the loss is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.verdict.table import Row
+
+REFERENCE = "fp32"
+ALLOWED = 1.0
+"""Percentage points that a score may lie below fp32's."""
+
+
+def losses(row: Row, rows: Sequence[Row]) -> list[str]:
+    """The scores in percent that lie more than a point below those of the same backbone in fp32, on the same engine or
+    else on any: ``"knn@cifar10 −1.4"``. Empty for fp32 itself, and where there is nothing to compare with.
+    """
+    if row.cell.precision == REFERENCE:
+        return []
+    twins = [r for r in rows if r.cell.precision == REFERENCE and r.cell.backbone == row.cell.backbone]
+    twins.sort(key=lambda r: r.cell.engine != row.cell.engine)
+    found = []
+    for name, record in row.scores.items():
+        reference = next((r.scores[name].metrics[0] for r in twins if name in r.scores), None)
+        own = record.metrics[0]
+        if reference is None or own.unit != "%" or None in (own.value, reference.value):
+            continue
+        lost = (reference.value or 0.0) - (own.value or 0.0)
+        if not own.higher_is_better:
+            lost = -lost
+        if lost > ALLOWED:
+            found.append(f"{name} −{lost:.1f}")
+    return found
+
+
+def note(rows: Sequence[Row]) -> list[str]:
+    """One sentence for the foot of a table; none where nothing was lost."""
+    told = [f"{row.cell} ({', '.join(lost)})" for row in rows if (lost := losses(row, rows))]
+    return [f"▼ more than {ALLOWED:g} point below fp32: {'; '.join(told)}."] if told else []

@@ -1,0 +1,358 @@
+"""From a sheet to an order that says how sure it is: mean z-score, its error, ranks with their span, the front.
+
+Pure functions; nothing is read or printed here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from bench.records import stats
+from bench.verdict.overlap import told
+from bench.verdict.sheet import Column, Floats, Sheet
+from export.errors import unknown
+
+Missing = Literal["exclude", "average"]
+
+LEVEL = 0.95
+DRAWS = 2000
+ROUNDING = 1e-9
+"""What a sum of z-scores may be off by: less than that is no difference and no error."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices that move a rank; every table states them in its foot.
+
+    Attributes:
+        ddof: of the standard deviation in the z-score: 0 divides by n, 1 by n − 1.
+        missing: rows that lack a setting are excluded, or averaged over the settings that they have.
+        seed: of the bootstrap.
+    """
+
+    ddof: Literal[0, 1] = 0
+    missing: Missing = "exclude"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a row stands.
+
+    Attributes:
+        row: index into the sheet.
+        z: mean over settings of its z-scores; None where fewer than two rows could be compared.
+        z_error: standard error of ``z`` against the mean of all rows; None where the scores come without errors.
+        mean_rank: mean over settings of its rank, ties sharing theirs.
+        borda: over all settings, the number of rows that it beats; a tie counts half.
+        low, high: its rank lies between them: a row is surely ahead of another only where the interval of their
+            difference leaves out zero.
+        first_share: how often it has the best mean z of all, of the bootstrap's draws; rows that tie share a draw.
+            None where fewer than two rows could be compared.
+    """
+
+    row: int
+    z: float | None
+    z_error: float | None
+    mean_rank: float
+    borda: float
+    low: int
+    high: int
+    first_share: float | None = None
+
+    @property
+    def rank(self) -> str:
+        """``2`` or ``1–3``."""
+        return str(self.low) if self.low == self.high else f"{self.low}–{self.high}"
+
+
+class Ranking:
+    """The rows of a sheet that may be ranked, best first, and the reasons why others are not.
+
+    There may be none: a sweep that was only timed still has its costs to show.
+    """
+
+    def __init__(self, sheet: Sheet, options: Options = Options()) -> None:
+        self.sheet, self.options = _excluding(sheet, options), options
+        self.ranked = [i for i, status in enumerate(self.sheet.status) if status == "ok"]
+        values = self.sheet.values[self.ranked]
+        signs = np.array([1.0 if s.higher_is_better else -1.0 for s in sheet.settings])
+        self._gains = values * signs
+        self._gains[:, ~_usable(self.sheet, options)] = np.nan
+        self.z_by_setting = np.full(self.sheet.values.shape, np.nan)
+        for j in range(len(signs)):
+            self.z_by_setting[self.ranked, j] = stats.z_scores(self._gains[:, j], options.ddof)
+        self.standings = self._standings()
+
+    @property
+    def defined(self) -> bool:
+        """Whether there are enough rows for a z-score."""
+        return len(self.ranked) > 1 and bool((~np.isnan(self.z_by_setting)).any())
+
+    @cached_property
+    def clean(self) -> Ranking | None:
+        """The same rows without the scores on test images that a row's pretraining data contain or may contain.
+
+        None where there are none. What a row has left is averaged; a row that has nothing left is not ranked.
+        """
+        if not any(known.flagged for (row, _), known in self.sheet.overlaps.items() if row in self.ranked):
+            return None
+        return Ranking(self.sheet.unflagged(), replace(self.options, missing="average"))
+
+    @cached_property
+    def draws(self) -> Floats:
+        """What mean z might have been with other test images: [draws, ranked rows], in the order of ``ranked``.
+
+        Settings of one test set are resampled together, and all rows see the same images, so differences of columns
+        are paired. Seeded draws of training images, the same for all rows, are resampled likewise, setting by setting.
+        A setting's mean moves with the resample, its deviation is held fixed. A setting that comes with
+        standard errors only contributes independent normal noise; one without any, none.
+        """
+        sheet, rows = self.sheet, np.array(self.ranked)
+        drawn: Floats = np.zeros((DRAWS, len(rows)))
+        together: dict[tuple[str, int], Floats] = {}
+        by_draw: dict[tuple[str, int], list[Floats]] = {}
+        for j, setting in enumerate(sheet.settings):
+            known = ~np.isnan(self._gains[:, j])
+            if not known.any():
+                continue
+            weights = self._weights[rows[known], j]
+            samples = stats.side_by_side([sheet.samples.get((i, j), ()) for i in rows[known]])
+            if samples is not None:
+                group = (setting.test_set, len(samples))
+                parts = together.setdefault(group, np.zeros((len(samples), len(rows))))
+                parts[:, known] += _centred(samples) * weights
+                means = stats.side_by_side([sheet.by_draw.get((i, j), ()) for i in rows[known]])
+                if means is not None:
+                    wide = np.zeros((len(means), len(rows)))
+                    wide[:, known] = _centred(means) * weights
+                    by_draw.setdefault(group, []).append(wide)
+            else:
+                noise = np.random.default_rng([self.options.seed, j]).standard_normal((DRAWS, len(weights)))
+                errors = np.nan_to_num(sheet.errors[rows[known], j])
+                drawn[:, known] += _centred(sheet.values[rows[known], j] + noise * errors) * weights
+        for group, parts in together.items():
+            drawn += stats.paired_bootstrap(parts, DRAWS, self.options.seed, by_draw.get(group, ()))
+        return drawn
+
+    @property
+    def undrawn(self) -> list[str]:
+        """Settings whose seeded draws some ranked rows tell and others do not: those cannot be resampled."""
+        found = []
+        for j, setting in enumerate(self.sheet.settings):
+            counts = {len(self.sheet.by_draw.get((i, j), ())) for i in self.ranked if (i, j) in self.sheet.samples}
+            if len(counts) > 1:
+                found.append(setting.name)
+        return found
+
+    @cached_property
+    def _weights(self) -> Floats:
+        """What one unit of a score adds to its row's mean z, [rows, settings]; 0 where there is no score."""
+        weights: Floats = np.zeros(self.sheet.values.shape)
+        for j, setting in enumerate(self.sheet.settings):
+            gains = self._gains[:, j]
+            known = ~np.isnan(gains)
+            spread = float(gains[known].std(ddof=self.options.ddof)) if known.sum() > 1 else 0.0
+            sign = 1.0 if setting.higher_is_better else -1.0
+            if spread > 1e-12 * max(1.0, float(np.abs(gains[known]).max(initial=0.0))):
+                weights[np.array(self.ranked)[known], j] = sign / spread
+        weights[self.ranked] /= np.maximum((~np.isnan(self._gains)).sum(axis=1, keepdims=True), 1)
+        return weights
+
+    def clean_standing(self, row: int) -> Standing | None:
+        """Where ``row`` stands in :attr:`clean`; None where there is no such ranking, or it is not in it."""
+        return next((s for s in self.clean.standings if s.row == row), None) if self.clean else None
+
+    def _standings(self) -> list[Standing]:
+        if not self.ranked:
+            return []
+        z = self.z_by_setting[self.ranked]
+        known = ~np.isnan(self._gains)
+        ranks = np.apply_along_axis(stats.ranks, 0, self._gains)
+        beaten = np.where(known, known.sum(axis=0) - ranks, 0)
+        errors = self.draws.std(axis=0, ddof=1)
+        firsts = stats.first_shares(self.draws, ROUNDING)
+        found = []
+        for c, row in enumerate(self.ranked):
+            low, high = self._span(c)
+            mean = float(z[c][known[c]].mean()) if self.defined else None
+            error = float(errors[c]) if self.defined and errors[c] > ROUNDING else None
+            mean_rank, borda = float(ranks[c][known[c]].mean()), float(beaten[c].sum())
+            first = float(firsts[c]) if self.defined else None
+            found.append(Standing(row, mean, error, mean_rank, borda, low, high, first))
+        return sorted(found, key=lambda s: (-(s.z or 0.0), s.mean_rank, self.sheet.name(s.row)))
+
+    def _span(self, column: int) -> tuple[int, int]:
+        others = [c for c in range(len(self.ranked)) if c != column]
+        ahead = sum(self._ahead(c, column) for c in others)
+        behind = sum(self._ahead(column, c) for c in others)
+        return 1 + ahead, len(self.ranked) - behind
+
+    def _ahead(self, one: int, other: int) -> bool:
+        return bool(self._leads[one, other] > ROUNDING)
+
+    @cached_property
+    def _leads(self) -> Floats:
+        """The lower end of the interval of every difference, row less column, [ranked rows, ranked rows]."""
+        low = (1 - LEVEL) / 2
+        return np.array([np.quantile(own[:, None] - self.draws, low, axis=0) for own in self.draws.T])
+
+    def ahead(self, row: int, other: int) -> bool:
+        """Whether ``row`` is surely better than ``other``."""
+        return self._ahead(self.ranked.index(row), self.ranked.index(other))
+
+    def difference(self, row: int, other: int) -> tuple[float, float, float, float]:
+        """Mean z of ``row`` minus that of ``other``: value, standard error (0 where none is known), 95 % interval."""
+        drawn = self.draws[:, self.ranked.index(row)] - self.draws[:, self.ranked.index(other)]
+        z = {s.row: s.z or 0.0 for s in self.standings}
+        error = float(drawn.std(ddof=1))
+        return z[row] - z[other], error if error > ROUNDING else 0.0, *stats.interval(drawn, LEVEL)
+
+    def front(self, cost: str) -> list[int]:
+        """Rows on the Pareto front of mean z against a cost column, cheapest first."""
+        column, values = self.sheet.cost(cost)
+        paid = {s.row: _paid(values[s.row], column) for s in self.standings}
+        gains = [s.z if s.z is not None else 0.0 for s in self.standings]
+        on = stats.pareto_front(gains, list(paid.values()))
+        front = [s.row for s, yes in zip(self.standings, on, strict=True) if yes]
+        return sorted(front, key=lambda row: paid[row] or 0.0)
+
+    def ordered(self, by: str = "z") -> list[Standing]:
+        """Standings by ``z``, ``mean_rank``, ``borda``, or any setting or cost column; best first.
+
+        Raises:
+            UserError: there is no such column.
+        """
+        if by == "z":
+            return self.standings
+        if by == "mean_rank":
+            return sorted(self.standings, key=lambda s: s.mean_rank)
+        if by == "borda":
+            return sorted(self.standings, key=lambda s: -s.borda)
+        names = [s.name for s in self.sheet.settings]
+        if by in names:
+            column, values = self.sheet.settings[names.index(by)], self.sheet.values[:, names.index(by)]
+        elif by in (costs := [c.name for c in self.sheet.costs]):
+            column, values = self.sheet.cost(by)
+        else:
+            raise unknown("order", by, ["z", "mean_rank", "borda", *names, *costs])
+
+        def paid(standing: Standing) -> float:
+            value = _paid(values[standing.row], column)
+            return math.inf if value is None else value
+
+        return sorted(self.standings, key=paid)
+
+    def default_cost(self) -> str:
+        """The cost that a table is held against when none is asked for: median latency, else the first there is."""
+        names = [c.name for c in self.sheet.costs]
+        return "latency_p50_ms" if "latency_p50_ms" in names else names[0] if names else ""
+
+    def foot(self, cost: str = "") -> list[str]:
+        """How the numbers came about: the options, in words."""
+        n, s = len(self.ranked), len(self.sheet.settings)
+        how = "excluded" if self.options.missing == "exclude" else "averaged over the settings they have"
+        lines = [
+            f"z: mean over {s} setting{'s' * (s != 1)} of (score − mean) / standard deviation over the {n} ranked "
+            f"rows; ddof {self.options.ddof}; no row was removed as junk; rows that lack a setting are {how}."
+            if self.defined
+            else "z: n/a, since " + _undefined(n)
+        ]
+        if any(st.z_error is not None for st in self.standings):
+            lines.append(
+                "± is one standard error (of z: against the mean of all ranked rows). Rank a–b: rows between which the "
+                f"test images cannot decide (95 % interval of the paired bootstrap, {DRAWS:,} draws, every pair alone)"
+                + ("; training images drawn by seed are resampled as well." if self.sheet.by_draw else ".")
+            )
+        if self.undrawn:
+            lines.append(
+                f"{', '.join(self.undrawn)}: older records do not tell the seeded draws of training images one by one, "
+                "so their luck is not in ranks and errors of z; remove those records and run again to have it."
+            )
+        if self.defined:
+            lines.append(
+                "first %: of these draws, how many put the row's z above all others; rows that tie share a draw, so "
+                "equal rows have equal parts."
+            )
+        if self.clean:
+            lines.append(
+                "rank without †‡: the same rows without the scores so marked; each row's z is then the mean over the "
+                "settings that it has left (– where it has none)."
+            )
+        lines += told(known for (row, _), known in self.sheet.overlaps.items() if row in self.ranked)
+        if cost:
+            lines.append(f"● on the Pareto front of z against {cost}: no row is better and cheaper.")
+        return [*lines, *self.sheet.notes]
+
+    def as_rows(self, cost: str = "", by: str = "z") -> list[dict[str, Any]]:
+        """Every row, ranked ones first, as flat JSON values: for CSV, JSON and Parquet."""
+        front = set(self.front(cost)) if cost else set()
+        aside = [i for i in range(len(self.sheet.labels)) if i not in self.ranked]
+        ranked = [self._flat(s.row, s, s.row in front if cost else None) for s in self.ordered(by)]
+        return ranked + [self._flat(i, None, None) for i in aside]
+
+    def _flat(self, row: int, standing: Standing | None, on_front: bool | None) -> dict[str, Any]:
+        sheet, s = self.sheet, standing
+        flat: dict[str, Any] = dict(sheet.labels[row])
+        flat |= {"status": sheet.status[row], "why": sheet.why[row], "flags": sheet.flags[row], "on_front": on_front}
+        flat |= {"rank_low": s.low if s else None, "rank_high": s.high if s else None}
+        flat |= {"first_share": s.first_share if s else None}
+        clean = self.clean_standing(row)
+        flat |= {"clean_rank_low": clean.low if clean else None, "clean_rank_high": clean.high if clean else None}
+        flat |= {"clean_z": clean.z if clean else None}
+        flat |= {"z": s.z if s else None, "z_stderr": s.z_error if s else None}
+        flat |= {"mean_rank": s.mean_rank if s else None, "borda": s.borda if s else None}
+        for j, setting in enumerate(sheet.settings):
+            flat[setting.name] = _known(sheet.values[row, j])
+            flat[f"{setting.name}_stderr"] = _known(sheet.errors[row, j])
+            flat[f"{setting.name}_z"] = _known(self.z_by_setting[row, j])
+            known = sheet.overlaps.get((row, j))
+            flat[f"{setting.name}_overlap"] = known.strength if known else None
+        for j, column in enumerate(sheet.costs):
+            flat[column.name] = _known(sheet.cost_values[row, j])
+        return flat
+
+
+def _undefined(rows: int) -> str:
+    if rows > 1:
+        return "no two rows have a score in the same setting."
+    return "one row alone cannot be held against others." if rows else "no row may be ranked."
+
+
+def _usable(sheet: Sheet, options: Options) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Settings that a mean may be taken over, [settings]: where rows are averaged over what they have, a score that
+    no other row has moves no mean, since it cannot be held against anything. All, where that would leave none."""
+    fit = [i for i, status in enumerate(sheet.status) if status == "ok"]
+    shared = (~np.isnan(sheet.values[fit])).sum(axis=0) > 1
+    return shared if options.missing == "average" and shared.any() else np.ones(len(sheet.settings), np.bool_)
+
+
+def _excluding(sheet: Sheet, options: Options) -> Sheet:
+    """Bar the rows that lack a setting (every setting, where rows are averaged over what they have)."""
+    status, why, usable = list(sheet.status), list(sheet.why), _usable(sheet, options)
+    for i in range(len(status)):
+        missing = np.isnan(sheet.values[i])
+        lacks = [s.name for s, gone in zip(sheet.settings, missing | ~usable, strict=True) if gone]
+        if status[i] == "ok" and lacks and (options.missing == "exclude" or len(lacks) == len(sheet.settings)):
+            status[i] = "skipped"
+            why[i] = "; ".join(filter(None, [why[i], f"no score for {', '.join(lacks)}"]))
+    return replace(sheet, status=tuple(status), why=tuple(why))
+
+
+def _centred(values: Floats) -> Floats:
+    """Values [draws or samples, rows] without their mean over the rows."""
+    return np.asarray(values - values.mean(axis=1, keepdims=True), np.float64)
+
+
+def _paid(value: float, column: Column) -> float | None:
+    """A value as lower-is-better; None where it is unknown."""
+    return None if np.isnan(value) else float(-value if column.higher_is_better else value)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,318 @@
+"""Records joined to one row a cell: its scores and its costs, side by side, from one plan.
+
+What may not be compared is refused here, in a sentence that says what differs and how to choose. Nothing is dropped
+without being counted in the table's notes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.records.record import Cell, Record
+from bench.records.results import Results, machine_id, subject_name
+from bench.verdict.losses import losses, note
+from bench.verdict.overlap import overlap
+from bench.verdict.sheet import Column, Sheet, Status
+from export.errors import UserError
+from export.spec import Metric
+
+SCENARIOS = ("single_stream", "offline", "end_to_end", "search")
+"""Where two scenarios report a cost of one name (peak memory), the first of these gives the plain column."""
+
+SPREAD_PERCENT = 2.5
+"""A timing that spreads more than this, within a run or between repeats, is flagged."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell: its newest comparable records, by ``task@data`` and by scenario; failures stay under ``troubles``."""
+
+    cell: Cell
+    scores: dict[str, Record]
+    timings: dict[str, Record]
+    troubles: tuple[Record, ...]
+
+    @property
+    def records(self) -> list[Record]:
+        return [*self.scores.values(), *self.timings.values()]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the records say of the backbone; the fullest of them."""
+        return max((r.backbone for r in (*self.records, *self.troubles)), key=len, default={})
+
+    @property
+    def parity(self) -> dict[str, Any]:
+        """Closeness of the compiled engine to eager PyTorch, a failed one first; empty where there is no eager twin."""
+        told = [dict(r.detail["parity"]) for r in self.records if r.detail.get("parity")]
+        return min(told, key=lambda p: bool(p.get("passed")), default={})
+
+    @property
+    def label(self) -> dict[str, Any]:
+        c = self.cell
+        return {
+            "backbone": c.backbone,
+            "engine": c.engine,
+            "precision": c.precision,
+            "preprocess": c.preprocess,
+            "batches": ",".join(map(str, c.batches)),
+            "threads": c.threads,
+            "untrained": c.untrained,
+            "emulated": self.emulated,
+        }
+
+    @property
+    def emulated(self) -> str:
+        """Why the engine only emulates the file's precision; empty where it does not."""
+        return next((str(r.detail["emulated"]) for r in self.records if r.detail.get("emulated")), "")
+
+    @property
+    def flags(self) -> list[str]:
+        """What makes its timings doubtful: a busy or unsettled machine, a spread over 2.5 %."""
+        found = []
+        for scenario, record in self.timings.items():
+            shares = [m.get("foreign_share", 0) for m in record.detail.get("monitor", ()) if m.get("disturbed")]
+            if shares:
+                found.append(f"{scenario}: other processes took up to {max(shares):.0%} of the machine")
+            if record.detail.get("settled") is False:
+                found.append(f"{scenario}: had not settled when measuring began")
+            for name in ("noise_percent", "repeat_spread_percent"):
+                spread = record.metric(name)
+                if spread and spread.value is not None and spread.value > SPREAD_PERCENT:
+                    found.append(f"{scenario}: {name.replace('_percent', '').replace('_', ' ')} {spread.value:.1f} %")
+        return found
+
+    def judge(self) -> tuple[Status, str]:
+        """Whether the row may be ranked, and why not."""
+        reasons = list(dict.fromkeys(_reason(r) for r in self.troubles))
+        if self.parity and not self.parity.get("passed", False):
+            return "parity", "fails parity with the eager module" + _closeness(self.parity)
+        if self.scores and self.cell.untrained:
+            return "skipped", "untrained: random weights are never ranked"
+        if self.scores:
+            return "ok", "; ".join(reasons)  # what is missing beside them is dealt with setting by setting
+        if any(r.status == "failed" for r in self.troubles):
+            return "failed", "; ".join(reasons)
+        return "skipped", "; ".join(reasons) or "no score: only timed"
+
+
+def rows(results: Results) -> tuple[list[Row], list[str]]:
+    """One row a cell, and notes on what was left out.
+
+    A cell is backbone, engine, precision, preprocessing and batches. Of several builds of its plan (an engine was
+    updated, weights were exchanged) the newest counts, and of several records of one subject the newest.
+
+    Raises:
+        UserError: records of different protocol or machine would stand in one column.
+    """
+    cells: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for record in sorted(results.records, key=lambda r: (r.started_at, r.key)):
+        c = record.cell
+        cells[(c.backbone, c.engine, c.precision, c.preprocess, c.batches)].append(record)
+    kept = [_newest_plan(group) for group in cells.values()]
+    _require_comparable([r for group in kept for r in group])
+    found = [_row(group) for group in kept]
+    present = sum(len(row.records) + len(row.troubles) for row in found)
+    notes = []
+    if older := len(results.records) - present:
+        notes.append(f"{older} older records are left out: an earlier build of the plan, or measured again since.")
+    notes += [f"Not readable: {u.name}: {u.reason}" for u in results.unread]
+    for row in found:
+        if len({r.keys.get("plan_content") for r in row.records}) > 1:
+            notes.append(f"{row.cell}: its records come from more than one build of the same plan.")
+    found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision))
+    if any(row.emulated for row in found):
+        notes.append("(emulated): the engine computes most of the network in another precision than the file's.")
+    return found, notes + note(found)
+
+
+def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
+    """The rows as numbers. Settings are the main metrics of all tasks; costs are the metrics of all scenarios."""
+    settings = _settings(found)
+    costs = [[*_costs_of(row, _owners(found))] for row in found]
+    columns = {c.name: c for paid in costs for c, _ in paid}
+    values, errors = np.full((2, len(found), len(settings)), np.nan)
+    paid_values = np.full((len(found), len(columns)), np.nan)
+    samples, by_draw, overlaps = {}, {}, {}
+    for i, row in enumerate(found):
+        for j, setting in enumerate(settings):
+            if setting.name not in row.scores:
+                continue
+            record = row.scores[setting.name]
+            main = record.metrics[0]
+            if main.value is None:
+                continue
+            values[i, j] = main.value
+            errors[i, j] = np.nan if main.stderr is None else main.stderr
+            trained_on = str(record.backbone.get("pretrain_data", ""))
+            if known := overlap(trained_on, str(record.subject.get("published", ""))):
+                overlaps[i, j] = known
+            if _mean_is(record.per_sample, main.value):
+                samples[i, j] = np.array(record.per_sample)
+                if _mean_is(record.per_draw, main.value):
+                    by_draw[i, j] = np.array(record.per_draw)
+        for column, value in costs[i]:
+            paid_values[i, list(columns).index(column.name)] = value
+    judged = [row.judge() for row in found]
+    return Sheet(
+        labels=tuple(row.label | {"loses": ", ".join(losses(row, found))} for row in found),
+        settings=tuple(settings),
+        values=values,
+        errors=errors,
+        costs=tuple(columns.values()),
+        cost_values=paid_values,
+        status=tuple(status for status, _ in judged),
+        why=tuple(why for _, why in judged),
+        flags=tuple("; ".join(row.flags) for row in found),
+        samples=samples,
+        by_draw=by_draw,
+        overlaps=overlaps,
+        notes=tuple(notes),
+    )
+
+
+def sheet_of(results: Results) -> Sheet:
+    """Records → sheet, in one step."""
+    return sheet(*rows(results))
+
+
+def _mean_is(parts: Sequence[float], value: float) -> bool:
+    return bool(parts) and abs(float(np.mean(parts)) - value) <= 1e-6 * max(1.0, abs(value))
+
+
+def _newest_plan(records: list[Record]) -> list[Record]:
+    """The records of the newest plan, and the failures (which may have none)."""
+    done = [r for r in records if r.status == "ok"]
+    if not done:
+        return records
+    plan = done[-1].keys.get("plan")
+    return [r for r in records if r.status != "ok" or r.keys.get("plan") == plan]
+
+
+def _row(records: list[Record]) -> Row:
+    newest = {(r.kind, subject_name(r)): r for r in records}
+    good = [r for r in newest.values() if r.status == "ok" and r.metrics and not _throttled(r)]
+    troubles = tuple(r for r in newest.values() if r.status != "ok" or _throttled(r))
+    return Row(
+        records[-1].cell,
+        {subject_name(r): r for r in good if r.kind == "score"},
+        {subject_name(r): r for r in good if r.kind == "timing"},
+        troubles,
+    )
+
+
+def _require_comparable(records: Sequence[Record]) -> None:
+    done = [r for r in records if r.status == "ok"]
+    machines = Counter(machine_id(r) for r in done if r.kind == "timing")
+    if len(machines) > 1:
+        names = {machine_id(r): r.environment.get("board") or r.environment.get("processor", "") for r in done}
+        raise UserError(
+            f"The timings were taken on {len(machines)} machines; one table shows one.",
+            "; ".join(f"{m} is {names[m]} ({n} records)" for m, n in machines.items()) + ".",
+            f"--machine {next(iter(machines))}",
+        )
+    columns: dict[tuple[str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in done:
+        columns[record.kind, subject_name(record)][record.protocol].append(record)
+    for (_, subject), protocols in columns.items():
+        if len(protocols) > 1:
+            raise UserError(
+                f"{subject} has results of {len(protocols)} protocols; one column cannot hold them.",
+                _difference(protocols),
+                " or ".join(f"--protocol {p}" for p in protocols),
+            )
+
+
+def _difference(protocols: dict[str, list[Record]]) -> str:
+    """What differs, as far as the records tell it."""
+    told = {p: _told(rs[0]) for p, rs in protocols.items()}
+    names = list(dict.fromkeys(name for values in told.values() for name in values))
+    differ = [n for n in names if len({str(values.get(n)) for values in told.values()}) > 1]
+    each = [
+        f"{p} ({len(rs)} records): " + (", ".join(f"{n} {told[p].get(n)}" for n in differ) or "a setting not recorded")
+        for p, rs in protocols.items()
+    ]
+    return "; ".join(each) + "."
+
+
+def _told(record: Record) -> dict[str, Any]:
+    s = record.subject
+    if record.kind == "score":
+        return {n: s.get(n) for n in ("data_digest", "n_test", "version", "settings", "seed")}
+    return {
+        "machine": machine_id(record),
+        "threads": record.cell.threads,
+        "data": s.get("data"),
+        "data_digest": s.get("data_digest"),
+        "version": s.get("version"),
+        "index_size": s.get("settings", {}).get("index_size"),
+        "preprocess": record.cell.preprocess,
+    }
+
+
+def _settings(found: Sequence[Row]) -> list[Column]:
+    settings = {}
+    for row in found:
+        for name, record in row.scores.items():
+            main, s = record.metrics[0], record.subject
+            about = f"{main.name} of {s.get('task')} on {s.get('data')}"
+            settings[name] = Column(name, main.unit, main.higher_is_better, about, str(s.get("data_digest")))
+    return [settings[name] for name in sorted(settings)]
+
+
+def _owners(found: Sequence[Row]) -> dict[str, str]:
+    """Metric name → the scenario that gives the plain column."""
+    owners: dict[str, str] = {}
+    for scenario in in_order({s for row in found for s in row.timings}):
+        for row in found:
+            for metric in row.timings[scenario].metrics if scenario in row.timings else ():
+                owners.setdefault(metric.name, scenario)
+    return owners
+
+
+def _costs_of(row: Row, owners: dict[str, str]) -> list[tuple[Column, float]]:
+    costs = []
+    for scenario in in_order(row.timings):
+        for m in row.timings[scenario].metrics:
+            name = m.name if owners[m.name] == scenario else f"{scenario}.{m.name}"
+            costs.append((Column(name, m.unit, m.higher_is_better, f"{m.name} of {scenario}"), _value(m)))
+    about = row.about
+    if about.get("parameters"):
+        costs.append(
+            (Column("parameters_m", "10⁶", False, "parameters of the exported network"), about["parameters"] / 1e6)
+        )
+    if about.get("gmacs"):
+        costs.append((Column("gmacs", "10⁹", False, "multiply-accumulates for one image"), about["gmacs"]))
+    return costs
+
+
+def _value(metric: Metric) -> float:
+    return np.nan if metric.value is None else metric.value
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Scenarios, or names that begin with one, in the order of ``SCENARIOS``; others after them."""
+    known = {name: i for i, name in enumerate(SCENARIOS)}
+    return sorted(names, key=lambda name: (known.get(name.split(":")[0], len(known)), name))
+
+
+def _throttled(record: Record) -> bool:
+    return any(m.get("throttled") for m in record.detail.get("monitor", ()))
+
+
+def _reason(record: Record) -> str:
+    failure = record.failure
+    if failure is None:
+        return f"{subject_name(record)}: the processor throttled, so the timing is void"
+    text = failure.what if record.status == "skipped" else f"{subject_name(record)}: {failure.what}"
+    return f"{text} {failure.why}".strip()
+
+
+def _closeness(parity: dict[str, Any]) -> str:
+    told = [f"{name.replace('_', ' ')} {parity[name]:.4g}" for name in parity if isinstance(parity[name], float)]
+    return f" ({', '.join(told)})" if told else ""

@@ -1,0 +1,1 @@
+"""From a module to an fp32 ONNX file, compared with the module on real photographs."""

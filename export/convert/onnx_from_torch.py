@@ -1,0 +1,275 @@
+"""Backbone → artifact: traced, slimmed, held against its eager twin on real photographs, and published.
+
+TorchScript's exporter is used and not the newer one: it takes a tenth of the time, its node names are the module's own
+paths, and it converts architectures (Hiera) that the newer one does not. ``onnxslim`` then folds the shape arithmetic
+that tracing leaves behind (EfficientNet-Lite0: 628 → 93 nodes).
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.artifact import ONNX, Artifact
+from export.convert.photographs import digest
+from export.errors import CellError, UserError
+from export.spec import Precision, PreprocessSpec
+from export.store import Store, key
+from export.zoo import weights
+from export.zoo.backbones import Backbone
+
+if TYPE_CHECKING:
+    import torch
+
+OPSET = 17
+"""The first opset with LayerNormalization as one operator: without it, fp16 overflows in the pieces (pitfall 18)."""
+INPUT = "pixel_values"
+EXPORTER = 2
+"""Raised whenever this room would make another file of the same backbone."""
+
+
+def artifact_key(
+    backbone: Backbone,
+    store: Store,
+    *,
+    maps: bool = False,
+    images: Path | None = None,
+) -> str:
+    """The fp32 file's key: backbone, weights, exporter and its versions, opset. Loads no framework.
+
+    Raises:
+        Unavailable: the weights have to be fetched for their hash, and cannot be.
+    """
+    return key(
+        "onnx",
+        architecture=backbone.timm or backbone.module,
+        arguments=dict(backbone.arguments),
+        reader=[backbone.reader, backbone.prefix, backbone.cut, backbone.headless],
+        preprocess={k: list(v) if isinstance(v, tuple) else v for k, v in backbone.preprocess.items()},
+        name=backbone.name,
+        weights=weights.digest(backbone, store),
+        output=backbone.output,
+        maps=maps,
+        photographs=digest(images),
+        precision=str(Precision.FP32),
+        opset=OPSET,
+        exporter=EXPORTER,
+        libraries={name: version(name) for name in ("torch", "timm", "onnx", "onnxslim")},
+    )
+
+
+def artifact(
+    backbone: Backbone,
+    store: Store,
+    *,
+    maps: bool = False,
+    images: Path | None = None,
+) -> Artifact:
+    """The backbone's fp32 file, exported if the store does not have it.
+
+    Args:
+        images: photographs for the parity gate, instead of the published ones.
+
+    Raises:
+        UserError, Unavailable: as :func:`export.zoo.loaders.eager`.
+        CellError: the exporter cannot convert the module.
+    """
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        from export.convert import foreign, verify
+
+        if backbone.reader == "onnx":
+            return foreign.build(backbone, store, folder)
+        from export.zoo.loaders import eager
+
+        loaded = eager(backbone, store)
+        fields = _export(backbone, loaded.module, loaded.preprocess, maps, folder, store.say)
+        parity = verify.verify(folder, loaded, fields, store, images)
+        if not parity["passed"]:
+            store.say(f"{backbone.name}: parity FAILED on real photographs: {parity}")
+        return {
+            **fields,
+            "source": {**weights.source(backbone, store), "request": backbone.as_json()},
+            "parity": parity,
+        }
+
+    onnx_key = artifact_key(backbone, store, maps=maps, images=images)
+    return Artifact.of(store.obtain("onnx", onnx_key, build))
+
+
+def unverified(backbone: Backbone, store: Store, folder: Path) -> dict[str, Any]:
+    """Write the fp32 file of a module without holding it against anything; its fields (see ``export.lower.draft``)."""
+    if backbone.reader == "onnx":
+        from export.convert import foreign
+
+        return dict(foreign.build(backbone, store, folder))
+    from export.zoo.loaders import eager
+
+    loaded = eager(backbone, store)
+    return _export(backbone, loaded.module, loaded.preprocess, False, folder, store.say)
+
+
+def _export(
+    backbone: Backbone,
+    module: torch.nn.Module,
+    spec: PreprocessSpec,
+    maps: bool,
+    folder: Path,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    import torch
+
+    from export.convert.outputs import module_with_outputs
+
+    wrapped = module_with_outputs(_exportable(module), backbone.output, maps)
+    # Batch 2, not 1: a batch of one lets tracing take the batch axis for a constant.
+    example = torch.rand(2, 3, spec.height, spec.width, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        shapes = _shapes(backbone, wrapped, example)
+        _trace(backbone, wrapped, example, list(shapes), folder / "traced.onnx")
+    model = _slim(backbone, folder / "traced.onnx", folder / ONNX, example, say)
+    (folder / "traced.onnx").unlink()
+    from export.convert.counting import gmacs
+
+    return {
+        "backbone": backbone.name,
+        "precision": str(Precision.FP32),
+        "opset": OPSET,
+        "preprocess": spec.as_json(),
+        "input": INPUT,
+        "outputs": [{"name": n, "shape": list(s), "dtype": "float32"} for n, s in shapes.items()],
+        "untrained": backbone.untrained,
+        "parameters": sum(p.numel() for p in module.parameters()),
+        "gmacs": gmacs(model),
+        "feature": backbone.feature,
+    }
+
+
+def _shapes(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor) -> dict[str, tuple[int, ...]]:
+    import torch
+
+    try:
+        found = module(example)
+    except RuntimeError as error:
+        raise CellError(f"{backbone.name!r} does not run on {list(example.shape)}.", _line(error)) from error
+    tensors = found if isinstance(found, tuple) else (found,)
+    if not all(isinstance(t, torch.Tensor) for t in tensors) or tensors[0].ndim != 2:
+        raise UserError(
+            f"{backbone.name!r} gives no features [n, d].",
+            f"Its output is {[list(getattr(t, 'shape', [])) for t in tensors]}.",
+        )
+    names: Sequence[str] = module.names  # type: ignore[assignment]
+    return {n: tuple(t.shape[1:]) for n, t in zip(names, tensors, strict=True)}
+
+
+def _trace(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor, names: list[str], path: Path) -> None:
+    import torch
+
+    from export.torchvision_ops import import_timm
+
+    import_timm()
+    from timm.layers.config import set_exportable, set_fused_attn
+
+    if sum(p.numel() for p in module.parameters()) * 4 > 1.9e9:
+        raise CellError(f"{backbone.name!r} is too large for one ONNX file.", "A protocol buffer ends at 2 GB.")
+    axes = {name: {0: "batch"} for name in [INPUT, *names]}
+    # Fused attention hides its mask logic from tracing; the plain form is what engines fuse by themselves.
+    set_fused_attn(False)
+    try:
+        with warnings.catch_warnings(), set_exportable(True), _Quiet():
+            warnings.simplefilter("ignore")
+            _unfuse(module)
+            torch.onnx.export(
+                module,
+                (example,),
+                str(path),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=names,
+                dynamic_axes=axes,
+            )
+    except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
+        raise CellError(f"{backbone.name!r} cannot be exported to ONNX.", _line(error)) from error
+    finally:
+        set_fused_attn(True)
+
+
+def _unfuse(module: torch.nn.Module) -> None:
+    for part in module.modules():
+        if getattr(part, "fused_attn", False):
+            part.fused_attn = False  # type: ignore[assignment]
+
+
+def _exportable(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy that traces well; parity is judged against the original.
+
+    Train-time branches are folded into one, where timm's module can. TensorFlow's SAME padding, which timm works out
+    from the input's shape in every forward, becomes the constant that it is at one input size.
+    """
+    from copy import deepcopy
+
+    from export.torchvision_ops import import_timm
+
+    import_timm()
+    from timm.layers.conv2d_same import Conv2dSame, Conv2dSameExport
+    from timm.utils.model import reparameterize_model
+
+    copy: torch.nn.Module = reparameterize_model(deepcopy(module), inplace=True)
+    same: list[Any] = [part for part in copy.modules() if type(part) is Conv2dSame]
+    for part in same:
+        part.__class__ = Conv2dSameExport  # the same convolution; it remembers its padding from the first forward
+        part.pad, part.pad_input_size = None, (0, 0)
+    return copy.eval()
+
+
+def _slim(backbone: Backbone, traced: Path, target: Path, example: torch.Tensor, say: Callable[[str], None]) -> Any:
+    """Fold shape arithmetic into constants. The result is used only if it computes what the traced file computes:
+    onnxslim has been seen to fold an integer division wrongly.
+    """
+    import numpy as np
+    import onnx
+    import onnxslim
+
+    from export.convert.verify import session
+
+    original = onnx.load(traced)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = onnxslim.slim(onnx.load(traced))
+    model.producer_name, model.producer_version = "backbones-deployed", ""
+    onnx.checker.check_model(model)
+    onnx.save(model, target)
+    before, after = (session(f).run(None, {INPUT: example.numpy()})[0] for f in (traced, target))
+    if not np.allclose(before, after, rtol=1e-3, atol=1e-3 * float(np.abs(before).max())):
+        say(f"{backbone.name}: slimming changed the result, so the file stays as it was traced")
+        onnx.save(original, target)
+        return original
+    return model
+
+
+class _Quiet:
+    """Nothing of the exporter's progress on stdout or stderr; errors come as exceptions."""
+
+    def __enter__(self) -> None:
+        import logging
+
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        self._null = open(os.devnull, "w")
+        from contextlib import ExitStack, redirect_stderr, redirect_stdout
+
+        self._stack = ExitStack()
+        self._stack.enter_context(redirect_stdout(self._null))
+        self._stack.enter_context(redirect_stderr(self._null))
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+        self._null.close()
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,160 @@
+"""Backbone and precision → artifact. Each precision is an ONNX file of its own, made from the fp32 file.
+
+fp32 file ─▶ watched on photographs ─▶ candidates ─▶ the best on val ─▶ parity gate on photographs of its own
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from export.artifact import ONNX, Artifact
+from export.convert import onnx_from_torch
+from export.convert.verify import REFERENCE
+from export.errors import UserError
+from export.lower.calibration import CalibrationSet, published
+from export.parity import compare
+from export.spec import Precision
+from export.store import Store, key
+from export.zoo.backbones import Backbone
+
+if TYPE_CHECKING:
+    import onnx
+
+LOWERING = 4
+"""Raised whenever this room would make another file of the same fp32 file and photographs."""
+OPSET = 17
+"""Per-channel Q/DQ pairs need 13; a file that came finished may be older."""
+DIAGNOSED = 4
+"""Photographs on which the first broken node is looked for: every inner tensor is compared."""
+
+
+def precision_of(name: str) -> Precision:
+    """The precision of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        return Precision(name.strip())
+    except ValueError:
+        raise UserError(f"Unknown precision {name!r}.", f"Available: {', '.join(Precision)}.") from None
+
+
+def artifact_key(
+    backbone: Backbone,
+    store: Store,
+    *,
+    precision: Precision = Precision.FP32,
+    maps: bool = False,
+    images: Path | None = None,
+    calibration: CalibrationSet | None = None,
+) -> str:
+    """The onnx_key: backbone, weights, exporter, opset, precision, calibration photographs. Loads no framework."""
+    base = onnx_from_torch.artifact_key(backbone, store, maps=maps, images=images)
+    if precision is Precision.FP32:
+        return base
+    return key(
+        "onnx",
+        base=base,
+        precision=str(precision),
+        lowering=LOWERING,
+        calibration=(calibration or published(store)).digest,
+        libraries={"onnx": version("onnx"), "onnxruntime": _runtime()},
+    )
+
+
+def artifact(
+    backbone: Backbone,
+    store: Store,
+    *,
+    precision: Precision = Precision.FP32,
+    maps: bool = False,
+    images: Path | None = None,
+    calibration: CalibrationSet | None = None,
+) -> Artifact:
+    """The backbone's ONNX file in a precision, made if the store does not have it.
+
+    Args:
+        images: photographs for the fp32 file's parity gate, instead of the published ones.
+        calibration: photographs from which a lower precision is made and judged, instead of the published ones.
+
+    Raises:
+        UserError, Unavailable: as :func:`export.zoo.loaders.eager`.
+        CellError: the module cannot be exported, or its file cannot be lowered.
+    """
+    base = onnx_from_torch.artifact(backbone, store, maps=maps, images=images)
+    if precision is Precision.FP32:
+        return base
+    photographs = calibration or published(store)
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        store.say(f"{backbone.name}: making {precision} from {len(photographs.train)} photographs …")
+        return _lower(base, precision, photographs, folder, store)
+
+    own = artifact_key(backbone, store, precision=precision, maps=maps, images=images, calibration=photographs)
+    return Artifact.of(store.obtain("onnx", own, build))
+
+
+def fp32_model(path: Path) -> onnx.ModelProto:
+    """An fp32 file as the lowering takes it: at opset 17 or later, every node with a name of its own."""
+    import onnx
+
+    from export.lower.graph import named, raised
+
+    return named(raised(onnx.load(path), OPSET))
+
+
+def _lower(
+    base: Artifact, precision: Precision, photographs: CalibrationSet, folder: Path, store: Store
+) -> dict[str, Any]:
+    import onnx
+
+    from export.lower.activations import outputs
+    from export.lower.choice import choose
+    from export.lower.diagnosis import bound_db, first_below
+
+    model = fp32_model(base.onnx)
+    spec = base.preprocess
+    train = photographs.values(photographs.train, spec)
+    chosen = choose(model, precision, train, photographs.values(photographs.val[::2], spec), store.say)
+    onnx.save(chosen.model, folder / ONNX)
+
+    pixels = photographs.pixels(photographs.val[1::2], spec)
+    values = photographs.values(photographs.val[1::2], spec)
+    wanted = outputs(model, values)
+    np.savez(folder / REFERENCE, pixels=pixels, wanted=wanted)
+    parity = compare(outputs(chosen.judged, values), wanted, precision)
+    bound = bound_db(precision)
+    below = first_below(chosen.reference, chosen.judged, values[:DIAGNOSED], bound)
+    parity |= {
+        "reference": "the fp32 file, which is held against eager PyTorch",
+        "snr_bound_db": round(bound, 1),
+        "first_below": below.as_json() if below else None,
+    }
+    if not parity["passed"]:
+        where = f"; first node below {bound:.0f} dB: {below.node} ({below.operator})" if below else ""
+        store.say(f"{base.backbone} {precision}: parity FAILED, cosine {parity['cosine_min']:.4f}{where}")
+    opset = next(o.version for o in chosen.model.opset_import if o.domain in ("", "ai.onnx"))
+    return {
+        **base.fields,
+        "precision": str(precision),
+        "opset": opset,
+        "base": base.key,
+        "parity": parity,
+        "chosen": dict(chosen.detail),
+        "calibration": photographs.listing(),
+    }
+
+
+def _runtime() -> str:
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return ""

@@ -1,0 +1,1 @@
+"""Which backbone: the zoo's rows, their weights, and the eager module that they make."""

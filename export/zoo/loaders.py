@@ -1,0 +1,198 @@
+"""Makes the eager module of a backbone: architecture, weights, and the preprocessing that belongs to them."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from export.artifact import Artifact
+from export.errors import UserError, unknown
+from export.registry import load_target
+from export.spec import CropMode, Interpolation, PreprocessSpec
+from export.store import Store
+from export.zoo import checkpoint, weights
+from export.zoo.backbones import Backbone
+
+if TYPE_CHECKING:
+    import torch
+
+
+_LOADING_SEED = 20231030
+"""Seed of the module that a checkpoint is loaded into: what still has these values afterwards was not in it."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An eager backbone.
+
+    Attributes:
+        module: in eval mode; float32 [n, 3, height, width] → features [n, d] (or logits).
+        preprocess: how its input is made.
+    """
+
+    module: torch.nn.Module
+    preprocess: PreprocessSpec
+
+
+def eager(backbone: Backbone, store: Store) -> Loaded:
+    """The backbone as a PyTorch module with its weights loaded.
+
+    Raises:
+        UserError: the architecture is unknown, or the checkpoint is damaged, unsafe or of another architecture.
+        Unavailable: the weights cannot be fetched.
+    """
+    if backbone.reader == "onnx":
+        raise UserError(f"{backbone.name!r} is a finished ONNX file: it has no PyTorch module.")
+    file = weights.fetch(backbone, store)
+    module = _custom(backbone, file) if backbone.module else _timm(backbone, file)
+    spec = _preprocess(backbone, module)
+    return Loaded(module.eval().requires_grad_(False), spec)
+
+
+def eager_of(artifact: Artifact, store: Store) -> torch.nn.Module:
+    """The eager twin of an artifact, for the reference engine.
+
+    Raises:
+        UserError: the artifact came from a finished ONNX file, or its backbone is no longer to be found.
+    """
+    if not artifact.source.get("request"):
+        raise UserError(f"{artifact.backbone!r} came as a finished ONNX file: it has no PyTorch module.")
+    return eager(Backbone.of_json(artifact.source["request"]), store).module
+
+
+def _timm(backbone: Backbone, file: Path | None) -> torch.nn.Module:
+    import torch
+
+    from export.torchvision_ops import import_timm
+
+    timm = import_timm()
+    architecture = backbone.timm.split(".")[0]
+    if not timm.is_model(architecture):
+        raise unknown("timm architecture", architecture, timm.list_models(), "python -m export --list")
+    name = backbone.timm if backbone.timm in timm.list_pretrained(architecture + ".*") else architecture
+    headless = 0 if backbone.output == "features" else backbone.classes
+    torch.manual_seed(weights.SEED if file is None else _LOADING_SEED)
+    if backbone.output == "logits" and backbone.headless:
+        raise UserError(f"The checkpoint of {backbone.name!r} has no classifier.")
+    module: torch.nn.Module
+    if file is None or backbone.reader != "timm":
+        classes = headless if file is None or backbone.headless else backbone.classes
+        module = timm.create_model(name, pretrained=False, num_classes=classes, **backbone.arguments)
+        if file is not None:
+            _fill(module, backbone, file)
+        if classes and not headless:
+            module.reset_classifier(0)  # type: ignore[operator]
+        return module
+    checkpoint.read(file)  # refuses what is damaged or would run code, with a sentence, before timm reads it
+    try:
+        overlay = {"file": str(file), "hf_hub_id": None, "url": ""}
+        module = timm.create_model(
+            name, pretrained=True, num_classes=headless, pretrained_cfg_overlay=overlay, **backbone.arguments
+        )
+    except (RuntimeError, KeyError, AssertionError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise UserError(
+            f"The checkpoint {file.name} does not fit {architecture}.",
+            first[:300],
+            "name the backbone that it was trained as",
+        ) from error
+    torch.manual_seed(_LOADING_SEED)
+    _require_filled(module, timm.create_model(name, pretrained=False, num_classes=headless, **backbone.arguments), file)
+    return module
+
+
+def _require_filled(module: torch.nn.Module, random: torch.nn.Module, file: Path) -> None:
+    """Refuse a checkpoint that left random weights behind: timm loads what fits and keeps silent about the rest."""
+    left = {
+        name: loaded.numel()
+        for (name, loaded), drawn in zip(module.named_parameters(), random.parameters(), strict=True)
+        if loaded.ndim > 1 and loaded.equal(drawn) and loaded.detach().std() > 0
+    }
+    if sum(left.values()) > 0.01 * sum(p.numel() for p in module.parameters()):
+        raise UserError(
+            f"The checkpoint {file.name} does not fit {type(module).__name__}.",
+            f"It has nothing for {len(left)} of its tensors ({', '.join(list(left)[:3])}, …).",
+            "name the backbone that it was trained as",
+        )
+
+
+def _fill(module: torch.nn.Module, backbone: Backbone, file: Path) -> None:
+    if backbone.reader == "tensorflow_mobilenetv1":
+        checkpoint.in_order(module, checkpoint.tensorflow_mobilenetv1(file), backbone.name)
+    elif backbone.reader == "in_order":
+        checkpoint.in_order(module, checkpoint.read(file), backbone.name)
+    else:
+        checkpoint.by_name(module, checkpoint.read(file), backbone.prefix, backbone.name)
+
+
+def _custom(backbone: Backbone, file: Path | None) -> torch.nn.Module:
+    import torch
+
+    torch.manual_seed(weights.SEED)
+    if str(Path.cwd()) not in sys.path:  # a console script, unlike python -m, does not look into the working folder
+        sys.path.insert(0, str(Path.cwd()))
+    factory = load_target(backbone.module, "backbone")
+    if not callable(factory):
+        raise UserError(f"{backbone.module} is not a function that returns a torch.nn.Module.")
+    module = factory(**backbone.arguments)
+    if not isinstance(module, torch.nn.Module):
+        raise UserError(f"{backbone.module} returned a {type(module).__name__}, not a torch.nn.Module.")
+    if file is not None:
+        checkpoint.by_name(module, checkpoint.read(file), backbone.prefix, backbone.name)
+    return module
+
+
+def preprocess_of(config: Mapping[str, Any]) -> PreprocessSpec:
+    """timm's resolved data configuration as a PreprocessSpec."""
+    if config["input_size"][0] != 3:
+        raise UserError("Only networks with three input channels are supported.", f"Asked: {config['input_size']}.")
+    for name, known in (("interpolation", get_args(Interpolation)), ("crop_mode", get_args(CropMode))):
+        if config[name] not in known:
+            raise UserError(f"A preprocessing with {name} {config[name]!r} is not supported.", f"It can be {known}.")
+    red, green, blue = map(float, config["mean"])
+    border = config["crop_mode"] == "border"
+    return PreprocessSpec(
+        height=config["input_size"][1],
+        width=config["input_size"][2],
+        interpolation=config["interpolation"],
+        crop_pct=float(config["crop_pct"]),
+        crop_mode=config["crop_mode"],
+        mean=(red, green, blue),
+        std=(float(config["std"][0]), float(config["std"][1]), float(config["std"][2])),
+        fill=(round(255 * red), round(255 * green), round(255 * blue)) if border else (0, 0, 0),
+    )
+
+
+def spec_of(fields: Mapping[str, Any], base: PreprocessSpec | None = None) -> PreprocessSpec:
+    """A PreprocessSpec from a YAML mapping, over ``base``.
+
+    Raises:
+        UserError: an unknown field, or no height and width.
+    """
+    known = set(PreprocessSpec.__dataclass_fields__)
+    for name in fields:
+        if name not in known:
+            raise unknown("preprocess field", name, known)
+    import msgspec
+
+    try:
+        spec = msgspec.convert({**(base.as_json() if base else {}), **fields}, PreprocessSpec)
+    except msgspec.ValidationError as error:
+        raise UserError("The preprocessing cannot be understood.", str(error)) from error
+    if not 0 < spec.crop_pct <= 1 or math.prod((spec.height, spec.width)) <= 0:
+        raise UserError(f"A preprocessing of {spec.height}x{spec.width} at crop {spec.crop_pct} cannot be.")
+    return spec
+
+
+def _preprocess(backbone: Backbone, module: torch.nn.Module) -> PreprocessSpec:
+    if backbone.timm:
+        from export.torchvision_ops import import_timm
+
+        base = preprocess_of(import_timm().data.resolve_data_config({}, model=module))
+        return spec_of(backbone.preprocess, base)
+    given = dict(backbone.preprocess or getattr(module, "preprocess", {}))
+    return spec_of({"height": 224, "width": 224, **given})

@@ -1,0 +1,1 @@
+"""Data sets made of others: corrupted, shifted, with images of other classes beside them."""

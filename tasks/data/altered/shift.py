@@ -1,0 +1,73 @@
+"""Fitted on one data set, tested on another with the same classes: what a shift of the photographs costs."""
+
+from __future__ import annotations
+
+from export.errors import UserError
+from tasks.data.altered.class_maps import named_alike
+from tasks.data.altered.composed import composed, shared
+from tasks.data.base import DataSet, Sample
+from tasks.data.layout import few
+
+ARROW = "→"
+BAR = "|"
+
+
+def shifted(fitted: DataSet, seen: DataSet) -> list[DataSet]:
+    """``fitted→seen``: train and val of the first, every image of the second as test.
+
+    Where the second has fewer classes, both are narrowed to those (ImageNet-A and -R are evaluated so, on their 200),
+    and ``fitted|seen``, the first narrowed alike with its own test images, comes before it: the drop is told from that.
+
+    Raises:
+        UserError: the second has a class that the first has not, or no test images of, or fewer than two classes; or
+            images of the second are images of the first.
+    """
+    seen = named_alike(fitted, seen)
+    known = set(fitted.classes)
+    foreign = [name for name in seen.classes if name not in known]
+    if foreign:
+        raise UserError(
+            f"{seen.name} has classes that {fitted.name} has not: {few(foreign)}.",
+            "Both name their classes by the same folders or labels.",
+        )
+    for part, told in (
+        ([s for s in fitted.samples if s.split != "test"], "that are fitted on"),
+        (fitted.split("test"), "without the shift"),
+    ):
+        same = shared(part, fitted, seen)
+        if same:
+            raise UserError(
+                f"{len(same)} images of {seen.name} are among those of {fitted.name} {told}.",
+                f"The first is {same[0]}.",
+                "take them out of one of the two",
+            )
+    present = {seen.classes[s.label] for s in seen.samples}
+    classes = tuple(name for name in fitted.classes if name in present)
+    if len(classes) < 2:
+        raise UserError(
+            f"{seen.name} has {len(classes)} of the classes of {fitted.name}; a shift needs at least two.",
+            "There is nothing to tell apart.",
+            "give it images of more classes",
+        )
+    untested = [name for name in fitted.untested() if name in present]
+    if untested:
+        raise UserError(
+            f"{fitted.name} has no test images of {few(untested)}; {seen.name} has.",
+            "What a shift costs is told from the same classes without it.",
+            f"give {fitted.name} test images of each class, or leave its splitting to the program",
+        )
+    number = {name: i for i, name in enumerate(classes)}
+    own = [
+        Sample(f"0:{s.id}", number[fitted.classes[s.label]], s.split)
+        for s in fitted.samples
+        if fitted.classes[s.label] in number
+    ]
+    test = [Sample(f"1:{s.id}", number[seen.classes[s.label]], "test") for s in seen.samples]
+    found = []
+    if len(classes) < len(fitted.classes):
+        note = f"{fitted.splits_from}; the {len(classes)} classes of {seen.name}"
+        found.append(composed(f"{fitted.name}{BAR}{seen.name}", own, classes, (fitted,), note))
+    note = f"train and val of {fitted.name} ({fitted.splits_from}), test is all of {seen.name}"
+    samples = [*(s for s in own if s.split != "test"), *test]
+    found.append(composed(f"{fitted.name}{ARROW}{seen.name}", samples, classes, (fitted, seen), note))
+    return found

@@ -1,0 +1,1 @@
+"""Named data sets, and how each is found, fetched or drawn."""

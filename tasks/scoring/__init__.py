@@ -1,0 +1,1 @@
+"""What the tasks share: arrays in, numbers with their errors out."""

@@ -1,0 +1,166 @@
+"""Lower precisions of a small network with every kind of layer, on drawn photographs: made, chosen, judged, keyed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from fakes import photograph
+from onnx import TensorProto, numpy_helper
+
+from export.artifact import Artifact
+from export.convert.verify import REFERENCE
+from export.errors import UserError
+from export.lower.activations import outputs
+from export.lower.calibration import CalibrationSet, of_folder, published
+from export.lower.draft import draft
+from export.lower.precision import artifact, artifact_key, precision_of
+from export.parity import TOLERANCE
+from export.spec import Precision
+from export.store import Store
+from export.zoo.backbones import resolve
+
+LOWER = [p for p in Precision if p is not Precision.FP32]
+BACKBONE = "nets:tiny"
+
+
+@pytest.fixture(scope="module")
+def calibration() -> CalibrationSet:
+    drawn = {f"{i}.jpg": photograph(i, 90 + 7 * i, 120) for i in range(16)}
+    names = tuple(drawn)
+    return CalibrationSet("drawings", names[::2], names[1::2], "drawn", drawn.__getitem__)
+
+
+@pytest.fixture(scope="module")
+def made(shared_store: Store, photos: Path, calibration: CalibrationSet) -> dict[Precision, Artifact]:
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    backbone = replace(resolve(BACKBONE), preprocess={"height": 64, "width": 64})
+    return {p: artifact(backbone, shared_store, precision=p, images=photos, calibration=calibration) for p in Precision}
+
+
+@pytest.mark.parametrize("precision", LOWER)
+def test_each_precision_is_a_file_that_is_close_to_fp32(precision: Precision, made: dict[Precision, Artifact]) -> None:
+    found = made[precision]
+    onnx.checker.check_model(str(found.onnx), full_check=True)
+    assert found.precision is precision
+    assert found.key != made[Precision.FP32].key
+    assert found.parity["passed"]
+    assert found.parity["cosine_min"] >= TOLERANCE[precision][0]
+    assert found.parity["first_below"] is None
+    assert found.outputs == made[Precision.FP32].outputs
+
+
+@pytest.mark.parametrize("precision", LOWER)
+def test_the_manifest_lists_and_hashes_the_photographs(precision: Precision, made: dict[Precision, Artifact]) -> None:
+    told = made[precision].fields["calibration"]
+    assert len(told["train"]) == 8
+    assert len(told["val"]) == 8
+    assert not set(told["train"]) & set(told["val"])
+    assert all(len(digest) == 64 for digest in {**told["train"], **told["val"]}.values())
+    with np.load(made[precision].path / REFERENCE) as saved:
+        assert len(saved["pixels"]) == 4  # the other half of val was used for the choice
+
+
+@pytest.mark.parametrize("precision", [Precision.FP16, Precision.BF16])
+def test_a_narrow_file_is_half_as_large_and_keeps_its_ends(
+    precision: Precision, made: dict[Precision, Artifact]
+) -> None:
+    model = onnx.load(made[precision].onnx)
+    kinds = {i.data_type for i in model.graph.initializer if numpy_helper.to_array(i).size > 64}
+    assert kinds == {TensorProto.FLOAT16 if precision is Precision.FP16 else TensorProto.BFLOAT16}
+    ends = [*model.graph.input, *model.graph.output]
+    assert {e.type.tensor_type.elem_type for e in ends} == {TensorProto.FLOAT}
+
+
+@pytest.mark.parametrize("precision", [Precision.INT8, Precision.FP8])
+def test_pairs_are_symmetric_per_channel_and_leave_biases_alone(
+    precision: Precision, made: dict[Precision, Artifact]
+) -> None:
+    graph = onnx.load(made[precision].onnx).graph
+    constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    kind = "int8" if precision is Precision.INT8 else "float8_e4m3fn"
+    pairs = [n for n in graph.node if n.op_type == "DequantizeLinear"]
+    for node in pairs:
+        zero = constants[node.input[2]]
+        assert zero.dtype.name == kind
+        assert not zero.astype(np.float32).any()
+    weights = [n for n in pairs if n.input[0] in constants]
+    assert len(weights) == made[precision].fields["chosen"]["quantized_nodes"] == 5
+    assert all(constants[n.input[1]].size == constants[n.input[0]].shape[n.attribute[0].i] for n in weights)
+    assert not [i for i in constants.values() if i.dtype == np.int32 and i.size > 8]
+
+
+def test_two_calibrators_or_more_were_tried_and_the_best_was_taken(made: dict[Precision, Artifact]) -> None:
+    chosen = made[Precision.INT8].fields["chosen"]
+    assert {row["calibrator"] for row in chosen["tried"]} == {"minmax", "percentile", "mse"}
+    assert {row["smoothed"] for row in chosen["tried"]} == {True, False}
+    whole = [row["cosine_min"] for row in chosen["tried"] if "weight_bits" not in row]
+    assert chosen["tried"][-1]["weight_bits"] == chosen["weight_bits"] == 7
+    assert chosen["cosine_min"] == chosen["tried"][-1]["cosine_min"] <= max(whole)
+
+
+def test_the_file_computes_what_its_manifest_says(made: dict[Precision, Artifact], calibration: CalibrationSet) -> None:
+    found = made[Precision.INT8]
+    values = calibration.values(calibration.val[1::2], found.preprocess)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(found.onnx), options, providers=["CPUExecutionProvider"])
+    features = session.run(None, {found.input: values})[0]
+    with np.load(found.path / REFERENCE) as saved:
+        wanted = saved["wanted"]
+    cosine = (features * wanted).sum(1) / np.linalg.norm(features, axis=1) / np.linalg.norm(wanted, axis=1)
+    assert cosine.min() == pytest.approx(found.parity["cosine_min"], abs=1e-4)
+    np.testing.assert_allclose(outputs(onnx.load(made[Precision.FP32].onnx), values), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_every_setting_moves_the_key(store: Store, calibration: CalibrationSet) -> None:
+    backbone = resolve("vit_t@random")
+    keys = {
+        artifact_key(backbone, store),
+        artifact_key(backbone, store, precision=Precision.INT8),
+        artifact_key(backbone, store, precision=Precision.FP16),
+        artifact_key(backbone, store, precision=Precision.INT8, calibration=calibration),
+        artifact_key(
+            backbone, store, precision=Precision.INT8, calibration=replace(calibration, train=calibration.train[:-1])
+        ),
+        artifact_key(backbone, store, precision=Precision.INT8, calibration=replace(calibration, identity="other")),
+    }
+    assert len(keys) == 6
+    assert artifact_key(backbone, store, calibration=calibration) == artifact_key(backbone, store)
+
+
+def test_too_few_photographs_get_a_sentence(tmp_path: Path, calibration: CalibrationSet) -> None:
+    with pytest.raises(UserError, match="too few photographs"):
+        replace(calibration, val=calibration.val[:3])
+    for i in range(7):
+        (tmp_path / f"{i}.jpg").write_bytes(photograph(i, 64, 64))
+    with pytest.raises(UserError, match="too few photographs"):
+        of_folder(tmp_path)
+    (tmp_path / "7.jpg").write_bytes(photograph(7, 64, 64))
+    assert len(of_folder(tmp_path).train) == 4
+
+
+def test_the_published_photographs_are_divided(store: Store) -> None:
+    found = published(store)  # nothing is fetched before a photograph is read
+    assert (len(found.train), len(found.val)) == (10, 10)
+    assert not set(found.train) & set(found.val)
+
+
+@pytest.mark.parametrize("name", ["int3", "FP32", ""])
+def test_an_unknown_precision_gets_a_sentence(name: str) -> None:
+    with pytest.raises(UserError, match="Unknown precision"):
+        precision_of(name)
+
+
+@pytest.mark.network
+def test_a_draft_is_made_in_every_precision(store: Store) -> None:
+    store.say = lambda line: None
+    for precision in Precision:
+        made = draft(resolve("resnet18.a1_in1k@random"), store, precision)
+        onnx.checker.check_model(str(made.file("model.onnx")))
+        assert made.fields["precision"] == str(precision)
