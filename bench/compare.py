@@ -1,101 +1,19 @@
-"""``python -m bench.compare BEFORE AFTER``: two results folders, cell by cell: better, worse, or can't tell.
-
-Scores are compared over the same test images and seeded draws of training images (paired bootstrap). A timing counts as
-changed only beyond its spread between repeats. What may not be compared is listed with the reason instead of a verdict.
-"""
+"""``python -m bench.compare BEFORE AFTER``: two results folders, cell by cell: better, worse, or can't tell."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from bench.rank import add_choice, number
+from bench.verdict.choose import add_choice
 from export.errors import UserError, run_cli
 
 if TYPE_CHECKING:
-    from bench.records.record import Record
-    from bench.verdict.table import Row
-
-Verdict = Literal["better", "worse", "ambiguous", "not comparable"]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The main metric of one result of one cell, before and after.
-
-    Attributes:
-        low, high: interval of after − before: of a score, 95 % of the paired bootstrap; of a timing, ± the spreads
-            between repeats of both, at least 2.5 % each.
-        verdict: "better" or "worse" where the interval leaves out zero, "ambiguous" where it does not.
-        why: what stands against a comparison.
-    """
-
-    cell: str
-    result: str
-    metric: str
-    unit: str
-    before: float | None
-    after: float | None
-    low: float | None = None
-    high: float | None = None
-    verdict: Verdict = "not comparable"
-    why: str = ""
-
-
-def compare(before: Sequence[Row], after: Sequence[Row]) -> list[Difference]:
-    """Differences of all results that are on both sides; a cell is known by backbone, engine and precision."""
-    earlier = {(str(row.cell), name): record for row in before for name, record in _results(row)}
-    return [
-        _difference(str(row.cell), name, earlier[str(row.cell), name], record)
-        for row in after
-        for name, record in _results(row)
-        if (str(row.cell), name) in earlier
-    ]
-
-
-def _results(row: Row) -> list[tuple[str, Record]]:
-    return [*row.scores.items(), *row.timings.items()]
-
-
-def _difference(cell: str, name: str, old: Record, new: Record) -> Difference:
-    a, b = old.metrics[0], new.metrics[0]
-    found = Difference(cell, name, b.name, b.unit, a.value, b.value)
-    if a.name != b.name or old.protocol != new.protocol:
-        return replace(found, why="other data, task version, settings, machine or threads")
-    if a.value is None or b.value is None:
-        return replace(found, why=a.note or b.note or "no value")
-    if new.kind == "score":
-        if not old.per_sample or len(old.per_sample) != len(new.per_sample):
-            return replace(found, why="no per-sample results to pair")
-        low, high = _paired(old, new)
-    else:
-        margin = _spread(old) * a.value + _spread(new) * b.value
-        low, high = b.value - a.value - margin, b.value - a.value + margin
-    ahead, behind = (low > 0, high < 0) if b.higher_is_better else (high < 0, low > 0)
-    return replace(found, low=low, high=high, verdict="better" if ahead else "worse" if behind else "ambiguous")
-
-
-def _paired(before: Record, after: Record) -> tuple[float, float]:
-    import numpy as np
-
-    from bench.records import stats
-
-    by_draw = stats.side_by_side([before.per_draw, after.per_draw])
-    samples = np.array([before.per_sample, after.per_sample]).T
-    means = stats.paired_bootstrap(samples, by_draw=[] if by_draw is None else [by_draw])
-    return stats.interval(means[:, 1] - means[:, 0])
-
-
-def _spread(record: Record) -> float:
-    """Relative spread of a timing's main metric between repeats, at least 2.5 %."""
-    from bench.verdict.table import SPREAD_PERCENT
-
-    spread = record.metric("repeat_spread_percent")
-    return max(SPREAD_PERCENT, (spread.value if spread else None) or 0.0) / 100
+    from bench.verdict.comparison import Difference
 
 
 def parser() -> argparse.ArgumentParser:
@@ -115,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Compare and print; 0 when done, whatever the verdicts."""
     args = parser().parse_args(argv)
     from bench.records.results import Results
+    from bench.verdict.comparison import compare
     from bench.verdict.table import rows
 
     sides = [
@@ -140,7 +59,7 @@ def print_table(found: Sequence[Difference]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from bench.rank import print_wide
+    from bench.verdict.show import number, print_wide
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name in ("cell", "result", "metric"):

@@ -1,109 +1,14 @@
-"""``python -m bench.robustness``: what a shift of the photographs costs each cell, and whether less than was to expect.
-
-Effective robustness (Taori et al. 2020): accuracy under the shift less what a line through all cells, logit against
-logit, predicts from the accuracy without it.
-"""
+"""``python -m bench.robustness``: what a shift of the photographs costs each cell."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import asdict
 
-from bench.rank import add_results, load
-from export.errors import UserError, run_cli
-
-if TYPE_CHECKING:
-    from bench.records.record import Record
-    from bench.verdict.table import Row
-
-ARROW = "→"
-BAR = "|"
-LEAST = 3
-"""Cells that a line needs: through two it always goes."""
-
-
-@dataclass(frozen=True)
-class Drop:
-    """One cell under one shift; accuracies and their differences in percent, with standard errors.
-
-    ``effective`` is None where there are fewer than three cells, or an accuracy is 0 or 100.
-    """
-
-    cell: str
-    task: str
-    shift: str
-    without: float
-    under: float
-    drop: float
-    stderr: float | None
-    effective: float | None
-
-
-def drops(rows: Sequence[Row]) -> list[Drop]:
-    """Every cell's drop, by task and shift, the best under the shift first.
-
-    Raises:
-        UserError: no record is of a shift.
-    """
-    found: dict[tuple[str, str], list[tuple[str, Record, Record]]] = defaultdict(list)
-    for row in rows:
-        if row.parity and not row.parity.get("passed"):
-            continue  # it is never ranked
-        for result, record in row.scores.items():
-            task, _, data = result.partition("@")
-            fitted, arrow, seen = data.partition(ARROW)
-            if not arrow:
-                continue
-            base = row.scores.get(f"{task}@{fitted}{BAR}{seen}") or row.scores.get(f"{task}@{fitted}")
-            if base and _value(base) is not None and _value(record) is not None:
-                found[task, data].append((str(row.cell), base, record))
-    if not found:
-        raise UserError("No record here is of a shift.", "", "python -m bench.run --data A --shifted B")
-    return [drop for (task, shift), cells in sorted(found.items()) for drop in _of(task, shift, cells)]
-
-
-def _value(record: Record) -> float | None:
-    return record.metrics[0].value
-
-
-def _of(task: str, shift: str, cells: list[tuple[str, Record, Record]]) -> list[Drop]:
-    pairs = [(_value(base) or 0.0, _value(record) or 0.0) for _, base, record in cells]
-    expected = _line(pairs)
-    made = []
-    for (cell, base, record), (without, under) in zip(cells, pairs, strict=True):
-        errors = [base.metrics[0].stderr, record.metrics[0].stderr]
-        # other images on either side, so their errors add in squares
-        error = math.hypot(*(e for e in errors if e is not None)) if None not in errors else None
-        line = expected(without)
-        effective = None if line is None else under - line
-        made.append(Drop(cell, task, shift, without, under, without - under, error, effective))
-    return sorted(made, key=lambda d: -d.under)
-
-
-def _line(pairs: Sequence[tuple[float, float]]) -> Callable[[float], float | None]:
-    import numpy as np
-
-    inside = [(_logit(a), _logit(b)) for a, b in pairs if 0 < a < 100 and 0 < b < 100]
-    x, y = np.array(inside).reshape(-1, 2).T
-    if len(inside) < LEAST or np.ptp(x) < 1e-9:
-        return lambda without: None
-    slope, offset = np.polyfit(x, y, 1)
-
-    def expected(without: float) -> float | None:
-        if not 0 < without < 100:
-            return None
-        return 100 / (1 + math.exp(-(slope * _logit(without) + offset)))
-
-    return expected
-
-
-def _logit(percent: float) -> float:
-    return math.log(percent / (100 - percent))
+from bench.verdict.choose import add_results, load
+from export.errors import run_cli
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Tell the drops; 0 when done."""
     args = parser().parse_args(argv)
+    from bench.verdict.robustness import drops
     from bench.verdict.table import rows
 
     found = drops(rows(load(args))[0])

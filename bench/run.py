@@ -256,10 +256,11 @@ def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_j
 
 def _verdict(args: argparse.Namespace, protocols: Sequence[str]) -> None:
     """The table, the pick that it suggests, and the page, of what may be compared with this sweep."""
-    from bench.pick import suggestion
-    from bench.rank import print_table, ranking_of
     from bench.records.results import Results
     from bench.report import write
+    from bench.verdict.choose import ranking_of
+    from bench.verdict.picking import suggestion
+    from bench.verdict.show import print_table
     from export.progress import say
 
     results = Results.load(args.out).choose(protocols=protocols)

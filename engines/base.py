@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.arithmetic import emulated
+from engines.processor import cores
 from export.artifact import Artifact
 from export.errors import CellError, Unavailable, UserError
 from export.spec import Precision, PreprocessSpec, TensorSpec
@@ -70,6 +71,11 @@ class EngineSpec:
         """``"ort"`` or ``"ort:cuda"``."""
         name, _, provider = text.strip().partition(":")
         return cls(name, provider, threads)
+
+    @property
+    def thread_count(self) -> int:
+        """The threads that are granted in all: 0 stands for every core that this process may use."""
+        return self.threads or cores()
 
     def __str__(self) -> str:
         return f"{self.name}:{self.provider}" if self.provider else self.name

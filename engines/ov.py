@@ -29,11 +29,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
-from engines.library import failing, first_line, installed, threads
+from engines.library import failing, installed
 from engines.preprocess.normalize import Normalizer
 from engines.processor import instructions
 from export.artifact import Artifact
-from export.errors import CellError
+from export.errors import CellError, first_line
 from export.spec import Precision
 
 DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
@@ -232,7 +232,7 @@ def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> An
         asked = "f32"
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": asked, "PERFORMANCE_HINT": HINT}
     if device == "CPU":
-        settings |= {"INFERENCE_NUM_THREADS": threads(spec), "NUM_STREAMS": spec.streams}
+        settings |= {"INFERENCE_NUM_THREADS": spec.thread_count, "NUM_STREAMS": spec.streams}
     with failing(f"OpenVINO cannot compile this network for batches of {batch}."):
         model = _core().read_model(file)
         model.reshape({port: [batch, *list(port.partial_shape)[1:]] for port in model.inputs})

@@ -6,6 +6,7 @@ of 16 bits, which saturate. So they are part of the key of every plan that a pro
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -30,3 +31,8 @@ def instructions(file: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
         return platform.machine(), platform.processor()
     told = {word for line in lines if line.startswith(("flags", "Features")) for word in line.split(":")[1].split()}
     return platform.machine(), *sorted(told & TELLING)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

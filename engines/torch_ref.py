@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
-from engines.library import failing, installed, threads
+from engines.library import failing, installed
 from engines.preprocess.normalize import Normalizer
 from engines.processor import instructions
 from export.artifact import Artifact
@@ -72,7 +72,7 @@ class TorchSession(Session):
 
         self._normalize = Normalizer(plan.artifact.preprocess)
         self._threads = torch.get_num_threads()
-        torch.set_num_threads(max(1, threads(plan.engine) // plan.engine.streams))
+        torch.set_num_threads(max(1, plan.engine.thread_count // plan.engine.streams))
         try:
             # plan and artifact lie in one store: <root>/plan/<key>
             backbone = eager_of(plan.artifact, Store(plan.path.parent.parent))

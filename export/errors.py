@@ -52,6 +52,14 @@ class OutOfSpace(UserError):
     """The disk is full: nothing after it can succeed, so a sweep stops; what was finished before is kept."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error that says something: a place in somebody's sources does not."""
+    for line in str(error).splitlines():
+        if line.strip() and not line.startswith("Exception from "):
+            return line.strip()[:300]
+    return type(error).__name__
+
+
 def unknown(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UserError:
     """An error for a name that is in no table, with its nearest neighbours."""
     names = sorted(known)

@@ -10,16 +10,19 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image as Pil
 
 from export.errors import UserError
 from export.spec import PreprocessSpec
 
+Image = npt.NDArray[np.uint8]
+"""A decoded photograph: RGB [h, w, 3]."""
+
 _FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
+    "nearest": Pil.Resampling.NEAREST,
+    "bilinear": Pil.Resampling.BILINEAR,
+    "bicubic": Pil.Resampling.BICUBIC,
+    "lanczos": Pil.Resampling.LANCZOS,
 }
 
 
@@ -35,9 +38,9 @@ def decode(encoded: bytes) -> npt.NDArray[np.uint8]:
         Undecodable: the bytes are truncated, damaged or of no known format.
     """
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
+        with Pil.open(io.BytesIO(encoded)) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Pil.DecompressionBombError) as error:
         raise Undecodable("An image cannot be decoded.", str(error)) from error
 
 
@@ -70,7 +73,7 @@ def crop_offsets(spec: PreprocessSpec, height: int, width: int) -> tuple[int, in
 def resize_and_crop(image: npt.NDArray[np.uint8], spec: PreprocessSpec) -> npt.NDArray[np.uint8]:
     """The geometric part: RGB uint8 [h, w, 3] → RGB uint8 [height, width, 3]."""
     h, w = resized_size(spec, *image.shape[:2])
-    resized = np.asarray(Image.fromarray(image).resize((w, h), _FILTERS[spec.interpolation]))
+    resized = np.asarray(Pil.fromarray(image).resize((w, h), _FILTERS[spec.interpolation]))
     return crop_or_pad(resized, spec)
 
 

@@ -10,6 +10,10 @@ import numpy as np
 
 from bench.records import stats
 from bench.records.record import Cell, Failure, Record, Status, protocol_hash
+from bench.records.results import Results
+from bench.verdict.ranking import Ranking
+from bench.verdict.sheet import Column, Sheet
+from bench.verdict.table import sheet_of
 from export.spec import Metric
 from export.store import key
 
@@ -213,3 +217,26 @@ class Lab:
         for record in self.records():
             replace(record, key=record.key.replace(" ", "-").replace(":", "-")).write(folder / "records")
         return folder
+
+
+def sheet(
+    values: list[list[float]], errors: float = np.nan, costs: list[float] | None = None, higher: bool = True
+) -> Sheet:
+    numbers = np.array(values, float)
+    n, s = numbers.shape
+    return Sheet(
+        labels=tuple({"backbone": f"b{i}"} for i in range(n)),
+        settings=tuple(Column(f"s{j}", higher_is_better=higher) for j in range(s)),
+        values=numbers,
+        errors=np.full(numbers.shape, errors),
+        costs=(Column("price", "ms", False),) if costs else (),
+        cost_values=np.array(costs or []).reshape(n, -1),
+        status=tuple("ok" for _ in range(n)),
+        why=("",) * n,
+        flags=("",) * n,
+    )
+
+
+def made_up() -> Ranking:
+    """A ranking of the made-up records."""
+    return Ranking(sheet_of(Results(tuple(Lab().records()))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from itertools import permutations
 
 import grimp
@@ -92,6 +93,26 @@ def fast(x):
     return x in ("slow", "numpy"), "a fast one"
 """
     assert sorted(named(program, {"fast", "slow"})) == [(2, "fast"), (4, "fast"), (4, "fast"), (4, "slow"), (5, "slow")]
+
+
+def test_no_circles(graph: grimp.ImportGraph) -> None:
+    """Typing-only imports count: what two files say of each other belongs into a third."""
+    imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    tuple(TopologicalSorter(imports).static_order())  # raises CycleError, with the circle
+
+
+def test_tests_mirror_the_packages() -> None:
+    """``tests/a/b/test_c.py`` is of ``a/b/c.py``; ``test_main.py`` of ``__main__.py``."""
+    folders = [ROOT / "tests" / room for room in (*ROOMS, "requirements")]
+    files = [file for folder in folders for file in sorted(folder.rglob("test_*.py"))]
+    assert files
+    without = []
+    for file in files:
+        name = file.stem.removeprefix("test_")
+        source = file.relative_to(ROOT / "tests").with_name(f"{'__main__' if name == 'main' else name}.py")
+        if not (ROOT / source).exists():
+            without.append(f"{file.relative_to(ROOT)}: there is no {source}")
+    assert not without, "\n".join(without)
 
 
 def test_files_are_short() -> None:

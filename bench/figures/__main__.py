@@ -68,8 +68,8 @@ def harness_overhead(store: Store, shared: Path) -> Iterator[Figure]:
 
 def extraction(store: Store, shared: Path) -> Iterator[Figure]:
     """images/s of streamed extraction against the bound that the processor's time sets."""
-    from bench.measure.machine import cores
     from bench.sweep.features import stream
+    from engines.processor import cores
     from tasks.data.base import DataSet, Sample
 
     encoded = photographs(store, shared)
@@ -193,7 +193,7 @@ def top1(store: Store, shared: Path) -> Iterator[Figure]:
 def corruption(store: Store, shared: Path) -> Iterator[Figure]:
     """Extraction of harmed images over that of the same images unharmed, all fifteen corruptions at five severities."""
     from bench.figures.corruption import EACH, measure
-    from bench.measure.machine import cores
+    from engines.processor import cores
 
     encoded = photographs(store, shared)
     for model in ("resnet50_augnet", "efficientnet_lite0"):

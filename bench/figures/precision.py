@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.measure.machine import cores
 from bench.sweep.spec import read
 from engines.base import EngineSpec, Profile, Session
 from engines.catalog import engine
+from engines.processor import cores
 from export.errors import UserError
 from export.lower.calibration import TRAIN, VAL, CalibrationSet
 from export.lower.precision import artifact

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.measure.machine import cores
 from bench.sweep.features import stream
 from bench.sweep.spec import read
 from engines.base import EngineSpec, Profile
 from engines.catalog import ENGINES, engine
 from engines.preprocess.catalog import preprocess
+from engines.processor import cores
 from export.lower.precision import artifact
 from export.store import Store
 from export.zoo.backbones import resolve

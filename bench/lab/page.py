@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.lab.measures import Accuracy, Report
 from bench.lab.variants import REFERENCE, Variant
-from engines.preprocess.resize import Image
+from export.reference import Image
 from export.spec import PreprocessSpec
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
-    from bench.lab.__main__ import Accuracy, Report
 
 PICTURED = PreprocessSpec(224, 224, "bicubic", 0.875)
 COLUMNS = 4

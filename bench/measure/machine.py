@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from engines.cuda.device import device
+from engines.processor import cores
 from export import __version__
 from export.store import key
 
@@ -31,11 +31,6 @@ LIBRARIES = (
     "tensorrt-rtx-cu13",
     "pycuda",
 )
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:

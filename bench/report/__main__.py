@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import report
-from bench.rank import add_results, load
+from bench.verdict.choose import add_results, load
 from export.errors import run_cli
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from html import escape
 
-from bench.rank import SHOWN_COSTS, number, share
 from bench.verdict.ranking import Ranking, Standing
 from bench.verdict.sheet import Column, label_text
+from bench.verdict.show import SHOWN_COSTS, number, share
 
 CLEAN = "rank without the scores on test images that the pretraining data contain or may contain"
 FIRST = "of the bootstrap's draws, how many put this row first; ties share"

@@ -9,7 +9,7 @@ from typing import Any
 from bench.records import stats
 from bench.records.record import Record
 from bench.verdict.ranking import Ranking
-from bench.verdict.table import Row
+from bench.verdict.row import Row
 
 
 def settings(found: Sequence[Row]) -> str:

@@ -6,11 +6,11 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from bench.pick import headline, pick, reason
 from bench.records.results import Results
 from bench.report import notes
 from bench.report.grid import grid
 from bench.report.plots import distributions, embedded, points
+from bench.verdict.picking import headline, pick, reason
 from bench.verdict.ranking import Ranking
 from bench.verdict.table import rows, sheet
 from export.errors import Unavailable

@@ -14,8 +14,9 @@ import numpy as np
 
 from bench.records import stats
 from bench.verdict.ranking import Ranking
+from bench.verdict.row import Row
 from bench.verdict.sheet import Column
-from bench.verdict.table import Row, in_order
+from bench.verdict.table import in_order
 
 STEPS = 200
 """Points of a cumulative distribution: a page must stay small whatever was measured."""

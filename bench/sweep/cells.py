@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.measure.machine import cores
 from bench.measure.scenarios import Scenario, Settings, scenario
 from bench.records.record import Cell, protocol_hash
 from bench.sweep.features import feature_key
@@ -21,6 +20,7 @@ from bench.sweep.spec import SweepSpec
 from engines.base import Availability, Engine, EngineSpec, Profile
 from engines.catalog import BASELINE, engine
 from engines.preprocess.catalog import identity, refusal
+from engines.processor import cores
 from export.artifact import Artifact
 from export.errors import UserError
 from export.lower.calibration import TRAIN, VAL, CalibrationSet

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.measure.machine import cores
 from engines.base import Session
 from engines.preprocess.base import Preprocess
+from engines.processor import cores
 from export.errors import CellError, UserError
 from export.store import Entry, Store, key
 from tasks.data.base import DataSet, Sample

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from bench.measure.scenarios import scenario
 from bench.records.record import Record
-from bench.sweep.cells import OUTPUT, Planned, features, gate, timing
+from bench.sweep import features, gate, timing
+from bench.sweep.cells import OUTPUT, Planned
 from bench.sweep.desk import Desk, about, arithmetic, built, score_record, timing_record
 from engines.base import Plan
 from engines.preprocess.catalog import preprocess

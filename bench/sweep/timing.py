@@ -21,7 +21,8 @@ from bench.measure.runner import run as run_child
 from bench.measure.scenarios import Scenario, scenario
 from bench.measure.worker import Job, Outcome
 from bench.records.record import Failure
-from bench.sweep.cells import Planned, gate
+from bench.sweep import gate
+from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk, about, arithmetic, built, timing_record
 from engines.base import Plan
 from engines.preprocess.catalog import preprocess

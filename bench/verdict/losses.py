@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bench.verdict.table import Row
+from bench.verdict.row import Row
 
 REFERENCE = "fp32"
 ALLOWED = 1.0

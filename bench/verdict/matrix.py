@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.rank import number
 from bench.records.results import Results
-from bench.verdict.table import Row, rows
+from bench.verdict.row import Row
+from bench.verdict.show import number
+from bench.verdict.table import rows
 from export.spec import Precision
 
 COLUMNS = {

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.library import first_line
-from export.errors import Unavailable
+from export.errors import Unavailable, first_line
 from export.reference import Undecodable
 
 PACKAGE = "nvidia-nvimgcodec-cu13"

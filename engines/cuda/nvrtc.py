@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engines.library import first_line
-from export.errors import CellError, Unavailable
+from export.errors import CellError, Unavailable, first_line
 from export.store import Store, key
 
 REMEDY = "pip install cuda-bindings nvidia-cuda-nvrtc"

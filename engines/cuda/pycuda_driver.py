@@ -15,8 +15,7 @@ import numpy as np
 
 from engines.cuda.device import why_no_device
 from engines.cuda.driver import Buffer, Event, Graph, Host, Kernels, Size, Stream, out_of_memory
-from engines.library import first_line
-from export.errors import CellError, Unavailable
+from export.errors import CellError, Unavailable, first_line
 
 REMEDY = "pip install 'backbones-deployed[gpu]'"
 

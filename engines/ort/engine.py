@@ -12,15 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engines.arithmetic import of_onnx
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Session
 from engines.cuda.device import device, why_no_device
-from engines.library import failing, first_line, installed
+from engines.library import failing, installed
+from engines.ort.products import of_onnx
 from engines.ort.providers import PROVIDERS, Provider, why_not
 from engines.ort.session import BATCH_AXIS, OPTIONS, BoundSession, OrtSession, compiled, inference_session, optimized
 from engines.preprocess.onnx_head import with_pixels_input
 from engines.processor import instructions
 from export.artifact import ONNX, Artifact
+from export.errors import first_line
 from export.spec import Precision
 
 CPU_ONLY, GPU = "onnxruntime", "onnxruntime-gpu"

@@ -17,8 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from engines.library import first_line
-from export.errors import CellError
+from export.errors import CellError, first_line
 
 
 @dataclass(frozen=True)

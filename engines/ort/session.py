@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from engines.base import EngineSpec, Outputs, Pixels, Placement, Plan, Session
-from engines.library import failing, first_line, threads
+from engines.library import failing
 from engines.ort.providers import PROVIDERS, assignment, preload, require_placed
 from engines.preprocess.normalize import Normalizer
 from engines.preprocess.onnx_head import PIXELS
 from export.artifact import ONNX
-from export.errors import CellError, UserError
+from export.errors import CellError, UserError, first_line
 
 OPTIONS = {"session.intra_op.allow_spinning": "0", "session.x64quantprecision": "1"}
 """Session options that can move a time or a number; they are part of the plan's key. The second keeps INT8 products
@@ -142,7 +142,7 @@ def inference_session(file: Path, spec: EngineSpec, batch: int | None = None, sa
 
     provider = PROVIDERS[spec.provider]
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, threads(spec) // spec.streams)
+    options.intra_op_num_threads = max(1, spec.thread_count // spec.streams)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     for name, value in OPTIONS.items():

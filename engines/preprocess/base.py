@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from engines.preprocess.resize import Image, resize
+from export.reference import Image, decode
 from export.spec import PreprocessSpec
 from export.store import Store
 
@@ -43,13 +43,11 @@ class Preprocess(ABC):
         Raises:
             Undecodable: the bytes are not a whole image.
         """
-        from export.reference import decode
-
         return decode(encoded)
 
+    @abstractmethod
     def resize(self, image: Image) -> Image:
         """On the host: uint8 RGB [h, w, 3] → uint8 RGB [height, width, 3]."""
-        return resize(image, self.spec)
 
     @abstractmethod
     def __call__(self, encoded: bytes) -> Image:

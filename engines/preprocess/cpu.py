@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engines.preprocess.base import Preprocess
-from engines.preprocess.resize import Image
+from engines.preprocess.resize import resize
+from export.reference import Image
 
 if TYPE_CHECKING:
     from engines.base import Outputs, Session
@@ -24,6 +25,9 @@ class CpuPreprocess(Preprocess):
 
     def __call__(self, encoded: bytes) -> Image:
         return self.resize(self.decode(encoded))
+
+    def resize(self, image: Image) -> Image:
+        return resize(image, self.spec)
 
     def run(self, session: Session, images: Sequence[Image]) -> Outputs:
         return session.run(np.stack(images))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from engines.preprocess.base import Preprocess
 from engines.preprocess.device import identity, program_here, refusal
-from engines.preprocess.resize import Image
+from engines.preprocess.resize import resize
+from export.reference import Image
 
 if TYPE_CHECKING:
     from engines.base import Engine, Outputs, Session
@@ -39,6 +40,9 @@ class CudaPreprocess(Preprocess):
 
     def __call__(self, encoded: bytes) -> Image:
         return self.decode(encoded)
+
+    def resize(self, image: Image) -> Image:
+        return resize(image, self.spec)
 
     def run(self, session: Session, images: Sequence[Image]) -> Outputs:
         return session.run_photographs(images, self.program)

@@ -16,8 +16,8 @@ from engines.cuda.nvrtc import Program, program
 from engines.library import installed
 from engines.preprocess import kernel
 from engines.preprocess.kernel import AXIS, IMAGE, PIXELS, Frame, Target
-from engines.preprocess.resize import Image
 from export.errors import CellError, Unavailable
+from export.reference import Image
 from export.spec import PreprocessSpec
 from export.store import Store
 

@@ -16,7 +16,8 @@ from engines.cuda.nvimgcodec import PACKAGE, NvImageDecoder
 from engines.library import installed
 from engines.preprocess.base import Preprocess
 from engines.preprocess.device import identity, program_here, refusal
-from engines.preprocess.resize import Image
+from engines.preprocess.resize import resize
+from export.reference import Image
 
 if TYPE_CHECKING:
     from engines.base import Engine, Outputs, Session
@@ -48,6 +49,9 @@ class NvImageCodecPreprocess(Preprocess):
 
     def __call__(self, encoded: bytes) -> Image:
         return np.frombuffer(encoded, np.uint8)
+
+    def resize(self, image: Image) -> Image:
+        return resize(image, self.spec)
 
     def run(self, session: Session, images: Sequence[Image]) -> Outputs:
         decoded = self.decoder.decode([image.tobytes() for image in images])

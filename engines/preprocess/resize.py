@@ -13,18 +13,14 @@ from math import gcd
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from engines.preprocess.pillow import rows_first
+from export.reference import Image, crop_or_pad, resize_and_crop, resized_size
 from export.spec import PreprocessSpec
-
-Image = npt.NDArray[np.uint8]
 
 
 def resize(image: Image, spec: PreprocessSpec) -> Image:
     """Resize and crop or pad: uint8 RGB [h, w, 3] → uint8 RGB [height, width, 3]."""
-    from export.reference import crop_or_pad, resize_and_crop, resized_size
-
     h, w = resized_size(spec, *image.shape[:2])
     if spec.interpolation not in ("bilinear", "bicubic") or (
         spec.interpolation == "bilinear" and _on_ties(image.shape[0], image.shape[1], h, w)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from engines.library import first_line, installed
-from export.errors import Unavailable
+from engines.library import installed
+from export.errors import Unavailable, first_line
 
 NOT_A_TARGET = ("NONE", "CURRENT")
 

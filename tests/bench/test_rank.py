@@ -11,7 +11,7 @@ import pytest
 from fake_records import Lab
 
 from bench import pick, rank
-from export.errors import Unavailable, UserError
+from export.errors import UserError
 
 FIGURES = """backbone,study,latency,birds,cars,error
 one,A,10,70.1,80,30
@@ -166,26 +166,10 @@ def test_files_that_are_not_there_or_not_text_are_refused(tmp_path: Path) -> Non
         rank.main([str(tmp_path), "--lower", "a"])
 
 
-def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(Unavailable, match="backbones-deployed\\[report\\]"):
-        rank.write_parquet([{"a": 1}], tmp_path / "x.parquet")
-
-
 def test_a_place_that_cannot_be_written_is_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         rank.main([str(folder), "--csv", str(tmp_path / "file" / "x.csv")])
-
-
-def test_numbers_keep_three_digits_and_all_before_the_point() -> None:
-    shown = [rank.number(v) for v in (0.01234, 4.567, 12.34, 123.4, 12345.6, float("nan"))]
-    assert shown == ["0.012", "4.57", "12.3", "123", "12,346", "n/a"]
-
-
-def test_a_share_is_whole_percent_and_never_rounded_to_none_or_all() -> None:
-    shown = [rank.share(v) for v in (None, 0.0, 0.001, 0.25, 0.994, 0.999, 1.0)]
-    assert shown == ["n/a", "0", "< 1", "25", "99", "> 99", "100"]
 
 
 def test_the_pick_speaks_and_answers_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

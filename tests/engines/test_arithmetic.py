@@ -11,9 +11,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.arithmetic import emulated, of_onnx
+from engines.arithmetic import emulated
 from engines.base import Pixels, Profile
 from engines.catalog import engine
+from engines.ort.products import of_onnx
 from engines.preprocess.normalize import Normalizer
 from engines.processor import instructions
 from export.artifact import ONNX, Artifact

@@ -12,12 +12,12 @@ import pytest
 from fakes import MeanColour, dataset, photograph, plan
 
 from bench.lab import __main__ as preprocess_lab
-from bench.lab.__main__ import Accuracy, Features, Pixels, Report, main, of_accuracy, of_features, of_pixels
+from bench.lab.__main__ import main
+from bench.lab.measures import Accuracy, Features, Pixels, Report, of_accuracy, of_features, of_pixels
 from bench.lab.page import PICTURED, page, picture
 from bench.lab.variants import REFERENCE, Variant, variants
-from engines.preprocess.resize import Image
 from export.errors import Unavailable, UserError
-from export.reference import decode, resize_and_crop
+from export.reference import Image, decode, resize_and_crop
 from export.spec import PreprocessSpec
 from export.store import Store
 

@@ -8,7 +8,8 @@ from fake_records import Lab
 
 from bench.records.record import Record
 from bench.records.results import Results
-from bench.verdict.table import Row, rows, sheet_of
+from bench.verdict.row import Row
+from bench.verdict.table import rows, sheet_of
 from export.errors import UserError
 from export.store import key
 

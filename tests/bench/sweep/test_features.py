@@ -9,9 +9,9 @@ import pytest
 from fakes import MeanColour, PillowPath, dataset, photograph, plan
 
 import bench.sweep.features
-from bench.measure.machine import cores
 from bench.sweep.features import extract, feature_key, stream
 from engines.base import Outputs, Pixels
+from engines.processor import cores
 from export.errors import CellError
 from export.store import Store
 from tasks.data.base import DataSet

@@ -22,9 +22,8 @@ from engines.preprocess.device import Feeder, program_for
 from engines.preprocess.host import compiler, library
 from engines.preprocess.kernel import PIXELS, Target
 from engines.preprocess.normalize import Normalizer
-from engines.preprocess.resize import Image
 from export.errors import Unavailable, UserError
-from export.reference import resize_and_crop
+from export.reference import Image, resize_and_crop
 from export.spec import PreprocessSpec
 from export.store import Store
 

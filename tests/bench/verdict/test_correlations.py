@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from bench.correlations import choose, correlations, main
+from bench.correlations import main
 from bench.records import stats
 from bench.records.results import Results
+from bench.verdict.correlations import choose, correlations
 from bench.verdict.sheet import Column, Sheet
 from bench.verdict.table import sheet_of
 from export.errors import UserError

@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 from fake_records import Lab
 
-from bench import compare
+from bench.compare import main
 from bench.records.results import Results
+from bench.verdict.comparison import Difference, compare
 from bench.verdict.table import rows
 from export.errors import UserError
 
 LAB = Lab(backbones={"made_up_base": (1.0, 9.0, 25e6)}, engines={"ort:cpu": 1.0})
 
 
-def verdicts(after: Lab) -> dict[str, compare.Difference]:
+def verdicts(after: Lab) -> dict[str, Difference]:
     sides = [rows(Results(tuple(lab.records())))[0] for lab in (LAB, after)]
-    found = compare.compare(*sides)
+    found = compare(*sides)
     return {d.result: d for d in found if d.cell.startswith("made_up_base")}
 
 
@@ -46,7 +47,7 @@ def test_a_change_within_the_luck_of_the_training_draws_is_ambiguous() -> None:
     better = replace(LAB, backbones={"made_up_base": (1.6, 9.0, 25e6)})
     for moves, verdict in (([-1.0, 0, 1], "better"), ([-60.0, 0, 60], "ambiguous")):
         sides = [rows(found)[0] for found in (drawn(LAB, [0.0, 0, 0]), drawn(better, moves))]
-        assert [d.verdict for d in compare.compare(*sides)] == [verdict]
+        assert [d.verdict for d in compare(*sides)] == [verdict]
 
 
 def test_other_data_or_another_machine_is_not_compared() -> None:
@@ -57,9 +58,9 @@ def test_other_data_or_another_machine_is_not_compared() -> None:
 
 def test_the_command_prints_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, two = LAB.write(tmp_path / "one"), LAB.write(tmp_path / "two")
-    assert compare.main([str(one), str(two)]) == 0
+    assert main([str(one), str(two)]) == 0
     assert "ambiguous" in capsys.readouterr().out
-    assert compare.main([str(one), str(two), "--json"]) == 0
+    assert main([str(one), str(two), "--json"]) == 0
     assert {d["verdict"] for d in json.loads(capsys.readouterr().out)} == {"ambiguous"}
 
 
@@ -68,4 +69,4 @@ def test_folders_that_share_nothing_are_said(tmp_path: Path) -> None:
         lab = replace(LAB, backbones={backbone: (1.0, 9.0, 25e6)})
         lab.score(backbone, "ort:cpu", "knn").write(tmp_path / name / "records")
     with pytest.raises(UserError, match="share no result"):
-        compare.main([str(tmp_path / "one"), str(tmp_path / "two")])
+        main([str(tmp_path / "one"), str(tmp_path / "two")])

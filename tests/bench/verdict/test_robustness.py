@@ -12,7 +12,8 @@ from fake_records import Lab
 
 from bench.records.record import Record
 from bench.records.results import Results
-from bench.robustness import drops, main
+from bench.robustness import main
+from bench.verdict.robustness import drops
 from bench.verdict.table import rows
 from export.errors import UserError
 

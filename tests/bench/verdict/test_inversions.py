@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from fake_records import Lab
 
-from bench.inversions import main, orders
+from bench.inversions import main
 from bench.records.record import Record
 from bench.records.results import Results
+from bench.verdict.inversions import orders
 from bench.verdict.table import rows
 from export.errors import UserError
 

@@ -1,0 +1,65 @@
+"""Which records and how they are ranked: the options that all commands on results share, and what they give.
+
+Loads nothing heavy: every command's help passes here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.records.results import Results
+    from bench.verdict.ranking import Ranking
+
+
+def add_results(p: argparse.ArgumentParser) -> None:
+    """Which records: shared by every command that reads results."""
+    p.add_argument("results", type=Path, nargs="?", default=Path("results"), help="results folder (results)")
+    add_choice(p)
+
+
+def add_choice(p: argparse.ArgumentParser) -> None:
+    """What may stand in one table, where a folder holds more."""
+    p.add_argument("--machine", metavar="ID", help="timings of this machine only: its id, processor or board")
+    p.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeatable")
+    p.add_argument("--protocol", action="append", default=[], metavar="HASH", help="only this protocol; repeatable")
+
+
+def add_options(p: argparse.ArgumentParser) -> None:
+    """How to rank: shared likewise."""
+    p.add_argument("--cost", metavar="COLUMN", help="cost column for the Pareto front (latency_p50_ms)")
+    p.add_argument("--setting", action="append", default=[], metavar="NAME", help="rank by this one only; repeatable")
+    p.add_argument("--ddof", type=int, choices=(0, 1), default=0, help="standard deviation over n − ddof (0)")
+    p.add_argument("--missing", choices=("exclude", "average"), default="exclude", help="rows that lack a setting")
+
+
+def load(args: argparse.Namespace) -> Results:
+    """The records that the arguments of :func:`add_results` choose."""
+    from bench.records.results import Results
+
+    return Results.load(args.results).choose(args.machine, args.data, args.protocol)
+
+
+def ranking_of(results: Results) -> Ranking:
+    """Rank records with the default options."""
+    from bench.verdict.ranking import Ranking
+    from bench.verdict.table import sheet_of
+
+    return Ranking(sheet_of(results))
+
+
+def ranked(args: argparse.Namespace) -> Ranking:
+    """Rank what the arguments ask for."""
+    from bench.verdict.ranking import Options, Ranking
+    from bench.verdict.sheet import sheet_from_csv
+    from bench.verdict.table import sheet_of
+
+    if getattr(args, "table", None):
+        sheet = sheet_from_csv(args.table, args.cost or "", args.lower, args.ignore)
+    else:
+        sheet = sheet_of(load(args))
+    if args.setting:
+        sheet = sheet.only(args.setting)
+    return Ranking(sheet, Options(args.ddof, args.missing))

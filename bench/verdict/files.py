@@ -1,0 +1,53 @@
+"""Rows and pages as files: CSV, Parquet, text. A file is written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from export.errors import Unavailable, UserError
+from export.store import write_atomic
+
+
+def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write flat rows as CSV; an unknown value is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write(path, text.getvalue())
+
+
+def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write flat rows as Parquet.
+
+    Raises:
+        Unavailable: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise Unavailable(
+            "Parquet needs pyarrow, which is not installed.", str(error), "pip install 'backbones-deployed[report]'"
+        ) from error
+    buffer = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), buffer)
+    write(path, buffer.getvalue().to_pybytes())
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file, and say so on standard error.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        write_atomic(path, content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written.", str(error)) from error
+    print(f"wrote {path}", file=sys.stderr)
