@@ -86,3 +86,29 @@ class Metric:
     n: int | None = None
     stderr: float | None = None
     note: str = ""
+
+    @classmethod
+    def gain(
+        cls,
+        name: str,
+        value: float | None,
+        unit: str,
+        n: int | None = None,
+        stderr: float | None = None,
+        note: str = "",
+    ) -> Metric:
+        """A number of which more is better."""
+        return cls(name, value, unit, True, n, stderr, note)
+
+    @classmethod
+    def cost(
+        cls,
+        name: str,
+        value: float | None,
+        unit: str,
+        n: int | None = None,
+        stderr: float | None = None,
+        note: str = "",
+    ) -> Metric:
+        """A number of which less is better."""
+        return cls(name, value, unit, False, n, stderr, note)

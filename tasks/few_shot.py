@@ -71,7 +71,7 @@ class FewShot(Task):
                 note = f"class {smallest!r} has {least} training images"
                 for method in ("centroid", "logistic"):
                     name = f"{method}_{shots}_shot"
-                    metrics[name] = Metric(name, None, "%", True, note=note)
+                    metrics[name] = Metric.gain(name, None, "%", note=note)
                 continue
             right = _right(
                 lambda support: nearest_centroid(train[support], labels[support], len(present), test),

@@ -70,7 +70,7 @@ class LowData(Task):
         for percent in PERCENTS:
             name = f"accuracy_{percent}_percent"
             if _share(least, percent) < 1:
-                metrics[name] = Metric(name, None, "%", True, note=f"class {smallest!r} has {least} training images")
+                metrics[name] = Metric.gain(name, None, "%", note=f"class {smallest!r} has {least} training images")
                 continue
             parts = [_part(labels, percent, seed, draw) for draw in range(DRAWS)]
             fits = [fit(train[part], labels[part], len(present), PENALTIES) for part in parts]
@@ -107,7 +107,7 @@ def _among_few(
 ) -> Metric:
     name, classes = f"knn_{size}_classes", int(labels.max()) + 1
     if classes <= size:
-        return Metric(name, None, "%", True, note=f"the data set has {classes} classes")
+        return Metric.gain(name, None, "%", note=f"the data set has {classes} classes")
     found = []
     for draw in range(SUBSET_DRAWS):
         few = np.sort(np.random.default_rng([seed, size, draw]).choice(classes, size, replace=False))
@@ -118,6 +118,6 @@ def _among_few(
         [predicted] = predict(gallery[inside], np.searchsorted(few, labels[inside]), queries[asked], [k], size)
         found.append(100 * float((few[predicted] == query_labels[asked]).mean()))
     if not found:
-        return Metric(name, None, "%", True, note="no draw of classes has a test image")
+        return Metric.gain(name, None, "%", note="no draw of classes has a test image")
     error = float(np.std(found, ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else None
-    return Metric(name, float(np.mean(found)), "%", True, len(found), error, f"n counts draws of {size} classes")
+    return Metric.gain(name, float(np.mean(found)), "%", len(found), error, f"n counts draws of {size} classes")

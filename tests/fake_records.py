@@ -102,7 +102,7 @@ class Lab:
             "n_test": self.n_test,
         }
         error = float(per_sample.std(ddof=1) / np.sqrt(self.n_test))
-        extra = Metric("balanced_accuracy", value - 1, "%", True, self.n_test, error)
+        extra = Metric.gain("balanced_accuracy", value - 1, "%", self.n_test, error)
         record = Record(
             kind="score",
             status="ok",
@@ -111,7 +111,7 @@ class Lab:
             subject=subject,
             protocol=protocol_hash("score", task=task, data=self.digest, version=self.version),
             keys=self.keys(cell),
-            metrics=(Metric(metric, value, "%", True, self.n_test, error), extra),
+            metrics=(Metric.gain(metric, value, "%", self.n_test, error), extra),
             backbone=self.about(backbone),
             environment=self.environment(),
             detail={
@@ -134,21 +134,21 @@ class Lab:
         if scenario == "offline":
             rate = 1.3e9 / stats.median(samples)
             metrics = [
-                Metric("throughput_images_per_s", rate, "images/s", True, 300, note="b8"),
-                Metric("throughput_b8_images_per_s", rate, "images/s", True, 300),
+                Metric.gain("throughput_images_per_s", rate, "images/s", 300, note="b8"),
+                Metric.gain("throughput_b8_images_per_s", rate, "images/s", 300),
             ]
             samples_by = {"batch_8/0": samples}
         else:
             metrics = [
-                Metric("latency_p50_ms", stats.quantile(samples, 0.5) / 1e6, "ms", False, 300),
-                Metric("latency_p90_ms", stats.quantile(samples, 0.9) / 1e6, "ms", False, 300),
-                Metric("latency_p99_ms", None, "ms", False, 300, note="300 of the 662 samples needed"),
-                Metric("noise_percent", stats.noise(samples), "%", False, 300),
+                Metric.cost("latency_p50_ms", stats.quantile(samples, 0.5) / 1e6, "ms", 300),
+                Metric.cost("latency_p90_ms", stats.quantile(samples, 0.9) / 1e6, "ms", 300),
+                Metric.cost("latency_p99_ms", None, "ms", 300, note="300 of the 662 samples needed"),
+                Metric.cost("noise_percent", stats.noise(samples), "%", 300),
             ]
             samples_by = {"latency/0": samples[:150], "latency/1": samples[150:]}
         metrics += [
-            Metric("peak_memory_mib", 100 + milliseconds, "MiB", False, 2),
-            Metric("onnx_mib", milliseconds * 3, "MiB", False),
+            Metric.cost("peak_memory_mib", 100 + milliseconds, "MiB", 2),
+            Metric.cost("onnx_mib", milliseconds * 3, "MiB"),
         ]
         how = {"scenario": scenario, "machine": self.machine, "threads": self.threads, "data": self.digest}
         record = Record(

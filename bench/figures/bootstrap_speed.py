@@ -61,7 +61,7 @@ def _records() -> list[Record]:
                     cell=Cell(f"backbone {cell}", "made:up", "fp32", "cpu", (1,), 1),
                     subject={"task": f"task {task}", "data": data, "data_digest": data},
                     protocol=f"{task}",
-                    metrics=(Metric("accuracy", value, "%", True, SAMPLES),),
+                    metrics=(Metric.gain("accuracy", value, "%", SAMPLES),),
                     per_sample=right.tolist(),
                     per_draw=(value + moves - moves.mean()).tolist() if len(moves) else [],
                 )

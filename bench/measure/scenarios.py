@@ -98,7 +98,7 @@ class SingleStream(Scenario):
     def metrics(self, samples: Samples) -> list[Metric]:
         found = latency_metrics(samples["latency"])
         if device := samples.get("device"):
-            found.append(Metric("device_p50_ms", stats.quantile(device, 0.5) / 1e6, "ms", False, n=len(device)))
+            found.append(Metric.cost("device_p50_ms", stats.quantile(device, 0.5) / 1e6, "ms", n=len(device)))
         return found
 
 
@@ -140,9 +140,9 @@ class Offline(Scenario):
         for series, values in samples.items():
             size = int(series.removeprefix("batch_"))
             rate = size * len(values) / (sum(values) / 1e9)
-            rates.append(Metric(f"throughput_b{size}_images_per_s", rate, "images/s", True, n=len(values)))
+            rates.append(Metric.gain(f"throughput_b{size}_images_per_s", rate, "images/s", n=len(values)))
         best = max(rates, key=lambda m: m.value or 0.0)
-        top = Metric("throughput_images_per_s", best.value, "images/s", True, n=best.n, note=best.name)
+        top = Metric.gain("throughput_images_per_s", best.value, "images/s", n=best.n, note=best.name)
         return [top, *rates]
 
 
@@ -183,12 +183,12 @@ class EndToEnd(Scenario):
 
     def metrics(self, samples: Samples) -> list[Metric]:
         parts = [
-            Metric(f"{name}_ms", stats.quantile(samples[name], 0.5) / 1e6, "ms", False, n=len(samples[name]))
+            Metric.cost(f"{name}_ms", stats.quantile(samples[name], 0.5) / 1e6, "ms", n=len(samples[name]))
             for name in ("decode", "preprocess")
             if name in samples
         ]
         whole = [
-            Metric(f"end_to_end_{m.name.removeprefix('latency_')}", m.value, m.unit, False, m.n, m.stderr, m.note)
+            Metric.cost(f"end_to_end_{m.name.removeprefix('latency_')}", m.value, m.unit, m.n, m.stderr, m.note)
             for m in latency_metrics(samples["end_to_end"])
         ]
         return whole[:1] + parts + whole[1:]
@@ -201,16 +201,15 @@ def latency_metrics(samples: Sequence[int]) -> list[Metric]:
         need = stats.min_samples(q) if q > 0.5 else 1
         enough = len(samples) >= need
         found.append(
-            Metric(
+            Metric.cost(
                 f"latency_p{q * 100:.0f}_ms",
                 stats.quantile(samples, q) / 1e6 if enough else None,
                 "ms",
-                False,
                 n=len(samples),
                 note="" if enough else f"{len(samples)} of the {need} samples needed",
             )
         )
-    found.append(Metric("noise_percent", stats.noise(samples), "%", False, n=len(samples)))
+    found.append(Metric.cost("noise_percent", stats.noise(samples), "%", n=len(samples)))
     return found
 
 

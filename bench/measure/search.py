@@ -89,11 +89,10 @@ class Search(Scenario):
 
     def sizes(self, width: int, settings: Settings) -> list[Metric]:
         return [
-            Metric(
+            Metric.cost(
                 f"{kind.replace('search', 'index')}_mib",
                 settings.index_size * size(width) / 2**20,
                 "MiB",
-                False,
                 note=f"{settings.index_size:,} vectors of {size(width):,} bytes",
             )
             for kind, size in SIZES.items()

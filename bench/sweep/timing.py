@@ -179,17 +179,17 @@ def _costs(timed: Timed, one: Scenario, outcomes: Sequence[Outcome]) -> list[Met
     peak = max(o.peak_memory_bytes[one.name] for o in outcomes)
     costs = one.sizes(timed.artifact.outputs[0].shape[-1], timed.job.settings)
     if one.alone:
-        costs.append(Metric("peak_memory_mib", peak / 2**20, "MiB", False, n))
+        costs.append(Metric.cost("peak_memory_mib", peak / 2**20, "MiB", n))
     on_device = [m["gpu"]["memory_bytes"] for m in (o.monitor for o in outcomes) if m.get("gpu")]
     if on_device:  # of the whole child, all scenarios
-        costs.append(Metric("device_memory_mib", max(on_device) / 2**20, "MiB", False, len(on_device)))
+        costs.append(Metric.cost("device_memory_mib", max(on_device) / 2**20, "MiB", len(on_device)))
     if one.name == timed.job.scenarios[0]:  # the session is cold only in the first scenario of a child
-        costs.append(Metric("first_run_ms", first / 1e6, "ms", False, n))
+        costs.append(Metric.cost("first_run_ms", first / 1e6, "ms", n))
     return [
         *costs,
-        Metric("load_ms", median(o.load_ns for o in outcomes) / 1e6, "ms", False, n),
-        Metric("onnx_mib", timed.artifact.onnx_bytes / 2**20, "MiB", False),
-        Metric("plan_mib", timed.plan.plan_bytes / 2**20, "MiB", False),
+        Metric.cost("load_ms", median(o.load_ns for o in outcomes) / 1e6, "ms", n),
+        Metric.cost("onnx_mib", timed.artifact.onnx_bytes / 2**20, "MiB"),
+        Metric.cost("plan_mib", timed.plan.plan_bytes / 2**20, "MiB"),
     ]
 
 
@@ -197,7 +197,7 @@ def _repeat_spread(one: Scenario, runs: Sequence[dict[str, Any]]) -> Metric:
     """(largest − smallest) / median of the main metric over the repeats, in percent."""
     mains = [one.metrics({name: s.samples for name, s in r.items()})[0].value or 0.0 for r in runs]
     spread = 100 * (max(mains) - min(mains)) / median(mains)
-    return Metric("repeat_spread_percent", spread, "%", False, len(runs))
+    return Metric.cost("repeat_spread_percent", spread, "%", len(runs))
 
 
 def _keep_failure(timed: Timed, outcome: Outcome, desk: Desk) -> None:

@@ -40,7 +40,7 @@ def confidence_metrics(probabilities: Doubles, labels: npt.NDArray[np.int64], se
         found.append(mean_metric("log_loss", -np.log(of_label), "nats", higher_is_better=False))
     else:
         note = f"infinite: {int((of_label <= 0).sum())} test images' own class got no probability"
-        found.append(Metric("log_loss", None, "nats", False, len(labels), None, note))
+        found.append(Metric.cost("log_loss", None, "nats", len(labels), None, note))
     return found + [accuracy_at_coverage(confidence, right, coverage) for coverage in COVERAGES]
 
 
@@ -56,7 +56,7 @@ def expected_calibration_error(confidence: Doubles, right: Doubles, seed: int) -
         [100 * np.abs(w @ gaps).sum(axis=1) / len(right) for w in bootstrap_weights(len(right), seed)]
     )
     value = 100 * float(np.abs(gaps.sum(axis=0)).sum()) / len(right)
-    return Metric("ECE", value, "%", False, len(right), float(drawn.std(ddof=1)))
+    return Metric.cost("ECE", value, "%", len(right), float(drawn.std(ddof=1)))
 
 
 def accuracy_at_coverage(confidence: Doubles, right: Doubles, coverage: int) -> Metric:
@@ -70,4 +70,4 @@ def accuracy_at_coverage(confidence: Doubles, right: Doubles, coverage: int) -> 
     correct = right[above].sum() + (kept - above.sum()) * right[tied].mean()
     share = float(correct) / kept
     error = 100 * math.sqrt(share * (1 - share) / kept)
-    return Metric(f"accuracy_at_{coverage}_coverage", 100 * share, "%", True, kept, error)
+    return Metric.gain(f"accuracy_at_{coverage}_coverage", 100 * share, "%", kept, error)

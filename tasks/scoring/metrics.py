@@ -27,7 +27,7 @@ def crossed_mean(name: str, values: Doubles, note: str) -> Metric:
     """
     by_draw, by_sample = values.mean(axis=1), values.mean(axis=0)
     variance = sum(float(means.var(ddof=1)) / len(means) for means in (by_draw, by_sample) if len(means) > 1)
-    return Metric(name, float(values.mean()), "%", True, len(by_sample), math.sqrt(variance), note)
+    return Metric.gain(name, float(values.mean()), "%", len(by_sample), math.sqrt(variance), note)
 
 
 def accuracy(predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> tuple[list[Metric], Doubles]:
@@ -41,7 +41,7 @@ def accuracy(predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) ->
     seen = counts > 0
     recalls = np.bincount(labels, weights=right)[seen] / counts[seen]
     error = math.sqrt(float((recalls * (1 - recalls) / counts[seen]).sum())) / len(recalls)
-    balanced = Metric("balanced_accuracy", 100 * float(recalls.mean()), "%", True, len(labels), 100 * error)
+    balanced = Metric.gain("balanced_accuracy", 100 * float(recalls.mean()), "%", len(labels), 100 * error)
     per_sample = 100 * right
     return [mean_metric("accuracy", per_sample), balanced], per_sample
 

@@ -43,7 +43,7 @@ def auroc(name: str, inside: Doubles, outside: Doubles) -> tuple[Metric, Doubles
     if min(m, n) > 1:
         error = 100 * math.sqrt(float(beats.var(ddof=1)) / m + float(beaten.var(ddof=1)) / n)
     parts = [100 * (value + (m + n) / len(v) * (v - v.mean())) for v in (beats, beaten)]
-    return Metric(name, 100 * value, "%", True, m + n, error), parts[0], parts[1]
+    return Metric.gain(name, 100 * value, "%", m + n, error), parts[0], parts[1]
 
 
 def false_positive_rate(name: str, inside: Doubles, outside: Doubles, seed: int) -> Metric:
@@ -66,7 +66,7 @@ def false_positive_rate(name: str, inside: Doubles, outside: Doubles, seed: int)
         shares.append(total[np.arange(len(w)), passing[place[start : start + len(w)]]] / len(outside))
         start += len(w)
     error = 100 * float(np.concatenate(shares).std(ddof=1))
-    return Metric(name, 100 * float(passing[kept - 1]) / len(outside), "%", False, len(inside) + len(outside), error)
+    return Metric.cost(name, 100 * float(passing[kept - 1]) / len(outside), "%", len(inside) + len(outside), error)
 
 
 def _share_below(scores: Doubles, others: Doubles) -> Doubles:

@@ -24,7 +24,7 @@ def timed(lab: Lab, engine: str, precision: str = "fp32", cosine: float = 0.9999
                     record,
                     cell=replace(record.cell, precision=precision),
                     keys={"plan": f"{backbone}{engine}{precision}"},
-                    metrics=(*record.metrics, Metric("device_memory_mib", 512.0, "MiB", False)),
+                    metrics=(*record.metrics, Metric.cost("device_memory_mib", 512.0, "MiB")),
                     detail={"parity": {"cosine_min": cosine, "passed": cosine > 0.9}, "settled": True},
                     key=f"{record.key}-{precision}",
                 )
