@@ -14,6 +14,8 @@ PY := .venv/bin/python
 GPU_PY := .venv-gpu/bin/python
 # --no-compile: Python compiles what it imports; pip would compile all of torch first, a third of the installing.
 PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile --no-warn-script-location
+# A file's tests share what is dear to make, so they stay in one process.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 LOCKED := $(PIP) --require-hashes --no-deps --only-binary :all: -r
 COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	--custom-compile-command "make lock" -c requirements/torch.txt pyproject.toml
@@ -50,10 +52,10 @@ report: .venv/demo ## the page of what was measured
 	$(PY) -m bench.report $(ARGS)
 
 test: .venv/dev ## all tests that take no more than seconds: make test ARGS="tests/bench -k clock"
-	$(PY) -m pytest -m "not slow" $(ARGS)
+	$(PY) -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 test-slow: .venv/dev ## the slow tests (real weights, whole sweeps)
-	$(PY) -m pytest -m slow $(ARGS)
+	$(PY) -m pytest -m slow $(PARALLEL) $(ARGS)
 
 gpu-check: .venv-gpu/made ## on a machine with an NVIDIA GPU: its tests, then backbone x precision x engine as a table
 	@$(GPU_PY) -m bench.gpu_check $(ARGS) --dry-run

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.verdict.choose import add_choice
-from export.errors import UserError, run_cli
+from export.command import console, new_parser
+from export.errors import UserError
 
 if TYPE_CHECKING:
     from bench.verdict.comparison import Difference
@@ -18,9 +17,8 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m bench.compare",
-        description="Compare two results folders: each result is better, worse, or the data cannot tell.",
+    p = new_parser(
+        "bench.compare", "Compare two results folders: each result is better, worse, or the data cannot tell."
     )
     p.add_argument("before", type=Path, help="results folder")
     p.add_argument("after", type=Path, help="results folder")
@@ -34,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     from bench.records.results import Results
     from bench.verdict.comparison import compare
+    from bench.verdict.files import as_json
     from bench.verdict.table import rows
 
     sides = [
@@ -44,10 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not found:
         raise UserError(
             "The two folders share no result.",
-            "A result is shared by backbone, engine, precision and its task and data set or scenario.",
+            "One is shared by its cell (backbone, engine, precision, preprocessing, batches) and by its task and data "
+            "set, or its scenario.",
         )
     if args.json:
-        print(json.dumps([asdict(d) for d in found], indent=1, ensure_ascii=False))
+        print(as_json(found))
     else:
         print_table(found)
     return 0
@@ -75,10 +75,7 @@ def print_table(found: Sequence[Difference]) -> None:
     print_wide(table)
 
 
-def cli() -> None:
-    """The console script."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from bench.verdict.choose import add_results, load
-from export.errors import run_cli
+from export.command import console, new_parser
 
 EXAMPLES = """\
 examples:
@@ -19,11 +17,8 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m bench.correlations",
-        description="Rank correlations between tasks, and of tasks with size, over backbones.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    p = new_parser(
+        "bench.correlations", "Rank correlations between tasks, and of tasks with size, over backbones.", EXAMPLES
     )
     add_results(p)
     p.add_argument("--engine", metavar="NAME", help="name:provider; by default the one with the most backbones")
@@ -36,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Correlate and print; 0 when done."""
     args = parser().parse_args(argv)
     from bench.verdict.correlations import choose, correlations, markdown
+    from bench.verdict.files import as_json
     from bench.verdict.table import sheet_of
 
     sheet = sheet_of(load(args))
@@ -44,16 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json:
         backbones = [sheet.labels[row]["backbone"] for row in choice.rows]
         about = {"engine": choice.engine, "precision": choice.precision, "backbones": backbones}
-        print(json.dumps({**about, "correlations": [asdict(c) for c in found]}, indent=1, ensure_ascii=False))
+        print(as_json({**about, "correlations": found}))
     else:
         print(markdown(found, choice))
     return 0
 
 
-def cli() -> None:
-    """The console script."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.errors import UserError, run_cli
+from export.command import add_store, console, new_parser
+from export.errors import UserError
 
 if TYPE_CHECKING:
     from bench.figures.figure import Figure
@@ -25,14 +26,14 @@ SWEEP = Path(__file__).parent / "sweep" / "gpu.yaml"
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m bench.gpu_check",
-        description="Measure backbone x precision x engine on this machine's GPU, and print the table as Markdown.",
-        epilog="Exit code: 0 done, 1 some cell failed, 2 nothing of the sweep runs here (the reason is told).",
+    p = new_parser(
+        "bench.gpu_check",
+        "Measure backbone x precision x engine on this machine's GPU, and print the table as Markdown.",
+        "Exit code: 0 done, 1 some cell failed, 2 nothing of the sweep runs here (the reason is told).",
     )
     p.add_argument("--config", type=Path, default=SWEEP, metavar="FILE", help="another sweep than bench/sweep/gpu.yaml")
     p.add_argument("--out", type=Path, default=Path("results/gpu"), metavar="DIR", help="records (results/gpu)")
-    p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    add_store(p)
     p.add_argument("--dry-run", action="store_true", help="say which of the sweep's engines run here, and stop")
     p.add_argument("--json", action="store_true", help="print the table as JSON")
     p.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
@@ -49,30 +50,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.figures.gpu import figures
     from bench.measure.machine import environment
     from bench.records.results import Results
-    from bench.sweep.cells import calibrated, expand
+    from bench.sweep.assembly import assemble
+    from bench.sweep.cells import expand
     from bench.sweep.desk import Desk
     from bench.sweep.pipeline import run
     from bench.sweep.spec import read
     from bench.verdict.matrix import matrix
     from export.progress import say
     from export.store import Store, write_atomic
-    from tasks.data.catalog import open_dataset
 
     sweep, store = read(args.config), Store(args.store, say)
-    cells = expand(sweep, store)
     # an engine that lacks a precision is there all the same: its other cells say so
-    told = sorted(cells, key=lambda c: c.availability.ok)
+    told = sorted(expand(sweep, store), key=lambda c: c.availability.ok)
     for engine, here in {c.cell.engine: c.availability for c in told}.items():
         say(f"{engine}: {'runs here' if here.ok else f'{here.reason} {here.remedy}'.strip()}")
     if args.dry_run:
         return 0
-    data = [open_dataset(ref, store, limit=sweep.limit, seed=sweep.seed) for ref in sweep.data]
-    cells = calibrated(cells, data[0])
-    desk = Desk(args.out, environment())
-    good = run(cells, data, desk)
-    found = matrix(Results.load(args.out).choose(protocols=[p for c in cells for p in c.protocols(data, desk.machine)]))
-    ratios = [*figures(cells, data[0], store), *_kernel(data[0], store)]
-    text = "\n".join([found.markdown(), *([""] if ratios else []), *(_line(one) for one in ratios)])
+    asked, desk = assemble(sweep, store), Desk(args.out, environment())
+    tally = run(asked, desk)
+    found = matrix(Results.load(args.out).choose(protocols=asked.protocols(desk.machine)))
+    ratios = [*figures(asked.cells, asked.data[0], store), *_kernel(asked.data[0], store)]
+    text = "\n".join([found.markdown(), *([""] if ratios else []), *(f"- {one.line}; {one.how}" for one in ratios)])
     if args.markdown:
         write_atomic(args.markdown, f"{text}\n".encode())
         say(f"wrote {args.markdown}")
@@ -81,13 +79,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps({"head": found.head, "rows": rows, "figures": [asdict(one) for one in ratios]}, indent=1))
     else:
         print(text)
-    return 0 if good else 1
+    return tally.exit_code
 
 
 def _kernel(images: DataSet, store: Store) -> list[Figure]:
     """The preprocessing kernel's own figures, where there is what they need."""
     from bench.figures.gpu_preprocess import BATCH, decoding, figures
-    from bench.measure.queries import chosen
+    from bench.sweep.rotation import chosen
     from engines.cuda.nvimgcodec import PACKAGE, NvImageDecoder
     from engines.cuda.pycuda_driver import open_driver
     from engines.library import installed
@@ -111,11 +109,7 @@ def _kernel(images: DataSet, store: Store) -> list[Figure]:
         return []
 
 
-def _line(one: Figure) -> str:
-    low, high = one.spread
-    mark = "reached" if one.reached else "NOT reached"
-    return f"- {one.name}: {one.value:.3f} ({low:.3f} … {high:.3f}), wanted {one.target}: {mark}; {one.how}"
-
+cli = console(main)
 
 if __name__ == "__main__":
-    run_cli(main)
+    cli()

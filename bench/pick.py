@@ -6,19 +6,15 @@ Reads a ranking; measures nothing. It answers in one sentence and says on what t
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 
 from bench.verdict.choose import add_options, add_results, ranked
-from export.errors import run_cli
+from export.command import console, new_parser
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m bench.pick",
-        description="Suggest the cell to ship: the cheapest whose accuracy cannot be told from the best.",
-    )
+    p = new_parser("bench.pick", "Suggest the cell to ship: the cheapest whose accuracy cannot be told from the best.")
     add_results(p)
     add_options(p)
     p.add_argument("--max", action="append", default=[], metavar="COLUMN=VALUE", help="budget, for costs; repeatable")
@@ -30,22 +26,17 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Pick and say so; 0 when done."""
     args = parser().parse_args(argv)
-    from bench.verdict.picking import Limit, as_json, pick, sentence
+    from bench.verdict.files import as_json
+    from bench.verdict.picking import Limit, document, pick, sentence
 
     limits = [Limit.parse(text) for text in args.max] + [Limit.parse(text, least=True) for text in args.min]
     ranking = ranked(args)
     found = pick(ranking, args.cost or "", limits)
-    if args.json:
-        print(json.dumps(as_json(ranking, found), indent=1, ensure_ascii=False))
-    else:
-        print(sentence(ranking, found))
+    print(as_json(document(ranking, found)) if args.json else sentence(ranking, found))
     return 0
 
 
-def cli() -> None:
-    """The console script."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

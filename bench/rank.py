@@ -6,12 +6,12 @@ Reads records only; runs nothing. Libraries that draw or write tables load when 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.verdict.choose import add_options, add_results, ranked
-from export.errors import UserError, run_cli
+from export.command import console, new_parser
+from export.errors import UserError
 
 EXAMPLES = """\
 examples:
@@ -24,11 +24,10 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m bench.rank",
-        description="Rank cells by the mean of their z-scores over settings, with errors, beside what they cost.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    p = new_parser(
+        "bench.rank",
+        "Rank cells by the mean of their z-scores over settings, with errors, beside what they cost.",
+        EXAMPLES,
     )
     add_results(p)
     add_options(p)
@@ -52,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     if (args.lower or args.ignore) and not args.table:
         raise UserError("--lower and --ignore are for --table.", "Records tell their own directions.")
-    from bench.verdict.files import write, write_csv, write_parquet
-    from bench.verdict.show import markdown, print_table
+    from bench.verdict.files import as_json, write, write_csv, write_parquet
+    from bench.verdict.show import markdown, print_ranking
 
     ranking = ranked(args)
     cost = args.cost or ranking.default_cost()
@@ -63,11 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.parquet:
         write_parquet(rows, args.parquet)
     if args.json:
-        text = json.dumps(
-            {"rows": rows, "cost": cost or None, "by": args.by, "foot": ranking.foot(cost)},
-            indent=1,
-            ensure_ascii=False,
-        )
+        text = as_json({"rows": rows, "cost": cost or None, "by": args.by, "foot": ranking.foot(cost)})
         if args.json == "-":
             print(text)
             return 0
@@ -78,14 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(text)
             return 0
         write(Path(args.markdown), text + "\n")
-    print_table(ranking, cost, args.by)
+    print_ranking(ranking, cost, args.by)
     return 0
 
 
-def cli() -> None:
-    """The console script."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.errors import Unavailable, UserError, run_cli
+from export.command import add_store, console, listed, new_parser, print_table, sizes
+from export.errors import Unavailable, UserError
 
 if TYPE_CHECKING:
-    from bench.sweep.cells import Planned
+    from bench.sweep.assembly import Assembly
     from bench.sweep.desk import Desk
     from bench.sweep.spec import SweepSpec
-    from tasks.data.base import DataSet
 
 EXAMPLES = """\
 examples:
@@ -35,11 +34,8 @@ Exit code: 0 done, 1 some result failed, 2 something that you can mend, 3 a bug.
 
 def parser() -> argparse.ArgumentParser:
     """The command line; every option overrides the field of the same name in the sweep file."""
-    p = argparse.ArgumentParser(
-        prog="python -m bench.run",
-        description="Score and time backbones on the engines that will be deployed, and rank them.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    p = new_parser(
+        "bench.run", "Score and time backbones on the engines that will be deployed, and rank them.", EXAMPLES
     )
     what = p.add_argument_group("what to run (lists are separated by commas)")
     what.add_argument("--config", type=Path, metavar="FILE", help="a sweep in YAML; its fields are the options below")
@@ -76,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--weights", action="append", metavar="MODEL=FILE", help="a local checkpoint for a model; repeatable"
     )
-    what.add_argument("--zoo", action="append", type=Path, metavar="FILE", help="a YAML file with zoo rows of your own")
+    what.add_argument("--zoo", action="append", metavar="FILE", help="a YAML file with zoo rows of your own")
     how = p.add_argument_group("how")
     how.add_argument("--batches", metavar="1,8", help="batch sizes of each plan")
     how.add_argument("--threads", type=int, metavar="N", help="threads for one inference; 0: all cores")
@@ -90,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--max-unreadable", type=float, metavar="F", help="share of unreadable images that stops the run")
     where = p.add_argument_group("where, and what to say")
     where.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="records and report (results)")
-    where.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    add_store(where)
     where.add_argument("--dry-run", action="store_true", help="list the cells and what is finished, and stop")
     where.add_argument("--fresh", action="store_true", help="score and time again what is finished")
     where.add_argument("--json", action="store_true", help="print the final table as JSON")
@@ -107,88 +103,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     sweep = _sweep(args)
 
     from bench.measure.machine import environment
-    from bench.sweep.cells import calibrated, expand
+    from bench.sweep.assembly import assemble
     from bench.sweep.desk import Desk
     from bench.sweep.pipeline import run
-    from export.progress import now_and_then, say
+    from export.progress import say
     from export.store import Store
-    from tasks.data.altered.corruption import corrupted, named
-    from tasks.data.altered.scope import beside
-    from tasks.data.altered.shift import shifted
-    from tasks.data.catalog import open_dataset
-    from tasks.data.layout import few
 
-    store = Store(args.store, say)
-    cells = expand(sweep, store, args.zoo or (), _weights(args.weights or ()))
-
-    def opened(ref: str, whole: bool = False) -> DataSet:
-        return open_dataset(
-            ref,
-            store,
-            limit=sweep.limit,
-            seed=sweep.seed,
-            max_unreadable=sweep.max_unreadable,
-            whole=whole,
-            progress=now_and_then(f"looking through {ref}"),
-        )
-
-    data = [opened(ref) for ref in sweep.data]
-    seen = [opened(ref, whole=True) for ref in sweep.shifted]
-    outside = [opened(ref, whole=True) for ref in sweep.outside]
-    harms = [harm for text in sweep.corruptions for harm in named(text)]
-    fits = list(data)
-    data += [images for one in seen for fitted in fits for images in shifted(fitted, one)]
-    data += [
-        images
-        for fitted in fits
-        for name, severity in harms
-        for images in shifted(fitted, corrupted(fitted, name, severity, sweep.seed))
-    ]
-    data += [beside(fitted, one) for one in outside for fitted in fits]
-    for images in data:
-        licence = f", licence {images.licence}" if images.licence else ""
-        say(f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes{licence}")
-        say(f"  splits: {images.splits_from}")
-        if untested := images.untested():
-            say(f"  no test images, so not tested: {few(untested)}")
-        for one in images.unreadable[:5]:
-            say(f"  unreadable, left out: {one.id}: {one.reason}")
-    cells = calibrated(cells, data[0]) if data else cells
+    asked = assemble(sweep, Store(args.store, say))
     desk = Desk(args.out, environment(), args.fresh)
     if args.dry_run:
-        return _dry_run(cells, data, desk, args.json)
-    say(f"{desk.environment['processor']}, {desk.environment['cores']} cores; records in {args.out}/records")
-    good = run(cells, data, desk)
-    _verdict(args, [p for planned in cells for p in planned.protocols(data, desk.machine)])
-    return 0 if good else 1
+        return _dry_run(asked, desk, args.json)
+    say(f"{desk.environment.processor}, {desk.environment.cores} cores; records in {args.out}/records")
+    tally = run(asked, desk)
+    if tally.bugs:
+        say(f"{tally.bugs} results failed by a bug: please report it; the tracebacks are in their records")
+    _verdict(args, asked.protocols(desk.machine))
+    return tally.exit_code
 
 
 def _sweep(args: argparse.Namespace) -> SweepSpec:
     from bench.sweep.spec import read
 
-    def listed(text: str | None) -> tuple[str, ...] | None:
-        if text is None:
-            return None
-        return () if text == "none" else tuple(part.strip() for part in text.split(",") if part.strip())
+    def parts(text: str | None) -> tuple[str, ...] | None:
+        return None if text is None else listed(text)
 
-    try:
-        batches = tuple(int(b) for b in args.batches.split(",")) if args.batches else None
-    except ValueError:
-        raise UserError(f"--batches takes whole numbers with commas between, not {args.batches!r}.") from None
-    models = (listed(args.models) or ()) + tuple(args.backbone or ())
+    models = (*listed(args.models or "none"), *(args.backbone or ()))
     sweep = read(
         args.config,
         models=models or None,
-        engines=listed(args.engines),
-        precisions=listed(args.precisions),
-        tasks=None if args.tasks == "all" else listed(args.tasks),
-        scenarios=listed(args.scenarios),
+        engines=parts(args.engines),
+        precisions=parts(args.precisions),
+        tasks=None if args.tasks == "all" else parts(args.tasks),
+        scenarios=parts(args.scenarios),
         data=tuple(args.data) if args.data else None,
         shifted=tuple(args.shifted) if args.shifted else None,
-        corruptions=listed(args.corruption),
+        corruptions=parts(args.corruption),
         outside=tuple(args.out_of_scope) if args.out_of_scope else None,
         preprocess=args.preprocess,
-        batches=batches,
+        batches=None if args.batches is None else sizes(args.batches, "--batches"),
         threads=args.threads,
         limit=args.limit,
         index_size=args.index_size,
@@ -196,6 +148,8 @@ def _sweep(args: argparse.Namespace) -> SweepSpec:
         seconds=args.seconds,
         repeats=args.repeats,
         max_unreadable=args.max_unreadable,
+        zoo=tuple(args.zoo) if args.zoo else None,
+        weights=_weights(args.weights) if args.weights else None,
     )
     return _with_all_tasks(sweep) if args.tasks == "all" else sweep
 
@@ -211,29 +165,27 @@ def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
     return replace(sweep, tasks=tasks)
 
 
-def _weights(pairs: Sequence[str]) -> dict[str, Path]:
-    found = {}
+def _weights(pairs: Sequence[str]) -> dict[str, str]:
+    named = {}
     for pair in pairs:
         model, equals, file = pair.partition("=")
         if not equals:
             raise UserError(f"--weights takes MODEL=FILE, not {pair!r}.")
-        found[model] = Path(file)
-    return found
+        named[model] = file
+    return named
 
 
-def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_json: bool) -> int:
+def _dry_run(asked: Assembly, desk: Desk, as_json: bool) -> int:
     """What each cell still owes. Weights may be looked for (a key needs their hash), but nothing is built."""
-    from bench.measure.scenarios import scenario
-
     rows = []
-    for planned in cells:
-        sweep, note = planned.sweep, planned.availability.reason
-        owed = planned.owed(data)
-        row = {"cell": str(planned.cell), "scores": len(owed), "timings": len(sweep.scenarios), "note": note}
+    for planned in asked.cells:
+        scenarios, note = planned.scenarios, planned.availability.reason
+        owed = planned.owed(asked.data)
+        row = {"cell": str(planned.cell), "scores": len(owed), "timings": len(scenarios), "note": note}
         try:
             if planned.availability.ok:
                 done = [desk.finished(planned.score_key(images, scorer)) for images, scorer in owed]
-                timed = [desk.finished(planned.timing_key(data[0], scenario(s), desk.machine)) for s in sweep.scenarios]
+                timed = [desk.finished(planned.timing_key(asked.data[0], s, desk.machine)) for s in scenarios]
                 unscored = planned.unscored
                 row |= {"scores_left": 0 if unscored else done.count(False), "timings_left": timed.count(False)}
                 row["note"] = unscored
@@ -243,24 +195,25 @@ def _dry_run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk, as_j
     if as_json:
         print(json.dumps(rows, indent=1))
         return 0
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("cell", "scores left", "timings left", "note", box=None, header_style="bold")
-    for row in rows:
-        left = [f"{row.get(f'{kind}_left', '–')} of {row[kind]}" for kind in ("scores", "timings")]
-        table.add_row(str(row["cell"]), *left, str(row["note"]))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    lines = [
+        [
+            str(row["cell"]),
+            *(f"{row.get(f'{kind}_left', '–')} of {row[kind]}" for kind in ("scores", "timings")),
+            str(row["note"]),
+        ]
+        for row in rows
+    ]
+    print_table(("cell", "scores left", "timings left", "note"), lines)
     return 0
 
 
-def _verdict(args: argparse.Namespace, protocols: Sequence[str]) -> None:
+def _verdict(args: argparse.Namespace, protocols: Iterable[str]) -> None:
     """The table, the pick that it suggests, and the page, of what may be compared with this sweep."""
     from bench.records.results import Results
     from bench.report import write
     from bench.verdict.choose import ranking_of
     from bench.verdict.picking import suggestion
-    from bench.verdict.show import print_table
+    from bench.verdict.show import print_ranking
     from export.progress import say
 
     results = Results.load(args.out).choose(protocols=protocols)
@@ -268,7 +221,7 @@ def _verdict(args: argparse.Namespace, protocols: Sequence[str]) -> None:
     if args.json:
         print(json.dumps(ranking.as_rows(), indent=1))
     else:
-        print_table(ranking)
+        print_ranking(ranking)
         print(suggestion(ranking))
     try:
         page = write(results, args.out / "report.html")
@@ -278,10 +231,7 @@ def _verdict(args: argparse.Namespace, protocols: Sequence[str]) -> None:
         say(f"page: {page.resolve()}")
 
 
-def cli() -> None:
-    """The console script."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

@@ -7,12 +7,12 @@ A plug-in subclasses :class:`Engine` and :class:`Session` in one file of about 1
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import BoundedSemaphore
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,10 @@ from export.errors import CellError, Unavailable, UserError
 from export.spec import Precision, PreprocessSpec, TensorSpec
 from export.store import Entry, Store, key
 
-if TYPE_CHECKING:
-    from engines.cuda.nvimgcodec import DeviceImage
-    from engines.cuda.nvrtc import Program
-
 Pixels = npt.NDArray[np.uint8]
 Outputs = dict[str, npt.NDArray[np.float32]]
+Purpose = Literal["run", "build"]
+"""What an engine is asked for: to open sessions on plans, or to build them; some need less for one than the other."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,10 @@ class EngineSpec:
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether an engine can run here; if not, ``reason`` says what is missing and ``remedy`` what would mend it."""
+    """Whether an engine can run, or build, here; if not, ``reason`` says what is missing and ``remedy`` how to fix it.
+
+    ``version`` is the library's wherever that is installed, whatever else is missing: plans' keys hold it.
+    """
 
     ok: bool
     reason: str = ""
@@ -139,16 +140,21 @@ class Plan:
     fields: Mapping[str, Any]
 
     @property
+    def arithmetic(self) -> dict[str, int]:
+        """In which precision it really computes: precision → operators that multiply by weights; empty if not told."""
+        return dict(self.fields.get("arithmetic", {}))
+
+    @property
     def emulated(self) -> str:
         """Why the file's precision is only emulated by this engine; empty where it is not, or cannot be told."""
-        return emulated(self.artifact.precision, self.fields.get("arithmetic", {}))
+        return emulated(self.artifact.precision, self.arithmetic)
 
 
 class Engine(ABC):
     """Builds plans from artifacts and opens sessions on them.
 
-    Subclasses set ``name``, ``providers`` (the first is the default; friendly lower-case names) and ``precisions``, and
-    write ``_probe``, ``_build`` and ``_open``.
+    Subclasses set ``name``, ``providers`` (the first is the default; friendly lower-case names) and ``precisions``,
+    name their ``session``, and write ``_probe`` and ``_build``.
     """
 
     name: ClassVar[str]
@@ -160,8 +166,6 @@ class Engine(ABC):
     """Whether a session's ``_run`` may be called by several threads at once; if not, callers queue."""
     targetable: ClassVar[bool] = False
     """Whether it builds for devices that are named and not here."""
-    photographs: ClassVar[bool] = False
-    """Whether its sessions preprocess on their device: :meth:`Session.run_photographs`."""
 
     def __init__(self, spec: EngineSpec) -> None:
         if spec.provider and spec.provider not in self.providers:
@@ -178,43 +182,32 @@ class Engine(ABC):
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    def available(self) -> Availability:
-        """Whether this engine with this provider runs on this machine. Cheap; never raises for what is missing."""
-        return self._probe()
+    def available(self, purpose: Purpose = "run") -> Availability:
+        """Whether this engine with this provider runs, or builds, here. Cheap; never raises for what is missing."""
+        return self._probe(purpose)
 
-    def buildable(self) -> Availability:
-        """As :meth:`available`, but whether it builds plans here: some need less for that than for running."""
-        return self._probe_builder()
-
-    def require(self) -> Availability:
+    def require(self, purpose: Purpose = "run") -> Availability:
         """As :meth:`available`.
 
         Raises:
-            Unavailable: it cannot run here; the message says what is missing and what would mend it.
+            Unavailable: it cannot do so here; the message says what is missing and how to fix it.
         """
-        return self._required(self.available(), "run")
-
-    def require_builder(self) -> Availability:
-        """As :meth:`buildable`; raises as :meth:`require` does."""
-        return self._required(self.buildable(), "build")
-
-    def _required(self, found: Availability, verb: str) -> Availability:
-        if not found.ok:
-            raise Unavailable(f"Engine {str(self.spec)!r} cannot {verb} on this machine.", found.reason, found.remedy)
-        return found
+        here = self.available(purpose)
+        if not here.ok:
+            raise Unavailable(f"Engine {str(self.spec)!r} cannot {purpose} on this machine.", here.reason, here.remedy)
+        return here
 
     def plan_key(self, artifact_key: str, profile: Profile) -> str:
         """The plan's key: everything that can move its output or its speed. Loads nothing heavy."""
         return key("plan", onnx=artifact_key, profile=list(profile.batches), **self._identity())
 
     def plan(self, artifact: Artifact, profile: Profile, store: Store) -> Plan:
-        """Build the plan, or load it from the store.
+        """The plan from the store, built if it is not there: only then is a builder asked for.
 
         Raises:
-            Unavailable: the engine cannot build here.
+            Unavailable: the store does not have it, and the engine cannot build here.
             CellError: the engine cannot build this artifact (the reason is the engine's own).
         """
-        version = self.require_builder().version
         if artifact.precision not in self.precisions:
             raise CellError(
                 f"Engine {str(self.spec)!r} does not run {artifact.precision}.",
@@ -222,6 +215,7 @@ class Engine(ABC):
             )
 
         def build(folder: Path) -> dict[str, Any]:
+            version = self.require("build").version
             fields = dict(self._build(artifact, profile, folder))
             return {**fields, "engine": str(self.spec), "version": version, "onnx": artifact.key}
 
@@ -243,13 +237,15 @@ class Engine(ABC):
 
     # -- hooks ---------------------------------------------------------------------------------------------------
 
+    @property
     @abstractmethod
-    def _probe(self) -> Availability:
-        """Look for library, provider and device."""
+    def session(self) -> type[Session]:
+        """The class of the sessions that this engine opens: what they are able to do is asked of it, before one is
+        open (see ``engines.abilities``)."""
 
-    def _probe_builder(self) -> Availability:
-        """Look for what building needs: override where that is less than running needs."""
-        return self._probe()
+    @abstractmethod
+    def _probe(self, purpose: Purpose) -> Availability:
+        """Look for library, provider and device; for what building needs, where that is something else."""
 
     def _identity(self) -> dict[str, Any]:
         """The settings that belong into the plan's key: override to add options, GPU architecture, driver."""
@@ -259,19 +255,20 @@ class Engine(ABC):
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         """Write the plan's files into ``folder``; return what the manifest should say (options, build seconds)."""
 
-    @abstractmethod
     def _open(self, plan: Plan) -> Session:
-        """Load the plan's files."""
+        """Load the plan's files: override where a session needs more than its plan."""
+        return self.session(plan)
+
+
+Opened = TypeVar("Opened", bound="Session")
 
 
 class Session(ABC):
     """A loaded plan that turns pixels into features. Use as a context manager.
 
-    Several threads may call :meth:`run`; as many as the plan's engine has streams go at once, the others queue.
+    Several threads may call :meth:`run`; as many as the plan's engine has streams go at once, the others queue. What a
+    session is able to do beyond that is a protocol of ``engines.abilities``, which it is or is not.
     """
-
-    overlaps: ClassVar[bool] = False
-    """Whether :meth:`stream` is faster than one run after another."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -301,32 +298,6 @@ class Session(ABC):
         with self._gate:
             return self._run(np.ascontiguousarray(pixels))
 
-    def run_photographs(self, photographs: Sequence[Pixels | DeviceImage], program: Program) -> Outputs:
-        """Features of decoded photographs of any sizes, which are preprocessed on the session's own device.
-
-        Args:
-            photographs: uint8 RGB [h, w, 3] each, or all of them on the device already; as many as one of the
-                profile's batch sizes.
-            program: the kernels, compiled for that device (see ``engines.preprocess.device``).
-
-        Raises:
-            UserError: the session is closed, the photographs are not as above, or it has no such device.
-        """
-        raise UserError(f"{self.plan.engine} does not preprocess.", "", "--preprocess cpu")
-
-    def stream(self, batches: Iterable[Pixels]) -> Generator[Outputs, None, None]:
-        """Run batch after batch, results in order; a session that ``overlaps`` works on several at once, and then
-        nothing else may use it until the iterator has ended or was closed. Raises what :meth:`run` does.
-        """
-        for pixels in batches:
-            yield self.run(pixels)
-
-    def device_ms(self, pixels: Pixels, count: int) -> list[float]:
-        """Milliseconds of the device alone for each of ``count`` runs over pixels that lie there, by its own events;
-        empty where a session does not time its device.
-        """
-        return []
-
     def check(self, pixels: Pixels) -> None:
         """Refuse what :meth:`run` would refuse, without running anything."""
         if self._closed:
@@ -352,7 +323,7 @@ class Session(ABC):
             self._closed = True
             self._close()
 
-    def __enter__(self) -> Session:
+    def __enter__(self: Opened) -> Opened:
         return self
 
     def __exit__(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.errors import OutOfSpace, UserError, run_cli
+from export.command import Failures, add_store, console, listed, new_parser, print_table, sizes
 
 if TYPE_CHECKING:
     from engines.base import Plan
@@ -28,11 +28,8 @@ A plan lies in the store, named by its key. One for the GPU here is the one that
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m engines.build",
-        description="Build an engine's plans of backbones, exporting these first if that was not done.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    p = new_parser(
+        "engines.build", "Build an engine's plans of backbones, exporting these first if that was not done.", EXAMPLES
     )
     p.add_argument("names", nargs="+", metavar="NAME", help="as for python -m export")
     p.add_argument(
@@ -42,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--target", default="", metavar="DEVICES", help="devices to build for, where the engine can")
     p.add_argument("--batches", default="1", metavar="SIZES", help="batch sizes that the plan is tuned for (1)")
     p.add_argument("--zoo", action="append", type=Path, default=[], metavar="FILE", help="your own rows of backbones")
-    p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    add_store(p)
     p.add_argument("--json", action="store_true", help="print the table as JSON")
     return p
 
@@ -54,48 +51,39 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from engines.base import EngineSpec, Profile
     from engines.catalog import engine
-    from export.lower.precision import artifact, precision_of
+    from export.lower.precision import artifact, artifact_key, precision_of
     from export.store import Store
     from export.zoo.backbones import resolve
 
-    profile = Profile(_batches(args.batches))
-    targets = tuple(name.strip() for name in args.target.split(",") if name.strip())
-    engines = [engine(replace(EngineSpec.parse(text), targets=targets)) for text in args.engine.split(",")]
-    precisions = [precision_of(text) for text in args.precision.split(",")]
+    profile = Profile(sizes(args.batches, "--batches"))
+    targets = listed(args.target)
+    engines = [engine(replace(EngineSpec.parse(text), targets=targets)) for text in listed(args.engine)]
+    precisions = [precision_of(text) for text in listed(args.precision)]
     backbones = [resolve(name, zoo_files=args.zoo) for name in args.names]
     store = Store(args.store)
     rows: list[dict[str, Any]] = []
-    errors: list[UserError] = []
+    failures = Failures()
     for backbone in backbones:
         for precision in precisions:
             for runner in engines:
                 print(f"{backbone.name} · {runner.spec} · {precision}", file=sys.stderr, flush=True)
                 start = time.perf_counter()
-                try:
-                    runner.require_builder()
+                with failures.kept():
+                    if not runner.available("build").ok:  # then no export is worth its while, unless the plan is there
+                        known = runner.plan_key(artifact_key(backbone, store, precision=precision), profile)
+                        if store.try_load("plan", known) is None:
+                            runner.require("build")
                     made = artifact(backbone, store, precision=precision)
                     plan = runner.plan(made, profile, store)
-                except OutOfSpace:
-                    raise
-                except UserError as error:
-                    errors.append(error)
-                    print(f"error: {error}", file=sys.stderr)
-                    continue
-                rows.append(_row(plan, time.perf_counter() - start))
+                    rows.append(_row(plan, time.perf_counter() - start))
     if args.json:
         print(json.dumps(rows, indent=1))
     elif rows:
         _table(rows)
+    errors = failures.errors
     if errors and not rows and len(errors) == 1:
         return errors[0].exit_code
     return 1 if errors else 0
-
-
-def _batches(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(size) for size in text.split(","))
-    except ValueError:
-        raise UserError(f"--batches {text!r} is no list of batch sizes.", "", "--batches 1,8") from None
 
 
 def _row(plan: Plan, seconds: float) -> dict[str, Any]:
@@ -109,23 +97,16 @@ def _row(plan: Plan, seconds: float) -> dict[str, Any]:
         "plan_mib": round(plan.plan_bytes / 2**20, 1),
         "build_seconds": plan.fields.get("build_seconds", round(seconds, 1)),
         "layers": plan.fields.get("layers"),
-        "parity_passed": plan.artifact.parity.get("passed"),
+        "parity_passed": plan.artifact.parity.passed if plan.artifact.parity else None,
         "path": str(plan.path),
         "log": str(log) if log.exists() else None,
     }
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("backbone", "engine", "precision", "targets", "plan MiB", "build s", "layers", "plan", "log"):
-        table.add_column(
-            column, no_wrap=True, justify="right" if column in ("plan MiB", "build s", "layers") else "left"
-        )
-    for row in rows:
-        table.add_row(
+    heads = ("backbone", "engine", "precision", "targets", ">plan MiB", ">build s", ">layers", "plan", "log")
+    lines = [
+        (
             row["backbone"],
             row["engine"],
             row["precision"] + ("" if row["parity_passed"] is not False else " (failed parity)"),
@@ -136,13 +117,12 @@ def _table(rows: Sequence[dict[str, Any]]) -> None:
             row["path"],
             "build.log" if row["log"] else "",
         )
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
+        for row in rows
+    ]
+    print_table(heads, lines)
 
 
-def cli() -> None:
-    """The command."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.base import Availability, Engine, Outputs, Pixels, Placement, Plan, Profile, Session
+from engines.base import Availability, Engine, Outputs, Pixels, Placement, Profile, Purpose, Session
 from export.artifact import Artifact
 from export.spec import Precision
 
@@ -25,15 +25,16 @@ class NullEngine(Engine):
     computes = False
     concurrent = True
 
-    def _probe(self) -> Availability:
+    @property
+    def session(self) -> type[Session]:
+        return NullSession
+
+    def _probe(self, purpose: Purpose) -> Availability:
         return Availability(True, version="1", device="none")
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         (folder / "plan.json").write_text(json.dumps({"outputs": [o.name for o in artifact.outputs]}))
         return {}
-
-    def _open(self, plan: Plan) -> Session:
-        return NullSession(plan)
 
 
 class NullSession(Session):

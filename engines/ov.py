@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
+from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Purpose, Session
 from engines.library import failing, installed
 from engines.preprocess.normalize import Normalizer
 from engines.processor import instructions
@@ -50,6 +50,7 @@ PROBE = "probe.npy"
 ATTEMPTS = 5
 AGREEMENT = 0.98
 """Least cosine of the features of one image by two compilations, which may choose kernels of other roundings."""
+TELEMETRY = "openvino_telemetry"
 UNITS = {"f16": "FP16", "bf16": "BF16"}
 """OpenVINO's hint → its name of the capability that a device must have for it."""
 NAMES = {"i8": "int8", "u8": "int8", "bf16": "bf16", "f16": "fp16", "f32": "fp32"}
@@ -63,8 +64,13 @@ class OpenVinoEngine(Engine):
     precisions = frozenset(ARITHMETIC)
     concurrent = True
 
-    def _probe(self) -> Availability:
-        if not installed("openvino"):
+    @property
+    def session(self) -> type[Session]:
+        return OpenVinoSession
+
+    def _probe(self, purpose: Purpose) -> Availability:
+        version = installed("openvino")
+        if not version:
             return Availability(False, "OpenVINO is not installed.", "pip install 'backbones-deployed[openvino]'")
         try:
             core = _core()
@@ -75,11 +81,12 @@ class OpenVinoEngine(Engine):
                     False,
                     f"OpenVINO finds no {device} on this machine (found: {shown}).",
                     "" if device == "CPU" else f"install Intel's {device} driver, if the machine has such a device",
+                    version,
                 )
             name = str(core.get_property(device, "FULL_DEVICE_NAME")).strip()
         except Exception as error:  # a broken installation raises what it likes
-            return Availability(False, f"OpenVINO does not start: {first_line(error)}")
-        return Availability(True, version=installed("openvino"), device=name)
+            return Availability(False, f"OpenVINO does not start: {first_line(error)}", version=version)
+        return Availability(True, version=version, device=name)
 
     def _identity(self) -> dict[str, Any]:
         identity = {**super()._identity(), "options": {"hint": HINT, "form": "IR, static batches, probe"}}
@@ -96,9 +103,6 @@ class OpenVinoEngine(Engine):
             "precision": str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()),
             "arithmetic": _arithmetic(compiled),
         }
-
-    def _open(self, plan: Plan) -> Session:
-        return OpenVinoSession(plan)
 
 
 class OpenVinoSession(Session):
@@ -211,8 +215,14 @@ def _agree(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> bool
 @cache
 def _openvino() -> Any:
     """The library, imported without its telemetry: a benchmark calls nobody, and forks nothing, behind one's back."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then takes its own stub
-    return import_module("openvino")
+    hidden = TELEMETRY not in sys.modules
+    if hidden:
+        sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # its import fails: OpenVINO then takes its own stub
+    try:
+        return import_module("openvino")
+    finally:
+        if hidden:
+            sys.modules.pop(TELEMETRY, None)
 
 
 @cache

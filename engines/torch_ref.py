@@ -1,7 +1,7 @@
 """PyTorch, eager or compiled: the reference that the other engines are held against, and never a file of its own.
 
 It runs the module that the artifact came from, at fp32. The plan only names the artifact: the module is made anew from
-the store. torch's thread count belongs to the whole process: a session sets it when it opens, and puts it back.
+the store. torch's thread count belongs to the process: it is a session's own only while that runs.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
+from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Purpose, Session
 from engines.library import failing, installed
 from engines.preprocess.normalize import Normalizer
 from engines.processor import instructions
@@ -37,14 +39,19 @@ class TorchEngine(Engine):
         if self.spec.provider == "compiled":
             self.spec = replace(self.spec, streams=1)
 
-    def _probe(self) -> Availability:
+    @property
+    def session(self) -> type[Session]:
+        return TorchSession
+
+    def _probe(self, purpose: Purpose) -> Availability:
         found = installed("torch")  # asking torch itself takes seconds
         if not found:
             return Availability(False, "PyTorch is not installed.", "pip install backbones-deployed")
         if self.spec.provider == "compiled":
             missing = _missing_to_compile()
             if missing:
-                return Availability(False, f"torch.compile needs {missing}, and there is none.", f"install {missing}")
+                reason = f"torch.compile needs {missing}, and there is none."
+                return Availability(False, reason, f"install {missing}", found)
         return Availability(True, version=found, device="CPU")
 
     def _identity(self) -> dict[str, Any]:
@@ -55,9 +62,6 @@ class TorchEngine(Engine):
             raise CellError(f"{artifact.backbone!r} came as a finished ONNX file: it has no PyTorch module.")
         (folder / "plan.json").write_text(json.dumps({"onnx": artifact.key}))
         return {}
-
-    def _open(self, plan: Plan) -> Session:
-        return TorchSession(plan)
 
 
 class TorchSession(Session):
@@ -71,22 +75,17 @@ class TorchSession(Session):
         from export.zoo.loaders import eager_of
 
         self._normalize = Normalizer(plan.artifact.preprocess)
-        self._threads = torch.get_num_threads()
-        torch.set_num_threads(max(1, plan.engine.thread_count // plan.engine.streams))
-        try:
-            # plan and artifact lie in one store: <root>/plan/<key>
-            backbone = eager_of(plan.artifact, Store(plan.path.parent.parent))
-            module: Any = module_with_outputs(backbone, self.outputs[0].name, maps=len(self.outputs) > 1)
-            self._module = torch.compile(module, dynamic=False) if plan.engine.provider == "compiled" else module
-        except BaseException:
-            torch.set_num_threads(self._threads)
-            raise
+        self._threads = max(1, plan.engine.thread_count // plan.engine.streams)
+        # plan and artifact lie in one store: <root>/plan/<key>
+        backbone = eager_of(plan.artifact, Store(plan.path.parent.parent))
+        module: Any = module_with_outputs(backbone, self.outputs[0].name, maps=len(self.outputs) > 1)
+        self._module = torch.compile(module, dynamic=False) if plan.engine.provider == "compiled" else module
 
     def _run(self, pixels: Pixels) -> Outputs:
         import torch
 
         values = torch.from_numpy(self._normalize(pixels))
-        with failing("PyTorch failed while running."), torch.inference_mode():
+        with failing("PyTorch failed while running."), torch.inference_mode(), THREADS.of(self._threads):
             found = self._module(values)
             tensors = found if isinstance(found, (tuple, list)) else [found]
             return {spec.name: t.float().numpy().copy() for spec, t in zip(self.outputs, tensors, strict=True)}
@@ -96,10 +95,39 @@ class TorchSession(Session):
         return Placement(self.plan.engine.provider, note=note)
 
     def _close(self) -> None:
+        self._module = None
+
+
+class ThreadCount:
+    """torch's thread count, lent out: while anyone runs it is theirs, and afterwards it is what it was.
+
+    Setting it reaches the calling thread, and threads that use torch for the first time after; so it is set around each
+    run, by the thread that runs (a microsecond), and what was there before is read when nobody does.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._running, self._before = Lock(), 0, 1
+
+    @contextmanager
+    def of(self, count: int) -> Iterator[None]:
+        """torch works on ``count`` threads inside."""
         import torch
 
-        self._module = None
-        torch.set_num_threads(self._threads)
+        with self._lock:
+            found = torch.get_num_threads()  # always: a thread that never asked would later take the process's count
+            if not self._running:
+                self._before = found
+            self._running += 1
+            torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                torch.set_num_threads(self._before)
+
+
+THREADS = ThreadCount()
 
 
 def _missing_to_compile() -> str:

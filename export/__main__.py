@@ -1,4 +1,4 @@
-"""``python -m export``: backbones by name → ONNX files with a manifest, held against PyTorch on real photographs."""
+"""``python -m export``: backbones by name → ONNX files with a manifest, compared with PyTorch on real photographs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.errors import OutOfSpace, UserError, run_cli
+from export.command import Failures, add_store, console, listed, new_parser, print_table
+from export.errors import UserError
 
 if TYPE_CHECKING:
     from export.artifact import Artifact
@@ -31,11 +32,8 @@ Writes DIR/NAME/model.onnx (DIR/NAME.int8/model.onnx, …), manifest.json and pr
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m export",
-        description="Export backbones to ONNX and hold them against eager PyTorch on real photographs.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    p = new_parser(
+        "export", "Export backbones to ONNX and compare them with eager PyTorch on real photographs.", EXAMPLES
     )
     p.add_argument(
         "names", nargs="*", metavar="NAME", help="zoo name, timm id, NAME@random, module:function, FILE.onnx"
@@ -60,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
         "--images", type=Path, metavar="DIR", help="photographs for the parity gate, instead of the published"
     )
     p.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="where the files go (models)")
-    p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    add_store(p)
     p.add_argument("--json", action="store_true", help="print the table as JSON")
     return p
 
@@ -84,16 +82,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.lower.precision import artifact, precision_of
     from export.store import Store
 
-    precisions = [precision_of(name) for name in args.precision.split(",")]
+    precisions = [precision_of(name) for name in listed(args.precision)]
     calibration = of_folder(args.calibration) if args.calibration else None
     asked = [(backbone, precision) for backbone in backbones for precision in precisions]
     store = Store(args.store)
     rows: list[dict[str, Any]] = []
-    errors: list[UserError] = []
+    failures = Failures()
     for number, (backbone, precision) in enumerate(asked, 1):
         print(f"[{number}/{len(asked)}] {backbone.name} {precision} ({backbone.weights})", file=sys.stderr, flush=True)
         start = time.perf_counter()
-        try:
+        with failures.kept():
             made = artifact(
                 backbone,
                 store,
@@ -102,21 +100,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 images=args.images,
                 calibration=calibration,
             )
-            folder = _deliver(made, args.out)
-        except OutOfSpace:
-            raise
-        except UserError as error:
-            errors.append(error)
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        rows.append(_row(made, folder, time.perf_counter() - start))
+            rows.append(_row(made, _deliver(made, args.out), time.perf_counter() - start))
     if args.json:
         print(json.dumps(rows, indent=1))
     elif rows:
-        _table(rows)
-    if errors and len(asked) == 1:
-        return errors[0].exit_code
-    return 1 if errors or not all(r["parity_passed"] for r in rows) else 0
+        print_table(HEADS, [_line(row) for row in rows])
+    if failures.errors and len(asked) == 1:
+        return failures.errors[0].exit_code
+    return 1 if failures.errors or not all(r["parity_passed"] for r in rows) else 0
 
 
 def _deliver(made: Artifact, out: Path) -> Path:
@@ -140,6 +131,8 @@ def _deliver(made: Artifact, out: Path) -> Path:
 
 
 def _row(made: Artifact, folder: Path, seconds: float) -> dict[str, Any]:
+    parity = made.parity
+    assert parity is not None  # whatever this command makes was compared
     return {
         "backbone": made.backbone,
         "precision": str(made.precision),
@@ -148,73 +141,55 @@ def _row(made: Artifact, folder: Path, seconds: float) -> dict[str, Any]:
         "gmacs": None if made.gmacs is None else round(made.gmacs, 2),
         "onnx_mib": round(made.onnx_bytes / 2**20, 1),
         "outputs": {o.name: list(o.shape) for o in made.outputs},
-        "cosine_min": made.parity["cosine_min"],
-        "relative_error": made.parity["relative_error"],
-        "parity_passed": made.parity["passed"],
-        "first_below": made.parity.get("first_below"),
+        "parity_output": parity.output,
+        "cosine_min": parity.cosine_min,
+        "relative_error": parity.relative_error,
+        "parity_passed": parity.passed,
+        "first_below": made.fields["compared"].get("first_below"),
         "chosen": dict(made.fields.get("chosen", {})),
         "seconds": round(seconds, 1),
         "path": str(folder / "model.onnx"),
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
-    table = _new_table(
-        "backbone",
-        "precision",
-        ">params M",
-        ">GMACs",
-        ">MiB",
-        "outputs",
-        ">cosine",
-        ">rel. error",
-        "parity",
-        ">s",
-        "file",
-    )
-    for r in rows:
-        outputs = ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in r["outputs"].items())
-        name = r["backbone"] + (" (untrained)" if r["untrained"] else "")
-        gmacs = "n/a" if r["gmacs"] is None else f"{r['gmacs']:.2f}"
-        numbers = (f"{r['parameters_m']:.2f}", gmacs, f"{r['onnx_mib']:.1f}")
-        parity = (f"{r['cosine_min']:.6f}", f"{r['relative_error']:.1e}", "passed" if r["parity_passed"] else "FAILED")
-        table.add_row(name, r["precision"], *numbers, outputs, *parity, f"{r['seconds']:.1f}", r["path"])
-    _print(table)
+HEADS = (
+    "backbone",
+    "precision",
+    ">params M",
+    ">GMACs",
+    ">MiB",
+    "outputs",
+    ">cosine",
+    ">rel. error",
+    "parity",
+    ">s",
+    "file",
+)
+
+
+def _line(r: dict[str, Any]) -> tuple[str, ...]:
+    outputs = ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in r["outputs"].items())
+    name = r["backbone"] + (" (untrained)" if r["untrained"] else "")
+    gmacs = "n/a" if r["gmacs"] is None else f"{r['gmacs']:.2f}"
+    numbers = (f"{r['parameters_m']:.2f}", gmacs, f"{r['onnx_mib']:.1f}")
+    parity = (f"{r['cosine_min']:.6f}", f"{r['relative_error']:.1e}", "passed" if r["parity_passed"] else "FAILED")
+    return name, r["precision"], *numbers, outputs, *parity, f"{r['seconds']:.1f}", r["path"]
 
 
 def _list(rows: Sequence[Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps([{**r.as_json(), "weights": r.weights} for r in rows], indent=1))
         return
-    table = _new_table("name", "family", "pretraining", "data", "licence", "weights", "timm id")
-    for r in rows:
-        table.add_row(r.name, r.family, r.pretrain_algo, r.pretrain_data, r.licence, r.weights, r.timm)
-    _print(table)
+    heads = ("name", "family", "pretraining", "data", "licence", "weights", "timm id")
+    lines = [(r.name, r.family, r.pretrain_algo, r.pretrain_data, r.licence, r.weights, r.timm) for r in rows]
+    print_table(heads, lines)
     print(
         f"{len(rows)} backbones. Any other timm id works too; add @random to a name for random weights.",
         file=sys.stderr,
     )
 
 
-def _new_table(*columns: str) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
-    return table
-
-
-def _print(table: Any) -> None:
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 240).print(table)
-
-
-def cli() -> None:
-    """The console script."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

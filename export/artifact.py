@@ -7,10 +7,49 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from export.parity import Parity
 from export.spec import Precision, PreprocessSpec, TensorSpec
 from export.store import Entry
 
 ONNX = "model.onnx"
+REFERENCE = "parity.npz"
+"""What the file is compared with, beside it: the array ``pixels``, and one array ``output:NAME`` for each output."""
+
+_PIXELS, _OUTPUT = "pixels", "output:"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Photographs, and what the artifact must give for them.
+
+    Attributes:
+        pixels: uint8 [n, height, width, 3], resized and cropped, not normalised.
+        outputs: name → float32 [n, …], every output of the artifact: eager PyTorch's for an fp32 file, the fp32
+            file's for a lower precision.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    outputs: Mapping[str, npt.NDArray[np.float32]]
+
+    def save(self, folder: Path) -> None:
+        """Write ``folder/parity.npz``."""
+        outputs = {f"{_OUTPUT}{name}": array for name, array in self.outputs.items()}
+        arrays: dict[str, Any] = {_PIXELS: self.pixels, **outputs}
+        np.savez(folder / REFERENCE, **arrays)
+
+    @classmethod
+    def load(cls, folder: Path) -> Reference:
+        """Read ``folder/parity.npz``.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        with np.load(folder / REFERENCE) as saved:
+            outputs = {name.removeprefix(_OUTPUT): saved[name] for name in saved.files if name != _PIXELS}
+            return cls(saved[_PIXELS], outputs)
 
 
 @dataclass(frozen=True)
@@ -28,9 +67,10 @@ class Artifact:
             ONNX file, which has no eager twin.
         input: the input's name in the file. outputs: by name, without the batch axis.
         parameters: number of weights. gmacs: 10⁹ multiply-accumulates for one image, None where not counted.
-        parity: closeness of the file, run by ONNX Runtime on the CPU, to eager PyTorch on real photographs; of a lower
-            precision to the fp32 file.
-        fields: the whole manifest; of a lower precision also ``chosen`` and ``calibration``.
+        parity: the worst output's closeness, run by ONNX Runtime on the CPU on real photographs, to eager PyTorch; of a
+            lower precision to the fp32 file. None where nothing was compared.
+        fields: the whole manifest, ``compared`` (with what, and how) among it; of a lower precision also ``chosen`` and
+            ``calibration``.
     """
 
     key: str
@@ -44,7 +84,7 @@ class Artifact:
     parameters: int
     gmacs: float | None
     source: Mapping[str, Any]
-    parity: Mapping[str, Any]
+    parity: Parity | None
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -55,9 +95,15 @@ class Artifact:
     def onnx_bytes(self) -> int:
         return self.onnx.stat().st_size
 
+    def reference(self) -> Reference | None:
+        """The photographs and outputs that an engine's outputs are compared with; None where the artifact has none."""
+        return Reference.load(self.path) if (self.path / REFERENCE).exists() else None
+
     @classmethod
     def of(cls, entry: Entry) -> Artifact:
         """Read an entry of the store's shelf ``onnx``."""
+        import msgspec
+
         f = entry.fields
         return cls(
             key=entry.key,
@@ -71,7 +117,7 @@ class Artifact:
             parameters=f["parameters"],
             gmacs=f["gmacs"],
             source=f["source"],
-            parity=f["parity"],
+            parity=msgspec.convert(f["parity"], Parity) if f["parity"] else None,
             fields=f,
         )
 

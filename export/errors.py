@@ -8,11 +8,8 @@ This module must import nothing but the standard library: every start-up pays fo
 from __future__ import annotations
 
 import errno
-import sys
-import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import NoReturn
 
 
 class UserError(Exception):
@@ -78,30 +75,3 @@ def disk_full(error: OSError, doing: str) -> UserError:
             "free some space, or name another place with --store DIR / --out DIR, then run the same command again",
         )
     raise error
-
-
-def run_cli(main: Callable[[], int | None]) -> NoReturn:
-    """Run a command and leave with the exit code that its outcome deserves."""
-    try:
-        code = main() or 0
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
-        code = 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left: nobody is there to be told
-        code = 0
-    except OSError as error:
-        try:
-            print(f"error: {disk_full(error, 'writing')}", file=sys.stderr)
-            code = 2
-        except OSError:
-            traceback.print_exc()
-            code = 3
-    except Exception:
-        traceback.print_exc()
-        print("This is a bug: please report it with the lines above.", file=sys.stderr)
-        code = 3
-    sys.exit(code)

@@ -1,11 +1,12 @@
 """Parity: how close an artifact's or an engine's outputs are to eager fp32 PyTorch, and whether that is close enough.
 
-Pure arrays in, plain values out. *Accuracy* is another thing, and belongs to tasks.
+Arrays in, plain values out. *Accuracy* is another thing, and belongs to tasks.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,30 +23,82 @@ TOLERANCE: dict[Precision, tuple[float, float]] = {
 """Precision → (least cosine of any image, largest relative error). bf16 keeps 8 bits of a number, fp16 keeps 11."""
 
 
-def compare(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], precision: Precision) -> dict[str, Any]:
-    """Compare [n, …] arrays, image by image.
+@dataclass(frozen=True)
+class Parity:
+    """Closeness of one output, the worst where several were compared. All values are finite.
 
-    Returns:
-        ``cosine_min`` and ``cosine_mean`` over the images; ``relative_error`` = max |a − b| / max |b|; ``nonfinite``,
-        the number of NaN and Inf values; ``images``; ``cosine_bound`` and ``error_bound``; ``passed``.
+    Attributes:
+        output: name of the worst output.
+        cosine_min: least cosine of any image; 0 where either side is all zeros.
+        cosine_mean: mean cosine over the images.
+        relative_error: max |found − wanted| / max |wanted|, over all images.
+        nonfinite: number of NaN and Inf values, of both sides; such values are compared as zeros.
+        images: number of images.
+        cosine_bound: least ``cosine_min`` that passes in this precision.
+        error_bound: largest ``relative_error`` that passes in this precision.
+        passed: within both bounds, and no value is NaN or Inf.
+    """
+
+    output: str
+    cosine_min: float
+    cosine_mean: float
+    relative_error: float
+    nonfinite: int
+    images: int
+    cosine_bound: float
+    error_bound: float
+    passed: bool
+
+
+def compare(
+    found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], precision: Precision, output: str = "features"
+) -> Parity:
+    """Compare the arrays [n, …] of one output, image by image, within the bounds of ``precision``.
+
+    Raises:
+        ValueError: the shapes differ, or there is no image.
     """
     if found.shape != wanted.shape:
-        raise ValueError(f"outputs of shape {found.shape} cannot be held against {wanted.shape}")
+        raise ValueError(f"{output} of shape {found.shape} cannot be compared with {wanted.shape}")
+    if not len(wanted):
+        raise ValueError(f"{output} holds no image to compare")
     least, largest = TOLERANCE[precision]
-    nonfinite = int((~np.isfinite(found)).sum())
-    a = np.nan_to_num(found.reshape(len(found), -1).astype(np.float64), posinf=0.0, neginf=0.0)
-    b = wanted.reshape(len(wanted), -1).astype(np.float64)
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    cosine = np.divide((a * b).sum(axis=1), norms, out=np.zeros(len(a)), where=norms > 0)
-    error = float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-30))
-    passed = not nonfinite and bool(cosine.min() >= least) and error <= largest
-    return {
-        "cosine_min": float(cosine.min()),
-        "cosine_mean": float(cosine.mean()),
-        "relative_error": error,
-        "nonfinite": nonfinite,
-        "images": len(a),
-        "cosine_bound": least,
-        "error_bound": largest,
-        "passed": passed,
-    }
+    nonfinite, cosines, gap, size = 0, [], 0.0, 1e-30
+    for pair in zip(found, wanted, strict=True):  # one by one: maps of many images are large
+        finite = [np.isfinite(side) for side in pair]
+        nonfinite += sum(int((~mask).sum()) for mask in finite)
+        a, b = (np.where(m, side, 0).ravel().astype(np.float64) for m, side in zip(finite, pair, strict=True))
+        norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+        cosines.append(float(a @ b) / norms if norms else 0.0)
+        gap = max(gap, float(np.abs(a - b).max(initial=0)))
+        size = max(size, float(np.abs(b).max(initial=0)))
+    cosine, error = min(cosines), gap / size
+    return Parity(
+        output=output,
+        cosine_min=cosine,
+        cosine_mean=sum(cosines) / len(cosines),
+        relative_error=error,
+        nonfinite=nonfinite,
+        images=len(cosines),
+        cosine_bound=least,
+        error_bound=largest,
+        passed=not nonfinite and cosine >= least and error <= largest,
+    )
+
+
+def compare_outputs(
+    found: Mapping[str, npt.NDArray[np.float32]], wanted: Mapping[str, npt.NDArray[np.float32]], precision: Precision
+) -> Parity:
+    """Compare every output by name, each [n, …]; the worst of them.
+
+    Raises:
+        ValueError: an output is missing on one side, or has another shape.
+    """
+    if found.keys() != wanted.keys() or not wanted:
+        raise ValueError(f"outputs {sorted(found)} cannot be compared with {sorted(wanted)}")
+    return worst(compare(found[name], wanted[name], precision, name) for name in wanted)
+
+
+def worst(results: Iterable[Parity]) -> Parity:
+    """One that failed before any that passed; then the least cosine, then the largest error."""
+    return min(results, key=lambda r: (r.passed, r.cosine_min, -r.relative_error))

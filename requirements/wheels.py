@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from export.errors import Unavailable, UserError, run_cli
+from export.command import console, new_parser
+from export.errors import Unavailable, UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements" / "gpu.txt"
@@ -250,9 +251,7 @@ def instructions(target: Target, lock: str, own: str, sources: Sequence[str], mi
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m requirements.wheels", description="All that a machine without a network needs, in one folder."
-    )
+    p = new_parser("requirements.wheels", "All that a machine without a network needs, in one folder.")
     p.add_argument("dest", type=Path, metavar="DEST", help="the folder; made where it is not there")
     p.add_argument("--python-version", default="3.12", metavar="3.12", help="the other machine's Python")
     p.add_argument("--platform", default="manylinux_2_28_x86_64", metavar="TAG", help="its glibc and processor")
@@ -295,5 +294,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if missing else 0
 
 
+cli = console(main)
+
 if __name__ == "__main__":
-    run_cli(main)
+    cli()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.errors import run_cli
+from export.command import add_store, console, new_parser
 
 if TYPE_CHECKING:
     from tasks.data.catalog import Survey
@@ -24,19 +23,14 @@ EPILOG = """a data set is one of
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    p = argparse.ArgumentParser(
-        "python -m tasks",
-        description="List tasks and data sets, or look into one data set.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    p = new_parser("tasks", "List tasks and data sets, or look into one data set.", EPILOG)
     p.add_argument("--data", metavar="REF", help="index this data set and print what is in it")
     p.add_argument("--limit", type=int, metavar="N", help="take a stratified part of at most N images")
     p.add_argument("--seed", type=int, default=0, help="of splits and parts that are made here (default 0)")
     p.add_argument(
         "--max-unreadable", type=float, default=0.01, metavar="PART", help="part that may be undecodable (default 0.01)"
     )
-    p.add_argument("--store", type=Path, metavar="DIR", help="where built things are kept (default: the user's cache)")
+    add_store(p)
     p.add_argument("--json", action="store_true", help="print JSON")
     return p
 
@@ -153,10 +147,7 @@ def _progress(done: int, total: int) -> None:
     print(f"\rindexing {done:,} of {total:,} images", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
-def cli() -> None:
-    """The console script."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

@@ -1,7 +1,9 @@
-"""What a task is: frozen metadata and a pure scorer of arrays. A task runs no engine and reads no file.
+"""What a task is: frozen metadata and two verbs over arrays. A task runs no engine and reads no file.
 
-A plug-in subclasses :class:`Task` in one file and is named by one line of ``tasks/catalog.py``. Everything that is
-chosen is chosen on ``val``; ``test`` is read once, for the score.
+``fit`` learns on train and chooses on val; ``judge`` reads test once, and gives the score. A fit is made once and
+judged on every test set that goes with it: another corruption, a shift, images of no known class.
+
+A plug-in subclasses :class:`Task` in one file and is named by one line of ``tasks/catalog.py``.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,27 +19,72 @@ import numpy.typing as npt
 from export.spec import Metric
 from tasks.data.base import Scope
 
+FEATURES = "features"
+"""The output that every backbone has: pooled, one vector an image."""
+
+
+class Rows(Protocol):
+    """float32 [n, …]: an array, or what is read like one and lies in several files."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: slice | npt.NDArray[np.int64], /) -> npt.NDArray[np.float32]: ...
+
 
 @dataclass(frozen=True)
-class FeatureSet:
-    """One split's features.
+class Labels:
+    """One class an image.
 
     Attributes:
-        features: float32 [n, d], as the engine emitted them (not normalised).
-        labels: int64 [n], 0 … classes−1.
+        values: int64 [n], 0 … classes−1.
         classes: names, in label order; the same for all splits.
+        junk: int64 [p, 2], (row here, row of train), each once: pairs that are neither right nor wrong. Of test only.
     """
 
-    features: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
+    values: npt.NDArray[np.int64]
     classes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if self.features.ndim != 2 or len(self.features) != len(self.labels):
-            raise ValueError(f"features {self.features.shape} and labels {self.labels.shape} do not belong together")
+    junk: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Batchwise:
+    """One split of a data set, seen through one cell.
+
+    Attributes:
+        outputs: by name, what the engine emitted: float32 [n, …], row by row in the order of ``targets``, not
+            normalised. Rows may be memory-mapped: read them in parts where they are wide.
+        targets: what is right.
+    """
+
+    outputs: Mapping[str, Rows]
+    targets: Labels
+
+    def __post_init__(self) -> None:
+        for name, rows in self.outputs.items():
+            if len(rows) != len(self.targets):
+                raise ValueError(f"{name} has {len(rows)} rows for {len(self.targets)} targets")
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def features(self) -> npt.NDArray[np.float32]:
+        """The pooled output, float32 [n, d]."""
+        return np.asarray(self.outputs[FEATURES])
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        return self.targets.values
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.targets.classes
 
     def smallest_class(self) -> tuple[int, str]:
         """Images and name of the class that has the fewest, of those that have any."""
@@ -48,17 +95,25 @@ class FeatureSet:
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits of one data set, seen through one cell.
+    """The three splits of one data set, seen through one cell; val is empty where train is a gallery, test queries."""
+
+    train: Batchwise
+    val: Batchwise
+    test: Batchwise
+
+
+@dataclass(frozen=True)
+class FitMeta:
+    """What a fit depends on besides its data, the seed and the outputs. Tasks that name the same one share the fit.
 
     Attributes:
-        val: empty where the set is a gallery (train) and queries (test).
-        junk: int64 [p, 2], (test row, train row), each once: pairs that are neither right nor wrong.
+        version: raised whenever the same features would give another fit.
+        settings: every constant of it (JSON values).
     """
 
-    train: FeatureSet
-    val: FeatureSet
-    test: FeatureSet
-    junk: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    name: str
+    version: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,20 +123,48 @@ class TaskMeta:
     Attributes:
         version: raised whenever the same features would give another score.
         settings: every constant of the protocol; they go into the score's key.
-        outputs: the engine outputs it needs.
+        outputs: the engine outputs it reads: a sweep extracts the union of its tasks'.
         protocol: one or two sentences, for the report, with the source.
         scope: of the data that it is scored on: "closed", or "open" where some test images are of no known class.
+        fit: the fit it judges; by default one of its own, which has the task's name, version and settings.
     """
 
     name: str
     version: int
     main_metric: str
-    unit: str
-    higher_is_better: bool
     protocol: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ("features",)
+    unit: str = "%"
+    higher_is_better: bool = True
+    outputs: tuple[str, ...] = (FEATURES,)
     scope: Scope = "closed"
+    fit: FitMeta | None = None
+
+    @property
+    def fitted_as(self) -> FitMeta:
+        return self.fit or FitMeta(self.name, self.version, self.settings)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What was learned on train and chosen on val.
+
+    It is kept under a key of its own and read back, so that everything learned stands in ``arrays``, ``chosen`` and
+    ``sweep``; ``train`` is not kept with it, but handed back beside it.
+
+    Attributes:
+        arrays: by name; whatever was learned.
+        chosen: hyper-parameters, and the value on val that chose each (JSON values).
+        sweep: rows of what was tried (JSON values), for the report.
+        train: what it was fitted on: the gallery, where there is one.
+        seed: of whatever is drawn, here and when it is judged.
+    """
+
+    train: Batchwise
+    seed: int
+    arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    sweep: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -95,14 +178,10 @@ class Score:
             mean of resampled parts must vary as the main value does with other test images.
         per_draw: float [draws]: where the main value is a mean over seeded draws of training images, the same draws for
             every cell, each draw's mean over the test samples; empty where there is one fit only.
-        chosen: hyper-parameters, and the value on val that chose each.
-        sweep: rows of what was tried (JSON values), for the report.
     """
 
     metrics: Sequence[Metric]
     per_sample: npt.NDArray[np.float64]
-    chosen: Mapping[str, Any] = field(default_factory=dict)
-    sweep: Sequence[Mapping[str, Any]] = ()
     per_draw: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
@@ -111,17 +190,30 @@ class Score:
 
 
 class Task(ABC):
-    """A scorer. ``score`` must be pure: the same arrays and seed give the same score."""
+    """Two pure verbs: the same arrays and seed give the same fit, the same fit and test the same score."""
 
     meta: ClassVar[TaskMeta]
 
-    def check(self, splits: Splits) -> None:
-        """Refuse data that the task cannot be scored on (one class, fewer images than shots).
+    @abstractmethod
+    def fit(self, train: Batchwise, val: Batchwise, seed: int) -> Fitted:
+        """Learn on train, choose on val.
 
         Raises:
-            UserError: with the reason.
+            UserError: the data cannot be fitted on (one class, fewer images than shots), with the reason.
         """
 
     @abstractmethod
-    def score(self, splits: Splits, seed: int) -> Score:
-        """Score one cell's features. Call :meth:`check` first."""
+    def judge(self, fitted: Fitted, test: Batchwise) -> Score:
+        """Score a fit on test, which nothing was chosen on.
+
+        Raises:
+            UserError: the test split cannot be judged (it is empty, or has a class that train has not).
+        """
+
+    def head(self, fitted: Fitted) -> bytes | None:
+        """The fit as a serialized ONNX model, to be joined to the backbone; None where the task has none.
+
+        Input: each output that ``meta`` names, float32 [n, …]. Output: ``logits``, float32 [n, c], a
+        column for each label that train has.
+        """
+        return None

@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from tasks.base import FeatureSet, Score, Splits, Task, TaskMeta
+from tasks.base import Batchwise, Fitted, Score, Task, TaskMeta
 from tasks.scoring.confidence import confidence_metrics
-from tasks.scoring.features import l2_normalized, require_finite, require_scorable
+from tasks.scoring.features import l2_normalized
 from tasks.scoring.metrics import Doubles, accuracy
 from tasks.scoring.neighbours import TEMPERATURE, K, votes
+from tasks.scoring.requirements import require_finite, require_fittable, require_judgeable
 
 SWEEP = (1, 5, 10, 20, 50, 100)
+
+
+PROTOCOL = (
+    "Weighted k-NN of Wu et al. 2018 (as in DINO): L2-normalised features, k = 20, votes weighted by "
+    "exp(cosine / 0.07), gallery = train. k is pinned; its sweep on val stands beside it. The votes' shares are "
+    "the probabilities that calibration is judged by."
+)
+SETTINGS: Mapping[str, Any] = {"k": K, "temperature": TEMPERATURE, "sweep": list(SWEEP)}
+"""Every constant of it."""
 
 
 class Knn(Task):
     """Weighted vote of the nearest training images."""
 
-    meta = TaskMeta(
-        name="knn",
-        version=2,
-        main_metric="accuracy",
-        unit="%",
-        higher_is_better=True,
-        protocol="Weighted k-NN of Wu et al. 2018 (as in DINO): L2-normalised features, k = 20, votes weighted by "
-        "exp(cosine / 0.07), gallery = train. k is pinned; its sweep on val stands beside it. The votes' shares are "
-        "the probabilities that calibration is judged by.",
-        settings={"k": K, "temperature": TEMPERATURE, "sweep": list(SWEEP)},
-    )
+    meta = TaskMeta("knn", 2, "accuracy", PROTOCOL, SETTINGS)
 
-    def check(self, splits: Splits) -> None:
-        require_scorable(splits)
-
-    def score(self, splits: Splits, seed: int) -> Score:
-        require_finite(splits)
-        gallery, classes = l2_normalized(splits.train.features), len(splits.train.classes)
-        k = min(K, len(gallery))
-
-        def vote(part: FeatureSet, ks: list[int]) -> list[Doubles]:
-            return votes(gallery, splits.train.labels, l2_normalized(part.features), ks, classes)
-
-        ks = sorted({min(value, len(gallery)) for value in SWEEP})
-        sweep: list[dict[str, Any]] = [
-            {"k": value, "val_accuracy": accuracy(given.argmax(axis=1), splits.val.labels)[0][0].value}
-            for value, given in zip(ks, vote(splits.val, ks), strict=True)
+    def fit(self, train: Batchwise, val: Batchwise, seed: int) -> Fitted:
+        require_fittable(train.targets, val.targets)
+        require_finite(self.meta.outputs, train=train, val=val)
+        ks = sorted({min(value, len(train)) for value in SWEEP})
+        sweep = [
+            {"k": k, "val_accuracy": accuracy(given.argmax(axis=1), val.labels)[0][0].value}
+            for k, given in zip(ks, _vote(train, val, ks), strict=True)
         ]
-        [given] = vote(splits.test, [k])
-        metrics, per_sample = accuracy(given.argmax(axis=1), splits.test.labels)
-        metrics += confidence_metrics(given / given.sum(axis=1, keepdims=True), splits.test.labels, seed)
-        chosen: dict[str, Any] = {"k": k, "temperature": TEMPERATURE}
-        if k < K:
-            chosen["note"] = f"k = {K} was asked; the gallery has {k} images"
-        return Score(metrics, per_sample, chosen, sweep)
+        chosen: dict[str, Any] = {"k": min(K, len(train)), "temperature": TEMPERATURE}
+        if len(train) < K:
+            chosen["note"] = f"k = {K} was asked; the gallery has {len(train)} images"
+        return Fitted(train, seed, chosen=chosen, sweep=sweep)
+
+    def judge(self, fitted: Fitted, test: Batchwise) -> Score:
+        require_judgeable(fitted.train.targets, test.targets)
+        require_finite(self.meta.outputs, test=test)
+        [given] = _vote(fitted.train, test, [fitted.chosen["k"]])
+        metrics, per_sample = accuracy(given.argmax(axis=1), test.labels)
+        metrics += confidence_metrics(given / given.sum(axis=1, keepdims=True), test.labels, fitted.seed)
+        return Score(metrics, per_sample)
+
+
+def _vote(gallery: Batchwise, queries: Batchwise, ks: list[int]) -> list[Doubles]:
+    rows, asked = l2_normalized(gallery.features), l2_normalized(queries.features)
+    return votes(rows, gallery.labels, asked, ks, len(gallery.classes))

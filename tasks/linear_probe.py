@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from tasks.base import Score, Splits, Task, TaskMeta
+from tasks.base import FEATURES, Batchwise, Fitted, Score, Task, TaskMeta
+from tasks.scoring import linear_classifier
 from tasks.scoring.confidence import confidence_metrics
-from tasks.scoring.features import require_finite, require_scorable
-from tasks.scoring.linear_classifier import SETTINGS, choose, within
+from tasks.scoring.linear_classifier import FIT, columns, folded
 from tasks.scoring.metrics import accuracy, softmax
+from tasks.scoring.requirements import require_finite, require_judgeable
+
+PROTOCOL = (
+    "Multinomial logistic regression by L-BFGS on features standardised with train's mean and deviation; "
+    "objective mean log-loss + λ/2 ‖W‖², 20 values of λ from 100 to 1e-5, λ chosen by accuracy on val (then by "
+    "log-loss); fitted on train only."
+)
 
 
 class LinearProbe(Task):
     """Multinomial logistic regression on standardised features."""
 
-    meta = TaskMeta(
-        name="linear_probe",
-        version=2,
-        main_metric="accuracy",
-        unit="%",
-        higher_is_better=True,
-        protocol="Multinomial logistic regression by L-BFGS on features standardised with train's mean and deviation; "
-        "objective mean log-loss + λ/2 ‖W‖², 20 values of λ from 100 to 1e-5, λ chosen by accuracy on val (then by "
-        "log-loss); fitted on train only.",
-        settings=SETTINGS,
-    )
+    meta = TaskMeta("linear_probe", 2, "accuracy", PROTOCOL, FIT.settings, fit=FIT)
 
-    def check(self, splits: Splits) -> None:
-        require_scorable(splits)
+    def fit(self, train: Batchwise, val: Batchwise, seed: int) -> Fitted:
+        return linear_classifier.fit(train, val, seed)
 
-    def score(self, splits: Splits, seed: int) -> Score:
-        require_finite(splits)
-        found = choose(splits)
-        labels = within(found.present, splits.test)
-        metrics, per_sample = accuracy(found.logits.argmax(axis=1), labels)
-        metrics += confidence_metrics(softmax(found.logits), labels, seed)
-        return Score(metrics, per_sample, found.chosen, found.sweep)
+    def judge(self, fitted: Fitted, test: Batchwise) -> Score:
+        require_judgeable(fitted.train.targets, test.targets)
+        require_finite(self.meta.outputs, test=test)
+        logits, labels = linear_classifier.logits(fitted, test), columns(fitted.arrays["present"], test)
+        metrics, per_sample = accuracy(logits.argmax(axis=1), labels)
+        metrics += confidence_metrics(softmax(logits), labels, fitted.seed)
+        return Score(metrics, per_sample)
+
+    def head(self, fitted: Fitted) -> bytes:
+        """One Gemm: features float32 [n, d] → logits float32 [n, c], a column for each label that train has."""
+        from onnx import TensorProto, helper, numpy_helper
+
+        weights, bias = folded(fitted)
+        classes, width = weights.shape
+        graph = helper.make_graph(
+            [helper.make_node("Gemm", [FEATURES, "weights", "bias"], ["logits"], transB=1)],
+            self.meta.name,
+            [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["n", width])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", classes])],
+            [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        serialized: bytes = model.SerializeToString()
+        return serialized

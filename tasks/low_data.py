@@ -3,92 +3,88 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from export.errors import UserError
 from export.spec import Metric
-from tasks.base import Score, Splits, Task, TaskMeta
-from tasks.scoring.features import Floats, l2_normalized, require_finite, require_scorable
+from tasks.base import Batchwise, Fitted, Score, Task, TaskMeta
+from tasks.scoring.drawn_classifiers import PENALTIES, fit_on_draws, rights
+from tasks.scoring.features import Floats, Indices, l2_normalized
 from tasks.scoring.metrics import crossed_mean
 from tasks.scoring.neighbours import K, predict
-from tasks.scoring.softmax_regression import fit, rights
+from tasks.scoring.requirements import require_finite, require_fittable, require_judgeable
 
 PERCENTS = (1, 2, 5, 10, 20)
 MAIN_PERCENT = 10
 DRAWS = 5
-PENALTIES = tuple(float(value) for value in np.logspace(0, -5, 6))
 SUBSETS = (2, 5, 10)
 SUBSET_DRAWS = 20
 
-Indices = npt.NDArray[np.int64]
+
+PROTOCOL = (
+    "Learning curve: 1, 2, 5, 10 and 20 % of every class of train, 5 seeded draws; multinomial logistic "
+    "regression on L2-normalised features, λ chosen by accuracy on val over all draws; accuracy on all of test. "
+    "Few classes: k-NN (as the task knn) among 2, 5 and 10 classes, mean over 20 seeded draws of classes."
+)
+SETTINGS: Mapping[str, Any] = {
+    "percents": list(PERCENTS),
+    "draws": DRAWS,
+    "penalties": list(PENALTIES),
+    "subsets": list(SUBSETS),
+    "subset_draws": SUBSET_DRAWS,
+}
+"""Every constant of it."""
 
 
 class LowData(Task):
     """A logistic classifier on parts of train, and k-NN within few classes."""
 
-    meta = TaskMeta(
-        name="low_data",
-        version=1,
-        main_metric=f"accuracy_{MAIN_PERCENT}_percent",
-        unit="%",
-        higher_is_better=True,
-        protocol="Learning curve: 1, 2, 5, 10 and 20 % of every class of train, 5 seeded draws; multinomial logistic "
-        "regression on L2-normalised features, λ chosen by accuracy on val over all draws; accuracy on all of test. "
-        "Few classes: k-NN (as the task knn) among 2, 5 and 10 classes, mean over 20 seeded draws of classes.",
-        settings={
-            "percents": list(PERCENTS),
-            "draws": DRAWS,
-            "penalties": list(PENALTIES),
-            "subsets": list(SUBSETS),
-            "subset_draws": SUBSET_DRAWS,
-        },
-    )
+    meta = TaskMeta("low_data", 1, f"accuracy_{MAIN_PERCENT}_percent", PROTOCOL, SETTINGS)
 
-    def check(self, splits: Splits) -> None:
-        require_scorable(splits)
-        least, name = splits.train.smallest_class()
+    def fit(self, train: Batchwise, val: Batchwise, seed: int) -> Fitted:
+        require_fittable(train.targets, val.targets)
+        least, smallest = train.smallest_class()
         if _share(least, MAIN_PERCENT) < 1:
             raise UserError(
-                f"{MAIN_PERCENT} % of the {least} training images of {name!r} is no image.",
+                f"{MAIN_PERCENT} % of the {least} training images of {smallest!r} is no image.",
                 "There are fewer images than the protocol asks.",
                 "add images to the class, or leave out the task low_data",
             )
+        require_finite(self.meta.outputs, train=train, val=val)
+        names = {percent: f"accuracy_{percent}_percent" for percent in PERCENTS if _share(least, percent) >= 1}
 
-    def score(self, splits: Splits, seed: int) -> Score:
-        require_finite(splits)
-        present, labels = np.unique(splits.train.labels, return_inverse=True)
-        val_labels, test_labels = (np.searchsorted(present, part.labels) for part in (splits.val, splits.test))
-        train, val, test = (l2_normalized(part.features) for part in (splits.train, splits.val, splits.test))
-        least, smallest = splits.train.smallest_class()
+        def parts(labels: Indices, percent: int) -> list[Indices]:
+            return [_part(labels, percent, seed, draw) for draw in range(DRAWS)]
+
+        return fit_on_draws(train, val, seed, "percent", names, parts)
+
+    def judge(self, fitted: Fitted, test: Batchwise) -> Score:
+        train = fitted.train
+        require_judgeable(train.targets, test.targets)
+        require_finite(self.meta.outputs, test=test)
+        present, labels = np.unique(train.labels, return_inverse=True)
+        gallery, queries = l2_normalized(train.features), l2_normalized(test.features)
+        test_labels = np.searchsorted(present, test.labels)
+        least, smallest = train.smallest_class()
         metrics: dict[str, Metric] = {}
-        chosen: dict[str, Any] = {}
-        sweep: list[dict[str, Any]] = []
         per_sample, per_draw = np.empty(0), np.empty(0)
         for percent in PERCENTS:
             name = f"accuracy_{percent}_percent"
             if _share(least, percent) < 1:
                 metrics[name] = Metric.gain(name, None, "%", note=f"class {smallest!r} has {least} training images")
                 continue
-            parts = [_part(labels, percent, seed, draw) for draw in range(DRAWS)]
-            fits = [fit(train[part], labels[part], len(present), PENALTIES) for part in parts]
-            on_val = [rights([f[i] for f in fits], val, val_labels).mean() for i in range(len(PENALTIES))]
-            best = int(np.argmax(on_val))
-            for i, penalty in enumerate(PENALTIES):
-                converged = all(f[i].converged for f in fits)
-                row = {"percent": percent, "penalty": penalty, "val_accuracy": float(on_val[i]), "converged": converged}
-                sweep.append(row)
-            chosen[name] = {"penalty": PENALTIES[best], "val_accuracy": float(on_val[best])}
-            right = rights([f[best] for f in fits], test, test_labels)
-            metrics[name] = crossed_mean(name, right, f"{len(parts[0])} images, mean of {DRAWS} draws")
+            right = rights(fitted.arrays[f"{name}_weights"], fitted.arrays[f"{name}_bias"], queries, test_labels)
+            images = sum(_share(count, percent) for count in np.bincount(labels).tolist())
+            metrics[name] = crossed_mean(name, right, f"{images} images, mean of {DRAWS} draws")
             if percent == MAIN_PERCENT:
                 per_sample, per_draw = right.mean(axis=0), right.mean(axis=1)
         for size in SUBSETS:
-            metrics[f"knn_{size}_classes"] = _among_few(train, labels, test, test_labels, size, seed)
+            metrics[f"knn_{size}_classes"] = _among_few(gallery, labels, queries, test_labels, size, fitted.seed)
         main = metrics.pop(self.meta.main_metric)
-        return Score([main, *metrics.values()], per_sample, chosen, sweep, per_draw)
+        return Score([main, *metrics.values()], per_sample, per_draw)
 
 
 def _share(count: int, percent: int) -> int:

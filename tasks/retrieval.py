@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from export.errors import UserError
 from export.spec import Metric
-from tasks.base import Score, Splits, Task, TaskMeta
+from tasks.base import Batchwise, Fitted, Labels, Score, Task, TaskMeta
 from tasks.scoring.codes import Binary, Int8
-from tasks.scoring.features import Floats, Indices, l2_normalized, on_grid, require_finite, require_searchable
+from tasks.scoring.features import Floats, Indices, l2_normalized, on_grid
 from tasks.scoring.metrics import Doubles, mean_metric
+from tasks.scoring.requirements import require_finite, require_gallery, require_queries
 
 CUTOFFS = (1, 5, 10)
 Kinds = npt.NDArray[np.int8]
@@ -21,43 +23,47 @@ BLOCK = 1 << 23
 """Similarities held at once (they become 64 MiB of sort keys)."""
 
 
+PROTOCOL = (
+    "Queries = test, gallery = train, ranked by cosine similarity; an image of the query's class is "
+    "relevant. mAP over the whole ranking, R@k (a relevant image among the first k), MRR. Among equal "
+    "similarities the irrelevant images count as ranked first. Similarities are exact inner products of unit "
+    "rows rounded to 2⁻²⁵, so that the ranking is the same on every processor. Junk pairs are taken out of a "
+    "query's ranking before any metric (Radenović et al. 2018), or count as wrong in mAP_junk_wrong. mAP_int8: "
+    "both sides in symmetric 8 bits a dimension, scales from the gallery; mAP_binary: both sides one bit a "
+    "dimension, above the gallery's mean or not, by Hamming distance."
+)
+SETTINGS: Mapping[str, Any] = {"queries": "test", "gallery": "train", "similarity": "cosine", "cutoffs": list(CUTOFFS)}
+"""Every constant of it."""
+
+
 class Retrieval(Task):
     """Retrieval of a class, or of one instance, by cosine similarity."""
 
-    meta = TaskMeta(
-        name="retrieval",
-        version=2,
-        main_metric="mAP",
-        unit="%",
-        higher_is_better=True,
-        protocol="Queries = test, gallery = train, ranked by cosine similarity; an image of the query's class is "
-        "relevant. mAP over the whole ranking, R@k (a relevant image among the first k), MRR. Among equal "
-        "similarities the irrelevant images count as ranked first. Similarities are exact inner products of unit "
-        "rows rounded to 2⁻²⁵, so that the ranking is the same on every processor. Junk pairs are taken out of a "
-        "query's ranking before any metric (Radenović et al. 2018), or count as wrong in mAP_junk_wrong. mAP_int8: "
-        "both sides in symmetric 8 bits a dimension, scales from the gallery; mAP_binary: both sides one bit a "
-        "dimension, above the gallery's mean or not, by Hamming distance.",
-        settings={"queries": "test", "gallery": "train", "similarity": "cosine", "cutoffs": list(CUTOFFS)},
-    )
+    meta = TaskMeta("retrieval", 2, "mAP", PROTOCOL, SETTINGS)
 
-    def check(self, splits: Splits) -> None:
-        require_searchable(splits)
-        if not _answerable(splits).any():
+    def fit(self, train: Batchwise, val: Batchwise, seed: int) -> Fitted:
+        require_gallery(train.targets)
+        require_finite(self.meta.outputs, train=train, val=val)
+        gallery = l2_normalized(train.features)
+        codes = {"int8_scales": Int8.of(gallery).scales, "binary_means": Binary.of(gallery).means}
+        return Fitted(train, seed, codes)
+
+    def judge(self, fitted: Fitted, test: Batchwise) -> Score:
+        train, junk = fitted.train, test.targets.junk
+        require_queries(train.targets, test.targets)
+        asked = _answerable(train.targets, test.targets)
+        if not asked.any():
             raise UserError(
                 "No query has anything right to be found.",
                 "Every gallery image of the queries' classes is junk for them.",
                 "take pairs out of junk.csv",
             )
-
-    def score(self, splits: Splits, seed: int) -> Score:
-        require_finite(splits)
-        gallery, queries = l2_normalized(splits.train.features), l2_normalized(splits.test.features)
-        labels = (splits.train.labels, splits.test.labels)
-        asked = _answerable(splits)
+        require_finite(self.meta.outputs, test=test)
+        gallery, queries = l2_normalized(train.features), l2_normalized(test.features)
         note = "" if asked.all() else f"without {(~asked).sum()} queries for which all that is right is junk"
 
         def look(left: Floats, right: Floats) -> Ranks:
-            return Ranks(*(part[asked] for part in ranked(left, labels[0], right, labels[1], splits.junk)))
+            return Ranks(*(part[asked] for part in ranked(left, train.labels, right, test.labels, junk)))
 
         def mean(name: str, values: Doubles, said: str = "") -> Metric:
             return replace(mean_metric(name, 100 * values), note="; ".join(filter(None, (said, note))))
@@ -66,10 +72,10 @@ class Retrieval(Task):
         metrics = [mean("mAP", found.precision)]
         metrics += [mean(f"R@{k}", (found.first <= k).astype(np.float64)) for k in CUTOFFS]
         metrics.append(mean("MRR", 1 / found.first))
-        if len(splits.junk):
+        if len(junk):
             metrics.append(mean("mAP_junk_wrong", found.junk_wrong, "junk pairs count as wrong"))
-        codes = (("mAP_int8", Int8.of(gallery), width), ("mAP_binary", Binary.of(gallery), -(-width // 8)))
-        for name, code, size in codes:
+        int8, binary = Int8(fitted.arrays["int8_scales"]), Binary(fitted.arrays["binary_means"])
+        for name, code, size in (("mAP_int8", int8, width), ("mAP_binary", binary, -(-width // 8))):
             coded = look(code.decoded(gallery), code.decoded(queries))
             metrics.append(mean(name, coded.precision, f"{size} bytes a vector instead of {4 * width}"))
         return Score(metrics, 100 * found.precision)
@@ -142,9 +148,9 @@ def _by_rank(similarity: Doubles, kinds: Kinds) -> Kinds:
     return np.asarray(keys.astype(np.int8) & np.int8(3))
 
 
-def _answerable(splits: Splits) -> npt.NDArray[np.bool_]:
+def _answerable(train: Labels, test: Labels) -> npt.NDArray[np.bool_]:
     """Whether a query has something right in the gallery that is not junk for it; bool [n]."""
-    held = np.bincount(splits.train.labels, minlength=len(splits.train.classes))[splits.test.labels]
-    query, image = splits.junk.T
-    own = splits.test.labels[query] == splits.train.labels[image]
-    return np.asarray(held > np.bincount(query[own], minlength=len(splits.test)))
+    held = np.bincount(train.values, minlength=len(train.classes))[test.values]
+    query, image = test.junk.T
+    own = test.values[query] == train.values[image]
+    return np.asarray(held > np.bincount(query[own], minlength=len(test)))

@@ -9,11 +9,26 @@ from typing import Any
 import numpy as np
 
 from bench.records import stats
-from bench.records.record import Cell, Failure, Record, Status, protocol_hash
+from bench.records.parts import (
+    About,
+    Cell,
+    Environment,
+    Extraction,
+    Failure,
+    Keys,
+    SampleSeries,
+    ScenarioSubject,
+    Shift,
+    Status,
+    TaskSubject,
+)
+from bench.records.record import Record, ScoreRecord, TimingRecord, protocol_hash
 from bench.records.results import Results
 from bench.verdict.ranking import Ranking
+from bench.verdict.row import Row
 from bench.verdict.sheet import Column, Sheet
-from bench.verdict.table import sheet_of
+from bench.verdict.table import rows, sheet_of
+from export.parity import Parity
 from export.spec import Metric
 from export.store import key
 
@@ -26,12 +41,21 @@ BACKBONES = {
     "made_up_poor": (0.1, 30.0, 25e6),
 }
 ENGINES = {"ort:cpu": 1.0, "openvino:cpu": 0.8}
+ODD = "a→b|c@d"
+"""A data set's name that has every sign in it that once stood for something; it stands for nothing."""
 TASKS = {"knn": ("accuracy", -0.2), "linear_probe": ("accuracy", 0.4), "retrieval": ("mAP", -0.6)}
+
+CLOSE = Parity("features", 0.99999, 0.999995, 1e-5, 0, 20, 0.99999, 2e-3, True)
+FAR = replace(CLOSE, cosine_min=0.91, relative_error=0.4, passed=False)
 
 
 @dataclass(frozen=True)
 class Lab:
-    """Where the made-up records come from; change a field to get records that differ in it."""
+    """Where the made-up records come from; change a field to get records that differ in it.
+
+    Attributes:
+        reference: the engine whose cells are the reference; none by default.
+    """
 
     machine: str = "made-up-a"
     threads: int = 2
@@ -41,42 +65,43 @@ class Lab:
     n_test: int = 200
     backbones: dict[str, tuple[float, float, float]] = field(default_factory=lambda: dict(BACKBONES))
     engines: dict[str, float] = field(default_factory=lambda: dict(ENGINES))
+    reference: str = ""
+    shift: Shift | None = None
     build: str = "1"
     day: str = "2026-01-01"
 
     def cell(self, backbone: str, engine: str, untrained: bool = False) -> Cell:
-        return Cell(backbone, engine, "fp32", "cpu", (1, 8), self.threads, untrained)
+        return Cell(backbone, engine, "fp32", "cpu", (1, 8), self.threads, untrained, engine == self.reference)
 
-    def keys(self, cell: Cell) -> dict[str, str]:
+    def keys(self, cell: Cell) -> Keys:
         onnx = key("onnx", backbone=cell.backbone)
         plan = key("plan", onnx=onnx, engine=cell.engine, build=self.build)
-        return {"onnx": onnx, "plan": plan, "plan_content": key("content", plan=plan)}
+        return Keys(onnx, plan, key("content", plan=plan))
 
-    def about(self, backbone: str) -> dict[str, Any]:
-        return {
-            "family": "CNN",
-            "pretrain_algo": "supervised",
-            "pretrain_data": "made up",
-            "licence": "CC0-1.0",
-            "parameters": int(self.backbones.get(backbone, (0, 0, 5e6))[2]),
-            "gmacs": 1.5,
-            "feature": "features",
-            "input": [224, 224],
-        }
+    def about(self, backbone: str) -> About:
+        return About(
+            family="CNN",
+            pretrain_algo="supervised",
+            pretrain_data="made up",
+            licence="CC0-1.0",
+            feature="features",
+            parameters=int(self.backbones.get(backbone, (0, 0, 5e6))[2]),
+            gmacs=1.5,
+            input=(224, 224),
+        )
 
-    def environment(self) -> dict[str, Any]:
-        return {
-            "id": self.machine,
-            "processor": f"Imaginary CPU {self.machine}",
-            "board": "",
-            "cores": self.threads,
-            "memory_mib": 8000,
-            "os": "Linux",
-            "python": "3.11",
-            "libraries": {"onnxruntime": "1.99"},
-        }
+    def environment(self) -> Environment:
+        return Environment(
+            id=self.machine,
+            processor=f"Imaginary CPU {self.machine}",
+            cores=self.threads,
+            memory_mib=8000,
+            os="Linux",
+            python="3.11",
+            libraries={"onnxruntime": "1.99"},
+        )
 
-    def score(self, backbone: str, engine: str, task: str, **changes: Any) -> Record:
+    def score(self, backbone: str, engine: str, task: str, **changes: Any) -> ScoreRecord:
         """A score whose samples are right or wrong; test images are hard or easy for all backbones alike."""
         skill = self.backbones[backbone][0]
         metric, ease = TASKS[task]
@@ -85,47 +110,43 @@ class Lab:
         per_sample = 100.0 * (skill + ease + 0.5 * own > 2 * hard)
         value = float(per_sample.mean())
         cell = self.cell(backbone, engine)
-        subject = {
-            "task": task,
-            "version": self.version,
-            "settings": {"made_up": True},
-            "protocol": f"The {task} protocol, in a sentence.",
-            "data": self.data,
-            "data_digest": self.digest,
-            "data_licence": "CC0-1.0",
-            "splits_from": "given",
-            "classes": 4,
-            "seed": 0,
-            "output": "features",
-            "n_train": 400,
-            "n_val": 100,
-            "n_test": self.n_test,
-        }
+        subject = TaskSubject(
+            task=task,
+            version=self.version,
+            data=self.data,
+            data_digest=self.digest,
+            settings={"made_up": True},
+            protocol=f"The {task} protocol, in a sentence.",
+            data_licence="CC0-1.0",
+            splits_from="given",
+            classes=4,
+            n_train=400,
+            n_val=100,
+            n_test=self.n_test,
+            shift=self.shift,
+        )
         error = float(per_sample.std(ddof=1) / np.sqrt(self.n_test))
         extra = Metric.gain("balanced_accuracy", value - 1, "%", self.n_test, error)
-        record = Record(
-            kind="score",
+        record = ScoreRecord(
             status="ok",
-            key=key("score", plan=self.keys(cell)["plan"], task=task, data=self.digest, version=self.version),
+            key=key("score", plan=self.keys(cell).plan, task=task, data=self.digest, version=self.version),
             cell=cell,
             subject=subject,
             protocol=protocol_hash("score", task=task, data=self.digest, version=self.version),
             keys=self.keys(cell),
             metrics=(Metric.gain(metric, value, "%", self.n_test, error), extra),
-            backbone=self.about(backbone),
+            about=self.about(backbone),
             environment=self.environment(),
-            detail={
-                "parity": {"cosine_min": 0.99999, "relative_error": 1e-5, "passed": True},
-                "chosen": {"k": 20},
-                "sweep": [{"k": 1, "val_accuracy": 50.0}],
-                "extraction": {"images": 700, "seconds": 10.0, "images_per_s": 70.0},
-            },
+            parity=CLOSE,
+            chosen={"k": 20},
+            sweep=[{"k": 1, "val_accuracy": 50.0}],
+            extraction=Extraction(700, 10.0),
             per_sample=per_sample.tolist(),
             started_at=f"{self.day}T10:00:00+00:00",
         )
         return replace(record, **changes)
 
-    def timing(self, backbone: str, engine: str, scenario: str = "single_stream", **changes: Any) -> Record:
+    def timing(self, backbone: str, engine: str, scenario: str = "single_stream", **changes: Any) -> TimingRecord:
         """A timing with 300 samples: enough for p90, too few for p99."""
         milliseconds = self.backbones.get(backbone, (0, 5.0, 0))[1] * self.engines[engine]
         draw = np.random.default_rng(sum(map(ord, backbone + engine + scenario)))
@@ -137,7 +158,7 @@ class Lab:
                 Metric.gain("throughput_images_per_s", rate, "images/s", 300, note="b8"),
                 Metric.gain("throughput_b8_images_per_s", rate, "images/s", 300),
             ]
-            samples_by = {"batch_8/0": samples}
+            series = [SampleSeries("batch_8", 0, samples)]
         else:
             metrics = [
                 Metric.cost("latency_p50_ms", stats.quantile(samples, 0.5) / 1e6, "ms", 300),
@@ -145,53 +166,52 @@ class Lab:
                 Metric.cost("latency_p99_ms", None, "ms", 300, note="300 of the 662 samples needed"),
                 Metric.cost("noise_percent", stats.noise(samples), "%", 300),
             ]
-            samples_by = {"latency/0": samples[:150], "latency/1": samples[150:]}
+            series = [SampleSeries("latency", 0, samples[:150]), SampleSeries("latency", 1, samples[150:])]
         metrics += [
             Metric.cost("peak_memory_mib", 100 + milliseconds, "MiB", 2),
             Metric.cost("onnx_mib", milliseconds * 3, "MiB"),
         ]
         how = {"scenario": scenario, "machine": self.machine, "threads": self.threads, "data": self.digest}
-        record = Record(
-            kind="timing",
+        record = TimingRecord(
             status="ok",
-            key=key("timing", plan=self.keys(cell)["plan"], day=self.day, **how),
+            key=key("timing", plan=self.keys(cell).plan, day=self.day, **how),
             cell=cell,
-            subject={
-                "scenario": scenario,
-                "version": 1,
-                "protocol": f"The {scenario} protocol, in a sentence.",
-                "data": self.data,
-                "data_digest": self.digest,
-                "settings": {"seconds": 1.0, "repeats": 2},
-            },
+            subject=ScenarioSubject(
+                scenario=scenario,
+                version=1,
+                data=self.data,
+                data_digest=self.digest,
+                settings={"seconds": 1.0, "repeats": 2},
+                protocol=f"The {scenario} protocol, in a sentence.",
+            ),
             protocol=protocol_hash("timing", **how),
             keys=self.keys(cell),
             metrics=tuple(metrics),
-            backbone=self.about(backbone),
+            about=self.about(backbone),
             environment=self.environment(),
-            detail={"parity": {"cosine_min": 0.99999, "relative_error": 1e-5, "passed": True}, "settled": True},
-            samples=samples_by,
+            parity=CLOSE,
+            series=series,
             started_at=f"{self.day}T11:00:00+00:00",
         )
         return replace(record, **changes)
 
     def failure(self, record: Record, status: Status, what: str, why: str = "") -> Record:
         """``record`` as it looks when it did not come about."""
+        results: dict[str, Any] = {"per_sample": []} if isinstance(record, ScoreRecord) else {"series": []}
         return replace(
             record,
             status=status,
             key=key("asked", of=record.key),
             metrics=(),
-            per_sample=[],
-            samples={},
-            keys={},
-            detail={},
+            keys=Keys(),
+            parity=None,
             failure=Failure("CellError", what, why),
+            **results,
         )
 
     def records(self) -> list[Record]:
         """Every cell with all its results; two random-weight cells, one broken and one that fails parity."""
-        found = []
+        found: list[Record] = []
         for backbone in self.backbones:
             for engine in self.engines:
                 found += [self.score(backbone, engine, task) for task in TASKS]
@@ -206,10 +226,9 @@ class Lab:
         broken = replace(self.score(first, "ort:cpu", "knn"), cell=self.cell("made_up_broken", "ort:cpu"), key="broken")
         found.append(self.failure(broken, "failed", "The engine cannot build it.", "Operator Einmal is unknown."))
         off = self.cell("made_up_off", "ort:cpu")
-        parity = {"parity": {"cosine_min": 0.91, "relative_error": 0.4, "passed": False}}
         for task in TASKS:
-            wrong = self.score(first, "ort:cpu", task, cell=off, key=f"off {task}", detail=parity)
-            found.append(replace(wrong, keys={"plan": "off"}))
+            wrong = self.score(first, "ort:cpu", task, cell=off, key=f"off {task}", parity=FAR)
+            found.append(replace(wrong, keys=Keys(plan="off")))
         return found
 
     def write(self, folder: Path) -> Path:
@@ -233,8 +252,18 @@ def sheet(
         cost_values=np.array(costs or []).reshape(n, -1),
         status=tuple("ok" for _ in range(n)),
         why=("",) * n,
-        flags=("",) * n,
+        flags=((),) * n,
     )
+
+
+SMALL = Lab(backbones={"made_up_base": (2.1, 9.0, 25e6)}, engines={"ort:cpu": 1.0})
+"""One trained backbone on one engine."""
+
+
+def only(*records: Record) -> Row:
+    """The one row that these records are joined to."""
+    [row] = rows(Results(records))[0]
+    return row
 
 
 def made_up() -> Ranking:

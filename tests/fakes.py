@@ -37,17 +37,20 @@ def dataset(count: int = 30, classes: int = 3) -> DataSet:
     return DataSet("drawn", samples, names, f"drawn-{count}-{classes}", lambda i: photograph(int(i[:4])))
 
 
-def plan(batches: tuple[int, ...] = (1, 4), folder: Path = Path("nowhere")) -> Plan:
+def plan(batches: tuple[int, ...] = (1, 4), folder: Path = Path("nowhere"), tokens: bool = False) -> Plan:
     """A plan for :class:`MeanColour`; nothing of it is on disk."""
-    features = TensorSpec("features", (3,))
+    outputs = (TensorSpec("features", (3,)), *([TensorSpec("tokens", (2, 3))] if tokens else []))
     artifact = Artifact(
-        "onnx-key", folder, "mean_colour", Precision.FP32, SPEC, "input", (features,), False, 0, 0.0, {}, {}
+        "onnx-key", folder, "mean_colour", Precision.FP32, SPEC, "input", outputs, False, 0, 0.0, {}, None
     )
     return Plan("plan-key", folder, "content", 0, EngineSpec("fake", "cpu"), Profile(batches), artifact, {})
 
 
 class MeanColour(Session):
-    """Features = the mean of each channel, over 255. ``seen`` holds the batches that it was given."""
+    """Features = the mean of each channel, over 255; tokens, where asked for, the same of the upper and lower half.
+
+    ``seen`` holds the batches that it was given.
+    """
 
     def __init__(self, of: Plan) -> None:
         super().__init__(of)
@@ -55,7 +58,11 @@ class MeanColour(Session):
 
     def _run(self, pixels: Pixels) -> Outputs:
         self.seen.append(len(pixels))
-        return {"features": (pixels.mean(axis=(1, 2)) / 255).astype(np.float32)}
+        found = {"features": (pixels.mean(axis=(1, 2)) / 255).astype(np.float32)}
+        if len(self.outputs) > 1:
+            halves = pixels.reshape(len(pixels), 2, -1, 3)
+            found["tokens"] = (halves.mean(axis=2) / 255).astype(np.float32)
+        return found
 
     def _placement(self) -> Placement:
         return Placement("cpu", {"cpu": 1})

@@ -39,3 +39,10 @@ def tiny() -> nn.Module:
         norm.running_mean.uniform_(-0.2, 0.2)
         norm.running_var.uniform_(0.5, 2)
     return net.eval()
+
+
+def small() -> nn.Module:
+    """The same for inputs of 32 x 32, which take next to no time."""
+    net = tiny()
+    net.preprocess = {"height": 32, "width": 32}  # type: ignore[assignment]
+    return net

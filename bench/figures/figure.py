@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from export.store import Store
+from export.progress import say
+from tasks.data.base import DataSet, Sample
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,13 @@ class Figure:
     target: str
     reached: bool
     how: str
+
+    @property
+    def line(self) -> str:
+        """The figure and its spread, and whether it is what was wanted."""
+        low, high = self.spread
+        mark = "reached" if self.reached else "NOT reached"
+        return f"{self.name}: {self.value:.3f} ({low:.3f} … {high:.3f}), wanted {self.target}: {mark}"
 
 
 def ratios(left: Callable[[], float], right: Callable[[], float], repeats: int) -> list[float]:
@@ -43,12 +50,16 @@ def figure(name: str, values: Sequence[float], target: str, reached: Callable[[f
     return Figure(name, middle, (min(values), max(values)), target, reached(middle), how)
 
 
-def photographs(store: Store, shared: Path) -> list[bytes]:
-    """Encoded JPEGs: the thousand ImageNet photographs where they lie in ``shared``, else twenty from a package."""
-    file = shared / "data" / "imagenet1k.tar"
-    if file.exists():
-        with tarfile.open(file) as tar:
-            return [tar.extractfile(m).read() for m in tar if m.isfile()]  # type: ignore[union-attr]
-    from export.convert.photographs import photographs as published
+def data_of(encoded: Sequence[bytes]) -> DataSet:
+    """A data set of one class that holds ``encoded``, all of it in its test split."""
+    names = {f"{i:04d}.jpg": e for i, e in enumerate(encoded)}
+    return DataSet("photographs", [Sample(n, 0, "test") for n in names], ("all",), "-", names.__getitem__)
 
-    return published(store)
+
+def lying_in(shared: Path, name: str, of: str) -> Path | None:
+    """The file ``data/name`` of the shared folder; None, and a line that the figure ``of`` is left out, without it."""
+    file = shared / "data" / name
+    if file.exists():
+        return file
+    say(f"{of}: left out, there is no data/{name} in the shared folder")
+    return None

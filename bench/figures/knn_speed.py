@@ -5,14 +5,15 @@ and the linear classifier's sweep together.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.figures.figure import Figure, figure, lying_in
 from bench.figures.probe_sweep import features_of
-from bench.sweep.pipeline import split
 from export.store import Store
 from tasks.data.catalog import open_dataset
 
@@ -31,6 +32,22 @@ class Found:
     probe_s: float
 
 
+def figures(store: Store, shared: Path) -> Iterator[Figure]:
+    """k-NN beside faiss's exact search, and seconds of k-NN and the probe's sweep together."""
+    if not (archive := lying_in(shared, "cifar10.tar.gz", "neighbours")):
+        return
+    found = measure(store, archive)
+    size = f"{found.queries:,} queries, gallery {found.gallery:,} x {found.dim}"
+    yield figure("k-NN, faiss's exact search / ours", found.against_faiss, "≥ 1", lambda v: v >= 1, size)
+    yield figure(
+        "k-NN and the sweep of the linear classifier, all of CIFAR-10 after extraction, s",
+        [found.knn_s + found.probe_s],
+        "< 90",
+        lambda v: v < 90,
+        f"k-NN with its sweep on val {found.knn_s:.1f} s, linear classifier {found.probe_s:.1f} s",
+    )
+
+
 def measure(store: Store, archive: Path) -> Found:
     """Extract, where the store has not got them, the features of EfficientNet-Lite0, and score."""
     from tasks.knn import Knn
@@ -39,7 +56,7 @@ def measure(store: Store, archive: Path) -> Found:
     from tasks.scoring.neighbours import votes
 
     data = open_dataset(str(archive), store)
-    splits = split(features_of(store, data), data)
+    splits = features_of(store, data)
     gallery, queries = l2_normalized(splits.train.features), l2_normalized(splits.test.features)
     labels, classes, ks = splits.train.labels, len(data.classes), [1, 20, 100]
 
@@ -63,7 +80,7 @@ def measure(store: Store, archive: Path) -> Found:
     spent = []
     for scorer in (Knn(), LinearProbe()):
         start = time.perf_counter()
-        scorer.score(splits, 0)
+        scorer.judge(scorer.fit(splits.train, splits.val, 0), splits.test)
         spent.append(time.perf_counter() - start)
     return Found(len(gallery), len(queries), gallery.shape[1], ratios, spent[0], spent[1])
 

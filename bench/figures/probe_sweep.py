@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.sweep.features import extract, feature_key
+from bench.figures.deployed import deployed
+from bench.figures.figure import Figure, figure, lying_in
+from bench.sweep.features import extract
+from bench.sweep.keys import feature_key
 from bench.sweep.spec import read
-from engines.base import EngineSpec, Profile
-from engines.catalog import engine
-from engines.preprocess.catalog import preprocess
+from bench.sweep.view import split
+from engines.base import EngineSpec
 from engines.processor import cores
-from export.lower.precision import artifact
 from export.store import Store
-from export.zoo.backbones import resolve
+from tasks.base import FEATURES, Splits
 from tasks.data.base import SPLITS, DataSet, Sample, Split
 from tasks.data.catalog import open_dataset
 
@@ -44,17 +45,34 @@ class Found:
         return abs(self.ours - self.theirs)
 
 
+def figures(store: Store, shared: Path) -> Iterator[Figure]:
+    """The speed of the whole sweep, and how far apart the two test accuracies are."""
+    archive = lying_in(shared, "cifar10.tar.gz", "probe")
+    if archive is None:
+        return
+    found = measure(store, archive)
+    how = f"{found.train} x {found.dim} features, {found.classes} classes, {found.penalties} penalties; {found.how}"
+    yield figure("Linear-classifier sweep, scikit-learn / ours", found.speed, "≥ 5", lambda v: v >= 5, how)
+    yield figure(
+        "Test accuracy, |scikit-learn − ours|, points",
+        [found.difference],
+        "≤ 0.2",
+        lambda v: v <= 0.2,
+        f"each with the penalty that it chose on val; ours {found.ours:.2f} %, theirs {found.theirs:.2f} %",
+    )
+
+
 def measure(store: Store, archive: Path, repeats: int = 1) -> Found:
     """Fit both sweeps on EfficientNet-Lite0's features of CIFAR-10, and choose each one's penalty on val."""
-    from tasks.scoring.linear_classifier import PENALTIES, standardized
+    from tasks.scoring.linear_classifier import PENALTIES, standardisation, standardized
     from tasks.scoring.softmax_regression import fit
 
     data = _subset(open_dataset(str(archive), store))
-    vectors = features_of(store, data)
-    where = np.array([s.split for s in data.samples])
-    train, val, test = standardized(*(vectors[where == name] for name in SPLITS))
-    labels = np.array([s.label for s in data.samples], np.int64)
-    y, y_val, y_test = (labels[where == name] for name in SPLITS)
+    splits = features_of(store, data)
+    parts = (splits.train, splits.val, splits.test)
+    mean, scale = standardisation(splits.train.features)
+    train, val, test = (standardized(part.features, mean, scale) for part in parts)
+    y, y_val, y_test = (part.labels for part in parts)
     speed = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -109,12 +127,9 @@ def _subset(data: DataSet) -> DataSet:
     return replace(data, samples=chosen, digest=f"{data.digest}-{sum(SIZES.values())}")
 
 
-def features_of(store: Store, data: DataSet) -> npt.NDArray[np.float32]:
-    """EfficientNet-Lite0's features of ``data``, float32 [n, 1280], by the demo's first engine; extracted once."""
-    made = artifact(resolve("efficientnet_lite0"), store)
-    runner = engine(EngineSpec(read().engines[0], streams=cores()))
-    plan = runner.plan(made, Profile((8,)), store)
-    path = preprocess(read().preprocess, made.preprocess, store)
-    whole = feature_key(plan.key, path.identity(), data, "features")
-    vectors, _ = extract(lambda: runner.load(plan), whole, path, data, "features", store)
-    return vectors
+def features_of(store: Store, data: DataSet) -> Splits:
+    """EfficientNet-Lite0's features of ``data``, 1,280 wide, by the demo's first engine; extracted once."""
+    found = deployed(store, "efficientnet_lite0", EngineSpec(read().engines[0], streams=cores()), (8,))
+    whole = feature_key(found.plan.key, found.path.identity(), data.digest, FEATURES)
+    rows, _ = extract(found.load, {FEATURES: whole}, found.path, data, store)
+    return split(data, [rows])

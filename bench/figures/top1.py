@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from bench.figures.deployed import deployed
+from bench.figures.figure import Figure, figure, lying_in
 from bench.sweep.features import stream
-from bench.sweep.spec import read
-from engines.base import EngineSpec, Profile
+from engines.base import EngineSpec
 from engines.catalog import ENGINES, engine
-from engines.preprocess.catalog import preprocess
 from engines.processor import cores
-from export.lower.precision import artifact
 from export.store import Store
 from export.zoo.backbones import resolve
 from export.zoo.loaders import eager
@@ -26,6 +25,22 @@ from tasks.data.base import DataSet, Sample
 
 WANTED = {"efficientnet_lite0": 87.8, "efficientnet_lite1": 89.6, "efficientnet_lite2": 90.0}
 """Measured with timm's own transform and eager PyTorch on the same thousand files."""
+
+
+def figures(store: Store, shared: Path) -> Iterator[Figure]:
+    """One a checkpoint and engine, and one of timm's transform with eager PyTorch."""
+    archive = lying_in(shared, "imagenet1k.tar", "top1")
+    if archive is None:
+        return
+    for model, wanted in WANTED.items():
+        for name, value in accuracies(store, archive, model):
+            yield figure(
+                f"Top-1 of {model}, {name}, %",
+                [value],
+                f"{wanted} ± 0.5",
+                lambda v, wanted=wanted: abs(v - wanted) <= 0.5,  # type: ignore[misc]
+                "own head, 1,000 ImageNet photographs, our preprocessing, the engine's own output",
+            )
 
 
 def images(archive: Path) -> DataSet:
@@ -41,16 +56,16 @@ def accuracies(store: Store, archive: Path, model: str) -> Iterator[tuple[str, f
     data = images(archive)
     backbone = replace(resolve(model), name=f"{model}@logits", output="logits")
     yield "timm's transform, eager", _eager(store, data, backbone)
-    made = artifact(backbone, store)
     labels = np.array([s.label for s in data.samples])
-    for name in ENGINES:
-        runner = engine(EngineSpec(name, streams=cores()))
-        if not runner.computes or not runner.available().ok:
+    for runtime in ENGINES:
+        spec = EngineSpec(runtime, streams=cores())
+        if not engine(spec).computes or not engine(spec).available().ok:
             continue
-        with runner.load(runner.plan(made, Profile((8,)), store)) as session:
-            path = preprocess(read().preprocess, made.preprocess, store)
-            logits = stream(session, path, data, data.samples, made.outputs[0].name)
-        yield str(runner.spec), 100 * float((logits.argmax(axis=1) == labels).mean())
+        found = deployed(store, backbone, spec, (8,))
+        with found.load() as session:
+            name = session.outputs[0].name
+            logits = stream(session, found.path, data, data.samples, [name])[name]
+        yield str(found.plan.engine), 100 * float((logits.argmax(axis=1) == labels).mean())
 
 
 def _eager(store: Store, data: DataSet, backbone: Any) -> float:

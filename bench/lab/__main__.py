@@ -16,7 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.errors import UserError, run_cli
+from export.command import add_store, console, listed, new_parser
+from export.errors import UserError
 from export.progress import say
 
 if TYPE_CHECKING:
@@ -36,11 +37,8 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m bench.lab",
-        description="What another way of resizing costs, in pixels, in features, in accuracy, in time.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    p = new_parser(
+        "bench.lab", "What another way of resizing costs, in pixels, in features, in accuracy, in time.", EXAMPLES
     )
     p.add_argument("--models", default=MODELS, metavar="A,B", help=f"zoo names with trained weights ({MODELS})")
     p.add_argument("--engine", metavar="NAME", help="name or name:provider; by default the demo's first")
@@ -54,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--out", type=Path, default=Path("results"), metavar="DIR", help="preprocessing.md and .png (results)"
     )
-    p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    add_store(p)
     p.add_argument("--json", action="store_true", help="print the figures as JSON")
     return p
 
@@ -110,7 +108,7 @@ def measure(
     pixels: list[Pixels] = []
     features: list[Features] = []
     accuracies: list[Accuracy] = []
-    for name in args.models.split(","):
+    for name in listed(args.models):
         backbone = resolve(name.strip())
         if backbone.untrained:
             raise UserError(f"{name} has random weights: what they make of pixels means nothing.")
@@ -145,10 +143,7 @@ def _command(args: argparse.Namespace) -> str:
     return " ".join(["python -m bench.lab", *filter(None, given)])
 
 
-def cli() -> None:
-    """The command."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

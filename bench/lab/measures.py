@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from bench.lab.variants import REFERENCE, Variant, pixels_of
 from engines.base import Session
+from engines.preprocess.threads import one_thread
 from export.artifact import Artifact
 from export.progress import say
 from export.reference import decode
@@ -81,15 +82,16 @@ class Report:
 
 
 def of_pixels(ways: Sequence[Variant], images: Sequence[Any], made: Artifact) -> Iterator[Pixels]:
-    """Errors, and the median of interleaved repeats of the time."""
+    """Errors, and the median of interleaved repeats of the time, each way on one thread."""
     spec = made.preprocess
     seconds: dict[str, list[float]] = {way.name: [] for way in ways}
-    for _ in range(REPEATS):
-        for way in ways:
-            start = time.perf_counter()
-            for image in images:
-                way.resize(image, spec)
-            seconds[way.name].append((time.perf_counter() - start) / len(images))
+    with one_thread():
+        for _ in range(REPEATS):
+            for way in ways:
+                start = time.perf_counter()
+                for image in images:
+                    way.resize(image, spec)
+                seconds[way.name].append((time.perf_counter() - start) / len(images))
     wanted = pixels_of(ways[0], images, spec).astype(np.int16)
     for way in ways:
         off = np.abs(pixels_of(way, images, spec) - wanted)

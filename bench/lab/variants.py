@@ -38,9 +38,6 @@ def variants(store: Store) -> list[Variant]:
     Raises:
         Unavailable: OpenCV or a C++ compiler is missing.
     """
-    import torch
-
-    torch.set_num_threads(1)
     kernel = HostKernel(library(store))
     return [
         Variant(REFERENCE, "as the checkpoints' authors resize; the reference", resize_and_crop),
@@ -75,7 +72,6 @@ def _opencv(flag: str) -> Resize:
         import cv2
     except ImportError as error:
         raise Unavailable("OpenCV is not installed.", "", "pip install 'backbones-deployed[lab]'") from error
-    cv2.setNumThreads(1)
 
     def run(image: Image, spec: PreprocessSpec) -> Image:
         height, width = resized_size(spec, *image.shape[:2])

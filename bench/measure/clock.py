@@ -10,9 +10,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.measure.criterion import Stop, WarmUp
+from bench.measure.criterion import Noise, Stop, Stopped, WarmUp
 
 Clock = Callable[[], int]
+"""Nanoseconds, never going back."""
+CLOCK: Clock = time.monotonic_ns
+"""The system's monotonic clock (on Linux and macOS ``perf_counter`` reads the same one): every process has the same,
+so that what another one sampled of the machine can be laid beside a series."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,22 @@ class Series:
         warm_up: the queries after it, until the spread settled.
         samples: the steady state, in order.
         settled: False when the time for warming up was spent before the spread settled.
+        begin_ns: the clock when the steady state began. end_ns: when it ended. What is a part of another series, or
+            was taken beside it, has that one's.
+        stopped: why it ended then.
     """
 
     first: int
     warm_up: list[int]
     samples: list[int]
     settled: bool
+    begin_ns: int
+    end_ns: int
+    stopped: Stopped
 
 
-def measure(query: Callable[[int], object], warm_up: WarmUp, stop: Stop, clock: Clock = time.perf_counter_ns) -> Series:
-    """Call ``query(i)``, i = 0, 1, 2, …, and time each call.
+def measure(query: Callable[[int], object], warm_up: WarmUp, stop: Stop, clock: Clock = CLOCK) -> Series:
+    """Call ``query(i)``, i = 0, 1, 2, …, and time each call. Whether to go on is decided between two calls.
 
     Python's cyclic garbage collector is off during the steady state (its pauses are not the engine's) and runs once
     before it; reference counting, which frees the arrays, goes on.
@@ -53,18 +63,21 @@ def measure(query: Callable[[int], object], warm_up: WarmUp, stop: Stop, clock: 
         i += 1
 
     samples: list[int] = []
+    noise, stopped = Noise(), None
     enabled = gc.isenabled()
     gc.collect()
     gc.disable()
     try:
         begin = end = clock()
-        while not stop.done(len(samples), end - begin):
+        while stopped is None:
             start = clock()
             query(i)
             end = clock()
             samples.append(end - start)
+            noise.add(end - start)
+            stopped = stop.stopped(noise, end - begin)
             i += 1
     finally:
         if enabled:
             gc.enable()
-    return Series(first, warm, samples, settled)
+    return Series(first, warm, samples, settled, begin, end, stopped)

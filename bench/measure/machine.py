@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bench.records.parts import Environment
 from engines.cuda.device import device
 from engines.processor import cores
 from export import __version__
@@ -63,11 +64,11 @@ def libraries() -> dict[str, str]:
     return found
 
 
-def environment() -> dict[str, Any]:
-    """The record's environment. ``id`` names the hardware: timings of different ids are never compared."""
+def environment() -> Environment:
+    """This machine, with an id that names the hardware."""
     import psutil
 
-    hardware = {
+    hardware: dict[str, Any] = {
         "processor": processor(),
         "board": board(),
         "architecture": platform.machine(),
@@ -75,13 +76,12 @@ def environment() -> dict[str, Any]:
         "memory_mib": round(psutil.virtual_memory().total / 2**20, -2),
     }
     gpu = device()
-    if gpu:
-        hardware["gpu"] = gpu.name
-    return {
-        "id": key("machine", **hardware)[:8],
+    named = {**hardware, "gpu": gpu.name} if gpu else hardware
+    return Environment(
+        id=key("machine", **named)[:8],
         **hardware,
-        **({"gpu": gpu.identity()} if gpu else {}),
-        "os": platform.platform(terse=True),
-        "python": platform.python_version(),
-        "libraries": libraries(),
-    }
+        gpu=gpu.identity() if gpu else None,
+        os=platform.platform(terse=True),
+        python=platform.python_version(),
+        libraries=libraries(),
+    )

@@ -14,6 +14,7 @@ from statistics import median
 from types import TracebackType
 from typing import Any
 
+from bench.records.parts import GpuMonitoring, Monitoring
 from engines.cuda.nvml import Nvml, Reading, nvml
 
 FOREIGN_SHARE = 0.05
@@ -81,37 +82,33 @@ class Monitor:
         if reading:
             self._readings.append(reading)
 
-    def summary(self) -> dict[str, Any]:
-        """``foreign_share`` (median), ``disturbed``, ``throttled``; clocks and temperature where the system tells.
-
-        ``gpu``, where there is one, says the same of it, and ``memory_bytes``: the most that was in use on the device
-        beyond what was in use before.
-        """
+    def summary(self) -> Monitoring:
+        """What was seen while it was entered."""
         foreign = median(self._foreign) if self._foreign else 0.0
         gpu = gpu_summary(self._readings)
-        return {
-            "foreign_share": round(foreign, 3),
-            "disturbed": foreign > FOREIGN_SHARE,
-            "throttled": _throttle_count() > self._throttled or bool(gpu and gpu["throttled"]),
-            "clock_mhz": [round(min(self._clocks)), round(max(self._clocks))] if self._clocks else None,
-            "temperature_c": [min(self._temperatures), max(self._temperatures)] if self._temperatures else None,
-            **({"gpu": gpu} if gpu else {}),
-        }
+        return Monitoring(
+            foreign_share=round(foreign, 3),
+            disturbed=foreign > FOREIGN_SHARE,
+            throttled=_throttle_count() > self._throttled or bool(gpu and gpu.throttled),
+            clock_mhz=(round(min(self._clocks)), round(max(self._clocks))) if self._clocks else None,
+            temperature_c=(min(self._temperatures), max(self._temperatures)) if self._temperatures else None,
+            gpu=gpu,
+        )
 
 
-def gpu_summary(readings: Sequence[Reading]) -> dict[str, Any] | None:
+def gpu_summary(readings: Sequence[Reading]) -> GpuMonitoring | None:
     """Readings in order of time, the first from before the measured process reached the device; None without any."""
     if not readings:
         return None
     clocks = [r.clock_mhz for r in readings if r.clock_mhz is not None]
     temperatures = [r.temperature_c for r in readings if r.temperature_c is not None]
-    return {
-        "memory_bytes": max(r.memory_used_bytes for r in readings) - readings[0].memory_used_bytes,
-        "clock_mhz": [min(clocks), max(clocks)] if clocks else None,
-        "temperature_c": [min(temperatures), max(temperatures)] if temperatures else None,
-        "throttled": any(r.throttled for r in readings),
-        "power_capped": any(r.power_capped for r in readings),
-    }
+    return GpuMonitoring(
+        memory_bytes=max(r.memory_used_bytes for r in readings) - readings[0].memory_used_bytes,
+        clock_mhz=(min(clocks), max(clocks)) if clocks else None,
+        temperature_c=(min(temperatures), max(temperatures)) if temperatures else None,
+        throttled=any(r.throttled for r in readings),
+        power_capped=any(r.power_capped for r in readings),
+    )
 
 
 def _busy_seconds() -> float:

@@ -6,7 +6,7 @@ A network is faster on zeros, and a cache is warmer with one image than with man
 
 from __future__ import annotations
 
-import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.preprocess.base import Preprocess
-from export.spec import PreprocessSpec
-from export.store import Entry, Store, key
-from tasks.data.base import DataSet
+from export.store import Entry
 
 COUNT = 64
 
@@ -38,36 +35,19 @@ class Queries:
         return [np.ascontiguousarray(self.pixels[(start + order) % len(self)]) for start in range(len(self))]
 
 
-def chosen(data: DataSet, seed: int) -> list[str]:
-    """The ids of the images in rotation: a seeded draw from the test split, filled up from the other splits."""
-    draw = random.Random(seed)
-    ids: list[str] = []
-    for split in ("test", "val", "train"):
-        rest = [s.id for s in data.samples if s.split == split]
-        ids += draw.sample(rest, min(len(rest), COUNT - len(ids)))
-    return ids
-
-
-def queries_key(data: DataSet, spec: PreprocessSpec, identity: dict[str, Any], seed: int) -> str:
-    """The entry's key."""
-    return key("queries", data=data.digest, geometry=spec.geometry().as_json(), by=identity, seed=seed, count=COUNT)
-
-
-def prepare(data: DataSet, spec: PreprocessSpec, preprocess: Preprocess, seed: int, store: Store) -> Entry:
-    """Write the images in rotation to the store, where child processes find them without decoding anything."""
-
-    def build(folder: Path) -> dict[str, Any]:
-        encoded = [data.read(i) for i in chosen(data, seed)]
-        np.save(folder / "pixels.npy", np.stack([preprocess.resize(preprocess.decode(e)) for e in encoded]))
-        (folder / "encoded.bin").write_bytes(b"".join(encoded))
-        return {"lengths": [len(e) for e in encoded]}
-
-    return store.obtain("queries", queries_key(data, spec, preprocess.identity(), seed), build)
-
-
 def load(entry: Entry) -> Queries:
-    """Read what :func:`prepare` wrote."""
+    """Read what was prepared (see ``bench.sweep.rotation``)."""
+    return Queries(np.load(entry.file("pixels.npy")), read_encoded(entry))
+
+
+def write_encoded(folder: Path, encoded: Sequence[bytes]) -> dict[str, Any]:
+    """Write encoded images into an entry's folder, as one file; the fields that its manifest must have."""
+    (folder / "encoded.bin").write_bytes(b"".join(encoded))
+    return {"lengths": [len(e) for e in encoded]}
+
+
+def read_encoded(entry: Entry) -> list[bytes]:
+    """The images that :func:`write_encoded` wrote."""
     blob = entry.file("encoded.bin").read_bytes()
     ends = np.cumsum(entry.fields["lengths"]).tolist()
-    encoded = [blob[end - length : end] for end, length in zip(ends, entry.fields["lengths"], strict=True)]
-    return Queries(np.load(entry.file("pixels.npy")), encoded)
+    return [blob[end - length : end] for end, length in zip(ends, entry.fields["lengths"], strict=True)]

@@ -13,6 +13,7 @@ import msgspec
 
 from bench.measure.monitor import Monitor
 from bench.measure.worker import Job, Outcome
+from bench.records.parts import Failure
 
 START_SECONDS = 120.0
 """What a child may take besides measuring: imports, loading a plan, warming up."""
@@ -47,7 +48,7 @@ def run(job: Job, limit: float | None = None) -> Outcome:
                 raise
         if child.returncode == 0 and result_file.exists():
             outcome = msgspec.json.decode(result_file.read_bytes(), type=Outcome)
-            return replace(outcome, monitor=monitor.summary())
+            return replace(outcome, monitoring=monitor.summary())
     last = (errors.strip().splitlines() or ["it printed nothing"])[-1]
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name
@@ -57,4 +58,4 @@ def run(job: Job, limit: float | None = None) -> Outcome:
 
 
 def _failed(kind: str, what: str, why: str) -> Outcome:
-    return Outcome(failure=(kind, what, why, ""))
+    return Outcome(failure=Failure(kind, what, why))

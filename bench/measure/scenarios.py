@@ -7,16 +7,16 @@ samples of all repeats. The boundary is the session's: host uint8 pixels in, hos
 from __future__ import annotations
 
 import itertools
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from bench.measure.clock import Series, measure
+from bench.measure.clock import CLOCK, Clock, Series, measure
 from bench.measure.criterion import Stop, WarmUp
 from bench.measure.queries import Queries
 from bench.records import stats
+from engines.abilities import Streams, TimesDevice
 from engines.base import Session
 from engines.preprocess.base import Preprocess
 from export.registry import Registry
@@ -27,8 +27,13 @@ Samples = Mapping[str, Sequence[int]]
 
 @dataclass(frozen=True)
 class Settings:
-    """How long to measure. ``seconds`` is for each series and repeat; ``samples`` the least number wanted of it; a
-    series ends at four times its seconds whatever it has seen. ``index_size``: vectors of an index that is searched."""
+    """How long to measure.
+
+    Attributes:
+        seconds: the least for each series and repeat; it ends at four times as many whatever it has seen.
+        samples: the least number wanted of it.
+        index_size: vectors of an index that is searched.
+    """
 
     seconds: float = 4.0
     samples: int = 64
@@ -70,8 +75,10 @@ class Scenario(ABC):
         return []
 
     @abstractmethod
-    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
-        """Measure; series by name."""
+    def run(
+        self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
+    ) -> dict[str, Series]:
+        """Measure by ``clock``; series by name."""
 
     @abstractmethod
     def metrics(self, samples: Samples) -> list[Metric]:
@@ -87,12 +94,14 @@ class SingleStream(Scenario):
         "out. Percentiles only where LoadGen's rule grants enough samples (p90 64, p99 662)."
     )
 
-    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+    def run(
+        self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
+    ) -> dict[str, Series]:
         images, count = queries.batches(1), len(queries)
-        found = {"latency": measure(lambda i: session.run(images[i % count]), settings.warm_up, settings.stop())}
-        device = [round(ms * 1e6) for image in images for ms in session.device_ms(image, 1)]
-        if device:
-            found["device"] = Series(device[0], [], device, found["latency"].settled)
+        found = {"latency": measure(lambda i: session.run(images[i % count]), settings.warm_up, settings.stop(), clock)}
+        if isinstance(session, TimesDevice):
+            device = [round(ms * 1e6) for image in images for ms in session.device_ms(image, 1)]
+            found["device"] = replace(found["latency"], first=device[0], warm_up=[], samples=device)
         return found
 
     def metrics(self, samples: Samples) -> list[Metric]:
@@ -112,18 +121,21 @@ class Offline(Scenario):
         "The main figure is the best batch size's."
     )
 
-    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+    def run(
+        self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
+    ) -> dict[str, Series]:
         sizes = session.plan.profile.batches
         found = {}
         for size in sizes:
             batches, count = queries.batches(size), len(queries)
-            if session.overlaps:  # a sample is then the time from one result to the next
+            if isinstance(session, Streams):  # a sample is then the time from one result to the next
                 results = session.stream(itertools.cycle(batches))
                 try:
                     found[f"batch_{size}"] = measure(
                         lambda i, results=results: next(results),  # type: ignore[misc]
                         settings.warm_up,
                         settings.stop(parts=len(sizes)),
+                        clock,
                     )
                 finally:
                     results.close()
@@ -132,6 +144,7 @@ class Offline(Scenario):
                 lambda i, batches=batches, count=count: session.run(batches[i % count]),  # type: ignore[misc]
                 settings.warm_up,
                 settings.stop(parts=len(sizes)),
+                clock,
             )
         return found
 
@@ -156,29 +169,31 @@ class EndToEnd(Scenario):
         "the last two are one."
     )
 
-    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
-        now, count = time.perf_counter_ns, len(queries)
+    def run(
+        self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
+    ) -> dict[str, Series]:
+        count = len(queries)
         decode: list[int] = []
         resize: list[int] = []
 
         def query(i: int) -> None:
-            start = now()
+            start = clock()
             encoded = queries.encoded[i % count]
             image = preprocess(encoded) if preprocess.on_device else preprocess.decode(encoded)
-            decoded = now()
+            decoded = clock()
             decode.append(decoded - start)
             if not preprocess.on_device:
                 image = preprocess.resize(image)
-                resize.append(now() - decoded)
+                resize.append(clock() - decoded)
             preprocess.run(session, [image])
 
-        whole = measure(query, settings.warm_up, settings.stop())
+        whole = measure(query, settings.warm_up, settings.stop(), clock)
         steady = len(whole.samples)
         found = {"end_to_end": whole}
         for name, parts in (("decode", decode), ("preprocess", resize)):
             if not parts:
                 continue
-            found[name] = Series(parts[0], parts[1:-steady], parts[-steady:], whole.settled)
+            found[name] = replace(whole, first=parts[0], warm_up=parts[1:-steady], samples=parts[-steady:])
         return found
 
     def metrics(self, samples: Samples) -> list[Metric]:

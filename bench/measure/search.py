@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.measure.clock import Series, measure
+from bench.measure.clock import CLOCK, Clock, Series, measure
+from bench.measure.criterion import Stopped
 from bench.measure.queries import Queries
 from bench.measure.scenarios import Samples, Scenario, Settings, latency_metrics
 from engines.base import Session
@@ -52,17 +52,22 @@ class Search(Scenario):
     def asks(self, settings: Settings) -> dict[str, Any]:
         return {"index_size": settings.index_size, "neighbours": NEIGHBOURS}
 
-    def run(self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess) -> dict[str, Series]:
+    def run(
+        self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
+    ) -> dict[str, Series]:
         import faiss
 
         rows, took = [], []
         name = session.plan.artifact.outputs[0].name
+        begin = end = clock()
         for image in queries.batches(1):
-            start = time.perf_counter_ns()
+            start = clock()
             rows.append(session.run(image)[name])
-            took.append(time.perf_counter_ns() - start)
+            end = clock()
+            took.append(end - start)
         features = np.concatenate(rows)
-        found = {"features": Series(took[0], took[1:], [], True)}
+        once = Stopped(False, f"{len(rows)} images, once each", None)
+        found = {"features": Series(took[0], took[1:], [], True, begin, end, once)}
         threads = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(1)
         try:
@@ -72,7 +77,7 @@ class Search(Scenario):
                     at = i % len(features)
                     return look(features[at : at + 1])
 
-                found[kind] = measure(query, settings.warm_up, settings.stop())
+                found[kind] = measure(query, settings.warm_up, settings.stop(), clock)
         finally:
             faiss.omp_set_num_threads(threads)
         return found

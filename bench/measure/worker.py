@@ -17,6 +17,7 @@ import msgspec
 
 from bench.measure.clock import Series
 from bench.measure.scenarios import Settings, scenario
+from bench.records.parts import Failure, Monitoring
 from export.errors import UserError
 
 
@@ -40,15 +41,15 @@ class Job:
 class Outcome:
     """What the child saw: for each scenario its series and the process's peak memory up to its end.
 
-    ``failure`` is (type, what, why, remedy) where it could not measure.
+    ``failure`` says why where it could not measure; ``monitoring`` is added by whoever watched it.
     """
 
     series: dict[str, dict[str, Series]] = field(default_factory=dict)
     peak_memory_bytes: dict[str, int] = field(default_factory=dict)
     load_ns: int = 0
     placement: dict[str, Any] = field(default_factory=dict)
-    failure: tuple[str, str, str, str] | None = None
-    monitor: dict[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+    monitoring: Monitoring | None = None
 
 
 def work(job: Job) -> Outcome:
@@ -100,8 +101,8 @@ def main() -> int:
     job_file, result_file = map(Path, sys.argv[1:3])
     try:
         outcome = work(msgspec.json.decode(job_file.read_bytes(), type=Job))
-    except UserError as error:
-        outcome = Outcome(failure=(type(error).__name__, error.what, error.why, error.remedy))
+    except Exception as error:
+        outcome = Outcome(failure=Failure.of(error))
     result_file.write_bytes(msgspec.json.encode(outcome))
     return 0
 

@@ -1,6 +1,6 @@
 """One versioned JSON document for each cell and kind of result, skips and failures included; never edited.
 
-Reading side and writing side share only this file. It imports neither engines nor tasks, and no framework.
+Reading side and writing side share only this room. It imports neither engines nor tasks, and no framework.
 """
 
 from __future__ import annotations
@@ -11,86 +11,72 @@ from typing import Any, Literal
 
 import msgspec
 
+from bench.records.parts import (
+    About,
+    Cell,
+    Environment,
+    Extraction,
+    Failure,
+    Keys,
+    Monitoring,
+    SampleSeries,
+    ScenarioSubject,
+    Status,
+    Subject,
+    TaskSubject,
+)
+from bench.records.schema import SCHEMA, upgrade
 from export.errors import UserError
+from export.parity import Parity
 from export.spec import Metric
 from export.store import key, write_atomic
 
-SCHEMA = 2
-
 Kind = Literal["score", "timing"]
-Status = Literal["ok", "failed", "skipped"]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What was run: backbone × engine × precision × preprocess, and the plan's batch sizes.
-
-    ``engine`` is ``name:provider``; ``threads`` is the number really used.
-    """
-
-    backbone: str
-    engine: str
-    precision: str
-    preprocess: str
-    batches: tuple[int, ...]
-    threads: int
-    untrained: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.backbone} · {self.engine} · {self.precision}"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a cell was skipped or failed; ``type`` is the exception's class."""
-
-    type: str
-    what: str
-    why: str = ""
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """One result.
+    """One result; :class:`ScoreRecord` or :class:`TimingRecord`.
 
     Attributes:
-        kind: "score" (a task on features) or "timing" (a scenario).
         status: "ok", "failed" (``failure`` says why) or "skipped" (not meant to run: ``failure`` says why).
         key: the score_key or timing_key; also the file's name. A finished key is never run again.
-        subject: score: ``task``, ``version``, ``data``, ``data_digest``, ``settings``, ``seed``, ``output``, and
-            ``published``, the named set that the test images come from (empty where they are the user's own);
-            timing: ``scenario``, ``settings``.
+        subject: what it is of.
         protocol: hash over what must be equal for two records of different backbones or engines to be compared.
-        keys: ``onnx``, ``plan``, ``plan_content``, ``features`` where they exist.
         metrics: the main metric first.
-        backbone: what the zoo says of it (family, pretraining, licence, parameters, gmacs, weights, input size).
-        environment: machine, operating system, processor, cores, library versions.
-        detail: chosen hyper-parameters, sweep, placement, parity, notes: JSON values, for the report.
-        samples: every latency sample in nanoseconds, by series name; every repeat is a series.
-        per_sample: each test sample's part in the main metric.
-        per_draw: where the main metric is a mean over seeded draws of training images, each draw's; otherwise empty.
+        parity: closeness of the compiled engine to eager fp32; None where there is nothing to compare.
+        arithmetic: in which precision the plan really computes, and how many of its products; empty where not told.
+        emulated: why the file's precision is only emulated; empty where it is not.
         started_at: UTC, ISO 8601. seconds: wall time that it took.
     """
 
-    kind: Kind
     status: Status
     key: str
     cell: Cell
-    subject: dict[str, Any]
+    subject: Subject
     protocol: str
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: Keys = field(default_factory=Keys)
     metrics: tuple[Metric, ...] = ()
     failure: Failure | None = None
-    backbone: dict[str, Any] = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=dict)
-    detail: dict[str, Any] = field(default_factory=dict)
-    samples: dict[str, list[int]] = field(default_factory=dict)
-    per_sample: list[float] = field(default_factory=list)
-    per_draw: list[float] = field(default_factory=list)
+    about: About = field(default_factory=About)
+    environment: Environment = field(default_factory=Environment)
+    parity: Parity | None = None
+    arithmetic: dict[str, int] = field(default_factory=dict)
+    emulated: str = ""
     started_at: str = ""
     seconds: float = 0.0
     schema: int = SCHEMA
+
+    @property
+    def main(self) -> Metric:
+        """The main metric.
+
+        Raises:
+            ValueError: the record holds no result.
+        """
+        if not self.metrics:
+            raise ValueError(f"record {self.key} has no result: it {self.status}")
+        return self.metrics[0]
 
     def metric(self, name: str) -> Metric | None:
         """The metric of that name, or None."""
@@ -103,37 +89,62 @@ class Record:
         return path
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScoreRecord(Record):
+    """What a cell's features are worth at one task on one data set.
+
+    Attributes:
+        per_sample: each test sample's part in the main metric.
+        per_draw: where the main metric is a mean over seeded draws of training images, each draw's; otherwise empty.
+        chosen: hyper-parameters, and the value on val that chose each. sweep: what was tried.
+        extraction: how the features were extracted; None where they were there.
+    """
+
+    kind: Literal["score"] = "score"
+    subject: TaskSubject
+    per_sample: list[float] = field(default_factory=list)
+    per_draw: list[float] = field(default_factory=list)
+    chosen: dict[str, Any] = field(default_factory=dict)
+    sweep: list[dict[str, Any]] = field(default_factory=list)
+    extraction: Extraction | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimingRecord(Record):
+    """What a cell costs in one scenario.
+
+    Attributes:
+        series: every sample; every repeat is a series of its own.
+        monitoring: the machine beside each repeat.
+        placement: where the work really ran, as the engine tells it (JSON values).
+    """
+
+    kind: Literal["timing"] = "timing"
+    subject: ScenarioSubject
+    series: list[SampleSeries] = field(default_factory=list)
+    monitoring: list[Monitoring] = field(default_factory=list)
+    placement: dict[str, Any] = field(default_factory=dict)
+
+
+KINDS: dict[str, type[ScoreRecord] | type[TimingRecord]] = {"score": ScoreRecord, "timing": TimingRecord}
+
+
 def protocol_hash(kind: Kind, **fields: Any) -> str:
     """A short hash of what must agree before two records may stand in one column."""
     return key(f"protocol:{kind}", **fields)[:12]
 
 
-def upgrade(document: dict[str, Any]) -> dict[str, Any]:
-    """Bring a document of any older schema to the present one.
-
-    Schema 1, the first, did not tell seeded draws one by one: ``per_draw`` stays empty. Nor did it tell named data
-    sets from the user's own, but only the former have a licence.
-    """
-    schema = document.get("schema")
-    if not isinstance(schema, int) or schema < 1:
-        raise UserError("A record has no schema version.", f"It says {schema!r}.")
-    if schema > SCHEMA:
-        raise UserError(
-            f"A record has schema {schema}; this version reads up to {SCHEMA}.", "", "update backbones-deployed"
-        )
-    subject = document.get("subject")
-    if schema == 1 and isinstance(subject, dict) and subject.get("data_licence"):
-        subject = {"published": subject.get("data"), **subject}
-    return document | {"schema": SCHEMA, "subject": subject}
-
-
-def read(path: Path) -> Record:
+def read(path: Path) -> ScoreRecord | TimingRecord:
     """Read one record of any schema.
 
     Raises:
         UserError: the file is no record, or of a newer schema.
     """
     try:
-        return msgspec.convert(upgrade(msgspec.json.decode(path.read_bytes())), Record)
-    except (msgspec.DecodeError, msgspec.ValidationError, AttributeError) as error:
+        document = upgrade(msgspec.json.decode(path.read_bytes()))
+        kind = document.get("kind")
+        if kind not in KINDS:
+            raise msgspec.ValidationError(f"its kind is {kind!r}")
+        return msgspec.convert(document, KINDS[kind])
+    except (msgspec.DecodeError, msgspec.ValidationError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a record.", str(error), "move it out of the results folder") from error

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.records.record import Record, read
+from bench.records.record import Record, ScoreRecord, TimingRecord, read
 from export.errors import UserError, unknown
 
 RUN = "python -m bench.run"
+LEAST = 4
+"""Characters of an id or hash that say which is meant."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Results:
             try:
                 records.append(read(path))
             except (UserError, OSError) as error:
-                why = f"{error.what} {error.why}" if isinstance(error, UserError) else str(error)
-                unread.append(Unread(path.name, why.replace(str(path), "it").strip()))
+                why = error.why or error.what if isinstance(error, UserError) else str(error)
+                unread.append(Unread(path.name, why))
         if not records:
             why = f"{len(unread)} files could not be read; the first: {unread[0].reason}" if unread else ""
             raise UserError(f"{str(folder)!r} holds no record.", why, f"{RUN} --out {folder}")
@@ -74,60 +76,68 @@ class Results:
         wanted = tuple(data)
         if wanted:
             for one in wanted:
-                _require(one, kept, "data set", lambda r: str(r.subject.get("data", "")), _data_names)
-            kept = _narrow(kept, lambda r: any(_is_one(one, _data_names(r)) for one in wanted), drop="score")
+                _require(one, kept, "data set", _data, lambda r: r.subject.data)
+            kept = _narrow(kept, lambda r: any(_data(r).means(one) for one in wanted), drop=ScoreRecord)
         hashes = tuple(protocols)
         if hashes:
             for one in hashes:
-                _require(one, kept, "protocol", lambda r: r.protocol, lambda r: [r.protocol])
-            kept = _narrow(kept, lambda r: any(r.protocol.startswith(one) for one in hashes))
+                _require(one, kept, "protocol", _protocol, lambda r: r.protocol)
+            kept = _narrow(kept, lambda r: any(_protocol(r).means(one) for one in hashes))
         return Results(tuple(kept), self.unread)
 
     @staticmethod
     def _of_machine(records: list[Record], machine: str) -> list[Record]:
-        timed = [r for r in records if r.kind == "timing"]
-        _require(machine, timed, "machine", machine_id, machine_names)
-        return [r for r in records if r.kind == "score" or _is_one(machine, machine_names(r))]
+        timed = [r for r in records if isinstance(r, TimingRecord)]
+        _require(machine, timed, "machine", _machine, machine_id)
+        return [r for r in records if isinstance(r, ScoreRecord) or _machine(r).means(machine)]
 
 
 def machine_id(record: Record) -> str:
     """The id of the hardware that the record comes from."""
-    return str(record.environment.get("id", ""))
+    return record.environment.id
 
 
-def machine_names(record: Record) -> list[str]:
-    """What a reader may call that hardware."""
-    return [str(record.environment.get(name, "")) for name in ("id", "processor", "board")]
+@dataclass(frozen=True)
+class _Called:
+    """What a reader may call something: by one of its names, or by the beginning of its id or hash."""
+
+    id: str
+    names: tuple[str, ...] = ()
+
+    def means(self, asked: str) -> bool:
+        return asked in self.names or asked == self.id or (len(asked) >= LEAST and self.id.startswith(asked))
 
 
-def subject_name(record: Record) -> str:
-    """``task@data`` of a score, the scenario of a timing: what names a column or a group of them."""
-    s = record.subject
-    return f"{s.get('task')}@{s.get('data')}" if record.kind == "score" else str(s.get("scenario"))
+def _machine(record: Record) -> _Called:
+    e = record.environment
+    return _Called(e.id, (e.processor, e.board))
 
 
-def _data_names(record: Record) -> list[str]:
-    return [str(record.subject.get("data", "")), str(record.subject.get("data_digest", ""))]
+def _data(record: Record) -> _Called:
+    return _Called(record.subject.data_digest, (record.subject.data,))
 
 
-def _is_one(asked: str, names: list[str]) -> bool:
-    """Whether ``asked`` is one of the names, or the beginning (4 characters or more) of an id or digest."""
-    return any(name and (name == asked or (len(asked) >= 4 and name.startswith(asked))) for name in names)
+def _protocol(record: Record) -> _Called:
+    return _Called(record.protocol)
 
 
 def _require(
     asked: str,
     records: Iterable[Record],
     kind: str,
+    called: Callable[[Record], _Called],
     shown: Callable[[Record], str],
-    names: Callable[[Record], list[str]],
 ) -> None:
     records = list(records)
-    if not any(_is_one(asked, names(r)) for r in records):
+    if not any(called(r).means(asked) for r in records):
         raise unknown(kind, asked, {shown(r) for r in records} - {""})
 
 
-def _narrow(records: list[Record], wanted: Callable[[Record], bool], drop: str = "") -> list[Record]:
+def _narrow(records: list[Record], wanted: Callable[[Record], bool], drop: type[Record] | None = None) -> list[Record]:
     """Of each subject keep the wanted records; a subject that has none stays whole, unless its kind is ``drop``."""
-    has_wanted = {(r.kind, subject_name(r)) for r in records if wanted(r)}
-    return [r for r in records if wanted(r) or (r.kind != drop and (r.kind, subject_name(r)) not in has_wanted)]
+    has_wanted = {(type(r), r.subject.name) for r in records if wanted(r)}
+
+    def stays(r: Record) -> bool:
+        return not (drop and isinstance(r, drop)) and (type(r), r.subject.name) not in has_wanted
+
+    return [r for r in records if wanted(r) or stays(r)]

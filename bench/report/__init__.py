@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.records.results import Results
+if TYPE_CHECKING:
+    from bench.records.results import Results
 
 
 def write(results: Results, path: Path, cost: str = "") -> Path:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from bench import report
 from bench.verdict.choose import add_results, load
-from export.errors import run_cli
+from export.command import console, new_parser
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m bench.report",
-        description="Write one self-contained HTML page: the front, the table, the environment, how it was measured.",
+    p = new_parser(
+        "bench.report",
+        "Write one self-contained HTML page: the front, the table, the environment, how it was measured.",
     )
     add_results(p)
     p.add_argument("--cost", default="", metavar="COLUMN", help="cost that the plot opens with (latency_p50_ms)")
@@ -30,10 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def cli() -> None:
-    """The console script."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

@@ -22,7 +22,7 @@ def grid(ranking: Ranking, cost: str) -> str:
     heads += [_head(name, left=True) for name in ("backbone", "engine")]
     heads += [_head("precision", left=True, more=_one_precision(ranking)), _head("first", "%", FIRST)]
     heads += [_head("z"), _head("mean rank")]
-    heads += [_head(s.name.replace("@", "\n"), s.unit, s.about) for s in sheet.settings]
+    heads += [_head("\n".join(s.words), s.unit, s.about) for s in sheet.settings]
     heads += [_head(c.title, c.unit, c.about, more=not _short(c, cost)) for c in sheet.costs]
     body = []
     by_row = {s.row: s for s in ranking.standings}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from html import escape
 from typing import Any
 
 from bench.records import stats
-from bench.records.record import Record
+from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.verdict.ranking import Ranking
 from bench.verdict.row import Row
 
@@ -18,21 +19,20 @@ def settings(found: Sequence[Row]) -> str:
     for name in sorted({name for row in found for name in row.scores}):
         records = [row.scores[name] for row in found if name in row.scores]
         s = records[0].subject
-        sizes = ", ".join(f"{s[f'n_{split}']:,} {split}" for split in ("train", "val", "test") if f"n_{split}" in s)
-        data = [f"{s.get('data')}: {sizes}; {s.get('classes')} classes; splits {s.get('splits_from')}"]
-        data += [f"licence {s['data_licence']}"] if s.get("data_licence") else []
-        data += [f"{s['unreadable']} images could not be read and are left out"] if s.get("unreadable") else []
+        sizes = f"{s.n_train:,} train, {s.n_val:,} val, {s.n_test:,} test"
+        data = [f"{s.data}: {sizes}; {s.classes} classes; splits {s.splits_from}"]
+        data += [f"licence {s.data_licence}"] if s.data_licence else []
+        data += [f"{s.unreadable} images could not be read and are left out"] if s.unreadable else []
         parts.append(
-            f"<h3>{escape(name.replace('@', ' on '))}</h3><p>{escape(str(s.get('protocol', '')))}</p>"
-            f"<p class='soft'>{escape('; '.join(data))}. Task version {escape(str(s.get('version')))}, "
-            f"seed {escape(str(s.get('seed')))}, protocol <code>{escape(records[0].protocol)}</code>, data "
-            f"<code>{escape(str(s.get('data_digest'))[:12])}</code>.</p>"
+            f"<h3>{escape(s.task)} on {escape(s.data)}</h3><p>{escape(s.protocol)}</p>"
+            f"<p class='soft'>{escape('; '.join(data))}. Task version {s.version}, seed {s.seed}, protocol "
+            f"<code>{escape(records[0].protocol)}</code>, data <code>{escape(s.data_digest[:12])}</code>.</p>"
             f"<details><summary>All metrics of all cells</summary>{_metrics(records)}</details>"
         )
     return _section("What was scored", parts)
 
 
-def _metrics(records: Sequence[Record]) -> str:
+def _metrics(records: Sequence[ScoreRecord]) -> str:
     names = {m.name: m for r in records for m in r.metrics}
     heads = "".join(
         f"<th><span>{escape(n.replace('_', ' '))}</span><small>{escape(m.unit) or '&nbsp;'}</small></th>"
@@ -48,8 +48,7 @@ def _metrics(records: Sequence[Record]) -> str:
             else:
                 error = "" if m.stderr is None else f' <span class="e">± {m.stderr:.1f}</span>'
                 cells.append(f'<td title="{escape(m.note)}">{m.value:.1f}{error}</td>')
-        chosen = record.detail.get("chosen") or {}
-        cells.append(f'<td class="w">{escape(_flat(chosen))}</td>')
+        cells.append(f'<td class="w">{escape(_flat(record.chosen))}</td>')
         body.append(f"<tr>{''.join(cells)}</tr>")
     return (
         f'<div class="scroll" tabindex="0" role="region"><table><thead><tr><th class="t">cell</th>{heads}'
@@ -75,8 +74,8 @@ def how(ranking: Ranking, cost: str, found: Sequence[Row]) -> str:
     ]
     protocols = {name: r for row in found for name, r in row.timings.items()}
     for name in sorted(protocols):
-        text, settings = protocols[name].subject.get("protocol", ""), protocols[name].subject.get("settings", {})
-        lines.append(f"<b>{escape(name)}</b>: {escape(str(text))} ({escape(_flat(settings))})")
+        s = protocols[name].subject
+        lines.append(f"<b>{escape(name)}</b>: {escape(s.protocol)} ({escape(_flat(s.settings))})")
     columns = "".join(
         f"<dt><code>{escape(c.name)}</code></dt><dd>{escape(c.about)}"
         f"{', ' + escape(c.unit) if c.unit else ''}; {'higher' if c.higher_is_better else 'lower'} is better</dd>"
@@ -91,12 +90,8 @@ def how(ranking: Ranking, cost: str, found: Sequence[Row]) -> str:
 
 def machine(records: Iterable[Record]) -> str:
     """The machine's name in a few words: that of the timings, where there are some."""
-    ordered = sorted(records, key=lambda r: r.kind != "timing")
-    for record in ordered:
-        e = record.environment
-        if e:
-            return str(e.get("board") or e.get("processor") or e.get("id", ""))
-    return ""
+    ordered = sorted(records, key=lambda r: not isinstance(r, TimingRecord))
+    return next((name for r in ordered if (name := r.environment.name or r.environment.id)), "")
 
 
 def environment(found: Sequence[Row]) -> str:
@@ -104,7 +99,8 @@ def environment(found: Sequence[Row]) -> str:
     seen: dict[str, Mapping[str, Any]] = {}
     for row in found:
         for record in (*row.timings.values(), *row.scores.values()):
-            seen.setdefault(_flat(record.environment), record.environment)
+            values = asdict(record.environment)
+            seen.setdefault(_flat(values), values)
     parts = []
     for e in seen.values():
         pairs = [(k.replace("_", " "), _flat(v) if isinstance(v, Mapping) else str(v)) for k, v in e.items() if v]
@@ -123,16 +119,15 @@ def licences(found: Sequence[Row]) -> str:
             continue
         seen.add(row.cell.backbone)
         about = row.about
-        trained = "none: random weights" if row.cell.untrained else f"{about.get('pretrain_algo') or '?'}"
-        cells = [row.cell.backbone, about.get("family"), trained, about.get("pretrain_data"), about.get("licence")]
-        cells += [" × ".join(map(str, about.get("input", ()))), about.get("feature")]
-        source = about.get("source") or about.get("weights") or ""
-        wide = f'<td class="w">{escape(_flat(source) if isinstance(source, Mapping) else str(source))}</td>'
+        trained = "none: random weights" if row.cell.untrained else about.pretrain_algo or "?"
+        cells = [row.cell.backbone, about.family, trained, about.pretrain_data, about.licence]
+        cells += [" × ".join(map(str, about.input or ())), about.feature]
+        wide = f'<td class="w">{escape(_flat(about.source))}</td>'
         body.append("<tr>" + "".join(f'<td class="t">{escape(str(c or "–"))}</td>' for c in cells) + wide + "</tr>")
     names = ("backbone", "family", "pretraining", "on", "licence", "input", "feature", "source")
     heads = "".join(f'<th class="t">{n}</th>' for n in names)
     data = {
-        f"{r.subject.get('data')}: {r.subject.get('data_licence') or 'the licence is not recorded'}"
+        f"{r.subject.data}: {r.subject.data_licence or 'the licence is not recorded'}"
         for row in found
         for r in row.scores.values()
     }

@@ -42,7 +42,7 @@
   }
   function drawFront() {
     const x = points.x.find((a) => a.name === by("x").value), y = points.y.find((a) => a.name === by("y").value);
-    const front = points.fronts[x.name + " " + y.name];
+    const front = points.fronts[x.name][y.name];
     const narrow = frontPlot.clientWidth < 560;
     const engines = distinct(points.rows.map((r) => r.engine)), precisions = distinct(points.rows.map((r) => r.precision));
     const traces = [{

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
 
+from bench.records.parts import Failure
 from bench.records.results import Results
 from bench.report import notes
 from bench.report.grid import grid
 from bench.report.plots import distributions, embedded, points
-from bench.verdict.picking import headline, pick, reason
+from bench.verdict.picking import headline, pick
+from bench.verdict.picking import reason as because
 from bench.verdict.ranking import Ranking
+from bench.verdict.row import Row, reason
 from bench.verdict.table import rows, sheet
 from export.errors import Unavailable
 
@@ -35,7 +40,8 @@ def page(results: Results, cost: str = "") -> str:
         _head(ranking, cost, results),
         _front(bool(scatter["rows"] and scatter["x"])),
         _table(ranking, cost),
-        _aside(ranking),
+        _failed(found),
+        _aside(ranking, found),
         notes.settings(found),
         _latency(bool(curves)),
         notes.how(ranking, cost, found),
@@ -70,7 +76,7 @@ def _verdict(ranking: Ranking, cost: str) -> tuple[str, str]:
     if not ranking.ranked:
         return "Nothing could be ranked", "What is missing is said below."
     found = pick(ranking, cost)
-    why = reason(ranking, found)
+    why = because(ranking, found)
     return headline(ranking, found), why[0].upper() + why[1:]
 
 
@@ -111,17 +117,42 @@ def _table(ranking: Ranking, cost: str) -> str:
     )
 
 
-def _aside(ranking: Ranking) -> str:
-    """Rows that are not ranked, and timings to doubt, each with its reason."""
+def _failed(found: Sequence[Row]) -> str:
+    """Results that failed, gathered by reason: cells, their results, and of a bug the traceback, folded."""
+    by_failure: dict[Failure, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for row in found:
+        for record in row.troubles:
+            if record.status == "failed" and record.failure:
+                by_failure[record.failure][str(row.cell)].append(record.subject.name)
+    if not by_failure:
+        return ""
+    counts = {failure: sum(map(len, cells.values())) for failure, cells in by_failure.items()}
+    total, bugs = sum(counts.values()), sum(n for failure, n in counts.items() if failure.bug)
+    lead = f"{total} result{'s' * (total != 1)} failed" + (f", {bugs} of them by a bug" if bugs else "")
+    items = "".join(f"<li>{_failure(failure, cells)}</li>" for failure, cells in by_failure.items())
+    return f"<section><h2>Failed</h2><p>{lead}.</p><ul>{items}</ul></section>"
+
+
+def _failure(failure: Failure, cells: dict[str, list[str]]) -> str:
+    where = "; ".join(f"<b>{escape(cell)}</b> ({escape(', '.join(names))})" for cell, names in cells.items())
+    said = " ".join(filter(None, [failure.what, failure.why, failure.remedy and f"Try: {failure.remedy}"]))
+    trace = f"<details><summary>traceback</summary><pre>{escape(failure.traceback)}</pre></details>"
+    return f"{where}: {escape(said)}{trace if failure.bug else ''}"
+
+
+def _aside(ranking: Ranking, found: Sequence[Row]) -> str:
+    """Rows that are not ranked or incomplete, and timings to doubt, each with its reason; what failed stands above."""
     sheet = ranking.sheet
     lines, doubts = [], []
     for row, (status, why, flags) in enumerate(zip(sheet.status, sheet.why, sheet.flags, strict=True)):
         name = f"<b>{escape(sheet.name(row))}</b>"
-        if status != "ok" or why:
-            kind = {"ok": "incomplete", "parity": "not ranked"}.get(status, status)
+        if status == "failed":
+            why = "; ".join(dict.fromkeys(reason(r) for r in found[row].troubles if r.status != "failed"))
+        if why or status not in ("ok", "failed"):
+            kind = {"ok": "incomplete", "parity": "not ranked", "failed": "not ranked"}.get(status, status)
             lines.append(f"<li>{name}, {kind}: {escape(why)}</li>")
         if flags:
-            doubts.append(f"<li>{name}, {escape(flags)}</li>")
+            doubts.append(f"<li>{name}, {escape('; '.join(map(str, flags)))}</li>")
     parts = [f"<section><h2>Not ranked, or incomplete</h2><ul>{''.join(lines)}</ul></section>"] if lines else []
     if doubts:
         parts.append(

@@ -27,7 +27,7 @@ def points(ranking: Ranking, cost: str) -> dict[str, Any]:
 
     Returns:
         ``x``, ``y``: columns (name, title, unit, direction, values and errors of the ranked rows); ``rows``: labels of
-        the ranked rows; ``fronts``: "x y" → indices of ranked rows, cheapest first; ``start``: the cost to open with.
+        the ranked rows; ``fronts``: x → y → indices of ranked rows, cheapest first; ``start``: the cost to open with.
     """
     sheet, ranked = ranking.sheet, ranking.ranked
     standing = {s.row: s for s in ranking.standings}
@@ -38,7 +38,7 @@ def points(ranking: Ranking, cost: str) -> dict[str, Any]:
     xs = [_axis(c, sheet.cost_values[ranked, j]) for j, c in enumerate(sheet.costs)]
     xs = [x for x in xs if any(v is not None for v in x["values"])]
     rows = [{"name": sheet.name(r), **sheet.labels[r], "rank": standing[r].rank} for r in ranked]
-    fronts = {f"{x['name']} {y['name']}": _front(x, y) for x in xs for y in ys}
+    fronts = {x["name"]: {y["name"]: _front(x, y) for y in ys} for x in xs}
     return {"x": xs, "y": ys, "rows": rows, "fronts": fronts, "start": cost}
 
 
@@ -67,11 +67,11 @@ def distributions(rows: Sequence[Row]) -> dict[str, list[dict[str, Any]]]:
         For each series its curves: ``name``, ``n``, and ``ms``, the quantiles at 0, 1/200, …, 1.
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        for scenario, record in row.timings.items():
+    for scenario in in_order({scenario for row in rows for scenario in row.timings}):
+        for row in rows:
             series: dict[str, list[int]] = {}
-            for name, samples in record.samples.items():
-                series.setdefault(name.split("/")[0], []).extend(samples)
+            for one in row.timings[scenario].series if scenario in row.timings else ():
+                series.setdefault(one.name, []).extend(one.samples)
             for name, samples in series.items():
                 if not samples:
                     continue
@@ -80,7 +80,7 @@ def distributions(rows: Sequence[Row]) -> dict[str, list[dict[str, Any]]]:
                 curve = [float(f"{v:.4g}") for v in ordered[np.maximum(ranks, 1) - 1]]
                 title = scenario if name in ("latency", scenario) else f"{scenario}: {name.replace('_', ' ')}"
                 found.setdefault(title, []).append({"name": str(row.cell), "n": len(samples), "ms": curve})
-    return {title: found[title] for title in in_order(found)}
+    return found
 
 
 def embedded(values: Any) -> str:

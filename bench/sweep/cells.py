@@ -1,12 +1,7 @@
-"""From what was asked to the cells that answer it, each with its keys, before anything heavy is loaded.
-
-Keys chain (onnx → plan → features → score; plan → timing) and can be told without building anything. So a sweep that
-was finished, or killed half-way, knows at once what is left to do.
-"""
+"""From what was asked to the cells that answer it, each with its keys, before anything heavy is loaded."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,26 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure.scenarios import Scenario, Settings, scenario
-from bench.records.record import Cell, protocol_hash
-from bench.sweep.features import feature_key
+from bench.records.parts import About, Cell, Keys
+from bench.sweep import keys
 from bench.sweep.spec import SweepSpec
-from engines.base import Availability, Engine, EngineSpec, Profile
-from engines.catalog import BASELINE, engine
-from engines.preprocess.catalog import identity, refusal
-from engines.processor import cores
+from engines.base import Availability, Engine, EngineSpec, Plan, Profile
+from engines.catalog import BASELINE, REFERENCE, engine
+from engines.preprocess.base import Preprocess
+from engines.preprocess.catalog import identity, preprocess, refusal
 from export.artifact import Artifact
 from export.errors import UserError
-from export.lower.calibration import TRAIN, VAL, CalibrationSet
+from export.lower.calibration import CalibrationSet
 from export.lower.precision import artifact, artifact_key, precision_of
-from export.progress import say
 from export.spec import Precision
-from export.store import Store, key
+from export.store import Store
 from export.zoo.backbones import Backbone, resolve
-from tasks.base import Task
+from tasks.base import FEATURES, Task
 from tasks.catalog import TASKS, task
 from tasks.data.base import DataSet
-
-OUTPUT = "features"
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,7 @@ class Planned:
     def profile(self) -> Profile:
         return Profile(self.sweep.batches)
 
-    @property
+    @cached_property
     def cell(self) -> Cell:
         return Cell(
             self.backbone.name,
@@ -65,13 +57,25 @@ class Planned:
             str(self.precision),
             self.sweep.preprocess,
             self.profile.batches,
-            self.sweep.threads or cores(),
+            self.engine.spec.thread_count,
             self.backbone.untrained,
+            self.engine.name == REFERENCE
+            and self.engine.spec.provider == self.engine.providers[0]
+            and self.precision is Precision.FP32,
         )
 
     @property
     def settings(self) -> Settings:
         return Settings(self.sweep.seconds, index_size=self.sweep.index_size)
+
+    @property
+    def tasks(self) -> list[Task]:
+        return [task(name) for name in self.sweep.tasks]
+
+    @cached_property
+    def maps(self) -> bool:
+        """Whether some task reads more than the pooled features, so that the file has to give it."""
+        return any(output != FEATURES for scorer in self.tasks for output in scorer.meta.outputs)
 
     @cached_property
     def throughput(self) -> Engine:
@@ -80,11 +84,23 @@ class Planned:
 
     @cached_property
     def onnx_key(self) -> str:
-        return artifact_key(self.backbone, self.store, precision=self.precision, calibration=self.calibration)
+        return artifact_key(
+            self.backbone, self.store, precision=self.precision, maps=self.maps, calibration=self.calibration
+        )
 
     def artifact(self) -> Artifact:
         """The cell's ONNX file, made if it is not there; raises what :func:`export.lower.precision.artifact` does."""
-        return artifact(self.backbone, self.store, precision=self.precision, calibration=self.calibration)
+        return artifact(
+            self.backbone, self.store, precision=self.precision, maps=self.maps, calibration=self.calibration
+        )
+
+    def plan(self, runner: Engine | None = None) -> Plan:
+        """The cell's plan, built if it is not there, for its engine or for :attr:`throughput`: the same file."""
+        return (runner or self.engine).plan(self.artifact(), self.profile, self.store)
+
+    def path(self, plan: Plan) -> Preprocess:
+        """The preprocessing path, set up for the plan's input."""
+        return preprocess(self.sweep.preprocess, plan.artifact.preprocess, self.store)
 
     @cached_property
     def plan_key(self) -> str:
@@ -105,56 +121,83 @@ class Planned:
 
     def owed(self, data: Sequence[DataSet]) -> list[tuple[DataSet, Task]]:
         """The scores that this cell owes: every task of the sweep on every data set of its own scope."""
-        tasks = [task(name) for name in self.sweep.tasks]
-        return [(images, scorer) for images in data for scorer in tasks if scorer.meta.scope == images.scope]
+        return [(images, scorer) for images in data for scorer in self.tasks if scorer.meta.scope == images.scope]
+
+    @property
+    def scenarios(self) -> list[Scenario]:
+        return [scenario(name) for name in self.sweep.scenarios]
 
     def protocols(self, data: Sequence[DataSet], machine: str) -> set[str]:
         """The protocol hashes of everything that this cell owes."""
         scores = {self.score_protocol(images, scorer) for images, scorer in self.owed(data)}
-        return scores | {self.timing_protocol(data[0], scenario(s), machine) for s in self.sweep.scenarios}
+        return scores | {self.timing_protocol(data[0], timed, machine) for timed in self.scenarios}
 
-    def score_key(self, data: DataSet, scorer: Task) -> str:
-        """Features, task and all its settings, seed."""
-        return key("score", features=feature_key(self.plan_key, self.preprocess, data, OUTPUT), **self._task(scorer))
+    def feature_keys(self, images: DataSet, outputs: Sequence[str]) -> list[str]:
+        """Of the outputs for every source of ``images``."""
+        return [
+            keys.feature_key(self.plan_key, self.preprocess, source.digest, output)
+            for source in images.sources
+            for output in outputs
+        ]
 
-    def score_protocol(self, data: DataSet, scorer: Task) -> str:
-        """What two scores must share to stand in one column: the data and the task, not the backbone or engine."""
-        return protocol_hash("score", data=data.digest, **self._task(scorer))
+    def fit_key(self, images: DataSet, scorer: Task) -> str:
+        """Of the fit on train and val, which lie in the first source of ``images``, whatever is tested on."""
+        outputs = scorer.meta.outputs
+        learned = self.feature_keys(images, outputs)[: len(outputs)]
+        return keys.fit_key(learned, images.learning, scorer.meta.fitted_as, self.sweep.seed)
 
-    def timing_key(self, data: DataSet, timed: Scenario, machine: str) -> str:
+    def score_key(self, images: DataSet, scorer: Task) -> str:
+        """The fit, the features of test, the task and all its settings."""
+        features = self.feature_keys(images, scorer.meta.outputs)
+        return keys.score_key(self.fit_key(images, scorer), features, images.digest, scorer.meta)
+
+    def score_protocol(self, images: DataSet, scorer: Task) -> str:
+        """What two scores must share to stand in one column."""
+        return keys.score_protocol(images.digest, scorer.meta, self.sweep.seed)
+
+    def timing_key(self, images: DataSet, timed: Scenario, machine: str) -> str:
         """Plan, preprocessing, images, scenario and machine."""
         how = {"seconds": self.sweep.seconds, "repeats": self.sweep.repeats}
-        return key("timing", plan=self.plan_key, how=how, **self._timing(data, timed, machine))
+        return keys.timing_key(self.plan_key, how, self._timing(images, timed, machine))
 
-    def timing_protocol(self, data: DataSet, timed: Scenario, machine: str) -> str:
-        """What two timings must share: scenario, machine, threads, images, preprocessing path."""
-        return protocol_hash("timing", **self._timing(data, timed, machine))
+    def timing_protocol(self, images: DataSet, timed: Scenario, machine: str) -> str:
+        """What two timings must share to stand in one column."""
+        return keys.timing_protocol(self._timing(images, timed, machine))
 
-    def _task(self, scorer: Task) -> dict[str, Any]:
-        meta = scorer.meta
-        return {
-            "task": meta.name,
-            "version": meta.version,
-            "settings": dict(meta.settings),
-            "seed": self.sweep.seed,
-        }
-
-    def _timing(self, data: DataSet, timed: Scenario, machine: str) -> dict[str, Any]:
+    def _timing(self, images: DataSet, timed: Scenario, machine: str) -> dict[str, Any]:
         return {
             "scenario": timed.name,
             "version": timed.version,
             "machine": machine,
             "threads": self.cell.threads,
-            "data": data.digest,
+            "data": images.digest,
             "preprocess": self.preprocess,
             "seed": self.sweep.seed,
             **timed.asks(self.settings),
         }
 
+    def about(self, made: Artifact | None = None) -> About:
+        """What a reader wants to know of the backbone, and of its artifact once there is one."""
+        b = self.backbone
+        zoo = About(b.family, b.pretrain_algo, b.pretrain_data, b.licence, b.feature)
+        if made is None:
+            return zoo
+        return replace(
+            zoo,
+            parameters=made.parameters,
+            gmacs=made.gmacs,
+            input=(made.preprocess.height, made.preprocess.width),
+            preprocess=made.preprocess.as_json(),
+            dim=made.outputs[0].shape[-1],
+            source=dict(made.source),
+        )
 
-def expand(
-    sweep: SweepSpec, store: Store, zoo_files: Sequence[Path] = (), weights: dict[str, Path] | None = None
-) -> list[Planned]:
+    def keys(self, plan: Plan) -> Keys:
+        """The chain behind a result."""
+        return Keys(self.onnx_key, plan.key, plan.content)
+
+
+def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
     """The sweep's cells, backbone by backbone, and one of an engine that does nothing: the harness's own
     cost. Every name is checked here, before anything runs.
 
@@ -163,16 +206,17 @@ def expand(
         Unavailable: none of the engines runs on this machine; the first one's reason is told. Or a scenario's library
             is missing.
     """
-    weights = weights or {}
     _require_scopes(sweep)
     for name in sweep.scenarios:
         scenario(name).require()
     identity(sweep.preprocess)
     precisions = [precision_of(name) for name in sweep.precisions]
-    for name in weights:
+    for name in sweep.weights:
         if name not in sweep.models:
             raise UserError(f"--weights names {name!r}, which is not among the models.")
-    backbones = [resolve(m, zoo_files=zoo_files, weights=weights.get(m)) for m in sweep.models]
+    zoo = [Path(file) for file in sweep.zoo]
+    weights = {name: Path(file) for name, file in sweep.weights.items()}
+    backbones = [resolve(m, zoo_files=zoo, weights=weights.get(m)) for m in sweep.models]
     engines = [engine(EngineSpec.parse(text, sweep.threads)) for text in sweep.engines]
     available = [e.available() for e in engines]
     if not any(a.ok for a in available):
@@ -220,34 +264,6 @@ def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:
         if backbone.name not in seen:
             seen.add(backbone.name)
             yield backbone
-
-
-def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
-    """The cells with the photographs from which their lower precisions are made: a seeded draw from ``data``.
-
-    Ranges come from its train split, choices and parity from val; test is never touched. Where nothing is val (a
-    gallery and queries), part of the gallery is set apart for choices and parity: no range comes from it.
-
-    Raises:
-        UserError: a lower precision was asked for, and a split is too small.
-    """
-    if all(cell.precision is Precision.FP32 for cell in cells):
-        return list(cells)
-    draw = random.Random(cells[0].sweep.seed)
-    train, val = (sorted(sample.id for sample in data.split(split)) for split in ("train", "val"))
-    if not val:
-        say(f"calibration: {data.name} has no val; choices and parity use a part of its gallery that is set apart")
-        order = draw.sample(train, len(train))
-        apart = min(VAL, len(order) // 2)
-        train, val = sorted(order[apart:]), sorted(order[:apart])
-    chosen = CalibrationSet(
-        data.name,
-        tuple(draw.sample(train, min(TRAIN, len(train)))),
-        tuple(draw.sample(val, min(VAL, len(val)))),
-        data.digest,
-        data.read,
-    )
-    return [cell if cell.precision is Precision.FP32 else replace(cell, calibration=chosen) for cell in cells]
 
 
 def _fed(engine: Engine, found: Availability, path: str) -> Availability:

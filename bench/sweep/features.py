@@ -1,16 +1,16 @@
-"""Features of a whole data set from one compiled plan: decode, preprocess and inference overlap, memory stays bounded.
+"""Outputs of a whole data set from one compiled plan: decode, preprocess and inference overlap, memory stays bounded.
 
-Images go in shards of 8,192 through the store, so that an extraction that was killed goes on at the shard it was in.
-Within a shard, each core takes a batch through decode, resize and engine while the other cores do the same with
-theirs. Nobody waits for the slowest image of a common batch, so the cores stay busy; a session that can serve only
-one caller at a time (a GPU's) lets them queue, and then they decode ahead of it. The last batch is padded, and the
-padding's features are thrown away, so that every batch has the size that was tuned.
+Images go in shards through the store, so that an extraction that was killed goes on at the shard it was in. Within a
+shard, each core takes a batch through decode, resize and engine while the other cores do the same with theirs. Nobody
+waits for the slowest image of a common batch, so the cores stay busy; a session that can serve only one caller at a
+time (a GPU's) lets them queue, and then they decode ahead of it. The last batch is padded, and the padding's rows are
+thrown away, so that every batch has the size that was tuned.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -18,69 +18,99 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.records.parts import Extraction
+from bench.sweep.keys import shard_key
+from bench.sweep.rows import ShardedRows
 from engines.base import Session
 from engines.preprocess.base import Preprocess
 from engines.processor import cores
 from export.errors import CellError, UserError
-from export.store import Entry, Store, key
+from export.store import Entry, Store
 from tasks.data.base import DataSet, Sample
 
-SHARD = 8192
+SHARD = 4096
+KIND, FILE = "features", "rows.npy"
 Progress = Callable[[int], None]
-
-
-def feature_key(plan_key: str, preprocess: dict[str, Any], data: DataSet, output: str) -> str:
-    """The key of a data set's features: plan + preprocessing + data + output (pitfall 27)."""
-    return key("features", plan=plan_key, preprocess=preprocess, data=data.digest, output=output)
+Floats = npt.NDArray[np.float32]
 
 
 def extract(
     open_session: Callable[[], Session],
-    whole: str,
+    keys: Mapping[str, str],
     preprocess: Preprocess,
     data: DataSet,
-    output: str,
     store: Store,
     progress: Progress = lambda done: None,
-) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
-    """Features of every sample of ``data``, in its order.
+) -> tuple[dict[str, ShardedRows], Extraction]:
+    """The outputs named by ``keys`` for every sample of ``data``, in its order; all of them from the same runs.
 
     Args:
         open_session: opens the plan's session; called only when some shard is not in the store.
-        whole: the :func:`feature_key` of it all.
+        keys: output → its feature key (see :func:`bench.sweep.keys.feature_key`).
         progress: called with the number of images finished since the last call.
 
     Returns:
-        float32 [n, d], and how it went: ``images``, ``seconds``, ``images_per_s`` (of the shards as they were built).
+        By output, float32 [n, …], memory-mapped; and how it went, of the shards as they were built.
 
     Raises:
-        CellError: the features hold NaN or Inf, or an image that was readable when it was indexed no longer is.
+        CellError: an output holds NaN or Inf, the plan has no such output, or an image that was readable when it was
+            indexed no longer is.
     """
-    entries: list[Entry] = []
+    shards: dict[str, list[Floats]] = {name: [] for name in keys}
+    images, seconds = 0, 0.0
     session: Session | None = None
     try:
         for start in range(0, len(data.samples), SHARD):
             samples = data.samples[start : start + SHARD]
-
-            def build(folder: Path, samples: Sequence[Sample] = samples) -> dict[str, Any]:
-                nonlocal session
+            own = {name: shard_key(whole, start, SHARD) for name, whole in keys.items()}
+            entries = {name: store.try_load(KIND, of) for name, of in own.items()}
+            missing = [name for name, entry in entries.items() if entry is None]
+            if missing:
                 session = session or open_session()
-                begin = time.perf_counter()
-                features = stream(session, preprocess, data, samples, output, progress)
-                seconds = time.perf_counter() - begin
-                if not np.isfinite(features).all():
-                    bad = int((~np.isfinite(features)).any(axis=1).sum())
-                    raise CellError(f"The features of {bad} of {len(samples)} images hold NaN or Inf.")
-                np.save(folder / "features.npy", features)
-                return {"images": len(samples), "seconds": seconds}
-
-            entries.append(store.obtain("features", key("shard", of=whole, start=start, size=SHARD), build))
+                entries |= _built(session, missing, own, preprocess, data, samples, store, progress)
+            took = 0.0
+            for name, entry in entries.items():
+                assert entry is not None
+                shards[name].append(np.load(entry.file(FILE), mmap_mode="r"))
+                took = max(took, float(entry.fields["seconds"]))
+            images, seconds = images + len(samples), seconds + took
     finally:
         if session:
             session.close()
-    images, seconds = (sum(e.fields[name] for e in entries) for name in ("images", "seconds"))
-    features = np.concatenate([np.load(e.file("features.npy")) for e in entries])
-    return features, {"images": images, "seconds": seconds, "images_per_s": images / seconds}
+    return {name: ShardedRows(parts) for name, parts in shards.items()}, Extraction(images, seconds)
+
+
+def _built(
+    session: Session,
+    missing: Sequence[str],
+    own: Mapping[str, str],
+    preprocess: Preprocess,
+    data: DataSet,
+    samples: Sequence[Sample],
+    store: Store,
+    progress: Progress,
+) -> dict[str, Entry]:
+    """The missing outputs of one shard, run once for all of them, and published one by one."""
+    done: dict[str, Floats] = {}
+    seconds = 0.0
+
+    def build(folder: Path, name: str) -> dict[str, Any]:
+        nonlocal done, seconds
+        if not done:  # under the first one's lock: another process that wants the same waits, and finds them all
+            begin = time.perf_counter()
+            done = stream(session, preprocess, data, samples, missing, progress)
+            seconds = time.perf_counter() - begin
+        rows = done[name]
+        if not np.isfinite(rows).all():
+            bad = int((~np.isfinite(rows)).reshape(len(rows), -1).any(axis=1).sum())
+            raise CellError(f"The {name} of {bad} of {len(samples)} images hold NaN or Inf.")
+        np.save(folder / FILE, rows)
+        return {"images": len(samples), "seconds": seconds}
+
+    return {
+        name: store.obtain(KIND, own[name], lambda folder, name=name: build(folder, name))  # type: ignore[misc]
+        for name in missing
+    }
 
 
 def stream(
@@ -88,13 +118,20 @@ def stream(
     preprocess: Preprocess,
     data: DataSet,
     samples: Sequence[Sample],
-    output: str,
+    outputs: Sequence[str],
     progress: Progress = lambda done: None,
-) -> npt.NDArray[np.float32]:
-    """Features of ``samples``, float32 [n, d], through the session's largest batch."""
+) -> dict[str, Floats]:
+    """Outputs of ``samples``, float32 [n, …] by name, through the session's largest batch.
+
+    Raises:
+        CellError: the plan has no such output, or an image cannot be read.
+    """
     batch = session.plan.profile.batches[-1]
-    shape = next(o.shape for o in session.outputs if o.name == output)
-    result = np.empty((len(samples), *shape), np.float32)
+    shapes = {o.name: o.shape for o in session.outputs}
+    for name in outputs:
+        if name not in shapes:
+            raise CellError(f"The network has no output {name!r}.", f"It has {', '.join(shapes)}.")
+    results = {name: np.empty((len(samples), *shapes[name]), np.float32) for name in outputs}
 
     def work(start: int) -> int:
         group = samples[start : start + batch]
@@ -107,7 +144,9 @@ def stream(
                     f"{sample.id} was readable when it was indexed, and no longer is.", str(error)
                 ) from error
         images += images[-1:] * (batch - len(group))  # the last group is shorter, and its batch padded
-        result[start : start + len(group)] = preprocess.run(session, images)[output][: len(group)]
+        found = preprocess.run(session, images)
+        for name, rows in results.items():
+            rows[start : start + len(group)] = found[name][: len(group)]
         return len(group)
 
     with ThreadPoolExecutor(cores(), thread_name_prefix="features") as pool:
@@ -117,4 +156,4 @@ def stream(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return result
+    return results

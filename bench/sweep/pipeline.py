@@ -1,6 +1,6 @@
 """The page to read first: how a sweep becomes records. One stage a line, and no branch on a name.
 
-backbone ─▶ artifact ─▶ plan ─▶ parity ─▶ features ─▶ task ─▶ score record
+backbone ─▶ artifact ─▶ plan ─▶ parity ─▶ features ─▶ fit ─▶ judge ─▶ score record
                           └────▶ scenarios, in child processes ─▶ timing records
 """
 
@@ -8,164 +8,155 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
-from bench.measure.scenarios import scenario
-from bench.records.record import Record
-from bench.sweep import features, gate, timing
-from bench.sweep.cells import OUTPUT, Planned
-from bench.sweep.desk import Desk, about, arithmetic, built, score_record, timing_record
-from engines.base import Plan
-from engines.preprocess.catalog import preprocess
-from export.artifact import Artifact
-from export.errors import OutOfSpace, UserError
-from export.progress import counting, say
-from tasks.base import FeatureSet, Splits, Task
-from tasks.data.base import SPLITS, DataSet
+from bench.records.asked import Asked
+from bench.records.parts import Failure
+from bench.sweep import gate, timing
+from bench.sweep.assembly import Assembly
+from bench.sweep.cells import Planned
+from bench.sweep.desk import Desk
+from bench.sweep.fits import fitted
+from bench.sweep.view import View
+from export.errors import CellError, OutOfSpace, UserError
+from export.parity import Parity
+from export.progress import say
+from tasks.base import Task
+from tasks.data.base import DataSet
 
 
 class Skip(UserError):
     """A result that is not meant to be: it is kept with its reason, and is no failure."""
 
 
-def run(cells: Sequence[Planned], data: Sequence[DataSet], desk: Desk) -> bool:
+@dataclass
+class Tally:
+    """What became of a sweep: results that failed, and those of them that are bugs."""
+
+    failed: int = 0
+    bugs: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        return 3 if self.bugs else 1 if self.failed else 0
+
+    def count(self, failure: Failure) -> None:
+        self.failed += 1
+        self.bugs += failure.bug
+
+
+def run(sweep: Assembly, desk: Desk) -> Tally:
     """Run what is not finished; every result that was asked for ends in a record.
 
-    Returns:
-        Whether nothing failed (a skip is no failure).
+    A cell that fails, by a bug too, becomes records that say why, and the sweep goes on.
 
     Raises:
         OutOfSpace: the disk is full; what was finished is kept.
     """
-    good = True
+    tally = Tally()
     timed: list[timing.Timed] = []
-    for number, planned in enumerate(cells, 1):
-        say(f"[{number}/{len(cells)}] {planned.cell}")
+    for number, planned in enumerate(sweep.cells, 1):
+        say(f"[{number}/{len(sweep.cells)}] {planned.cell}")
         try:
             if not planned.availability.ok:
                 found = planned.availability
                 raise Skip(f"{planned.cell.engine} cannot run {planned.precision} here.", found.reason, found.remedy)
-            for images in data:
-                good &= score(planned, images, desk)
-            timed += timing.prepare(planned, data[0], desk)
+            score(planned, sweep.data, desk, tally)
+            timed += timing.prepare(planned, sweep.data[:1], desk)
         except OutOfSpace:
             raise
-        except UserError as error:
-            good &= _give_up(planned, data, desk, error)
-    return timing.run(timed, desk) and good
+        except Exception as error:  # a bug in one cell is that cell's result, not the sweep's end
+            _give_up(_owed(planned, sweep.data, desk, told="plan_key" in vars(planned)), error, desk, tally)
+    for failure in timing.run(timed, desk):
+        tally.count(failure)
+    return tally
 
 
-def score(planned: Planned, images: DataSet, desk: Desk) -> bool:
-    """Score one cell on one data set with every task that is not finished; whether none failed."""
-    scorers = [scorer for _, scorer in planned.owed([images]) if not desk.finished(planned.score_key(images, scorer))]
-    if not scorers:
-        return True
+def score(planned: Planned, data: Sequence[DataSet], desk: Desk, tally: Tally) -> None:
+    """Score one cell with every task on every data set that is not finished."""
+    owed = [(i, t) for i, t in planned.owed(data) if not desk.finished(planned.score_key(i, t))]
     if planned.unscored:
-        error = Skip(planned.unscored)
-        for scorer in scorers:
-            desk.keep_failure(score_record(planned, images, scorer), error, "skipped")
-        return True
-    artifact = planned.artifact()
-    plan = planned.throughput.plan(artifact, planned.profile, planned.store)
-    parity = gate.check(planned, artifact, plan)
-    vectors, extraction = extracted(planned, artifact, plan, images)
-    splits = split(vectors, images)
-    known = {"parity": parity, "extraction": extraction, **arithmetic(plan)}
-    scored = [_score(planned, images, artifact, plan, splits, scorer, known, desk) for scorer in scorers]
-    return all(scored)
-
-
-def extracted(
-    planned: Planned, artifact: Artifact, plan: Plan, images: DataSet
-) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
-    """Features of all images, float32 [n, d] in the data set's order, and how the extraction went.
-
-    Those of a data set that is put together are its parts', which are extracted once for all that they are parts of.
-    """
-    if images.parts:
-        return _gathered(images, [extracted(planned, artifact, plan, part) for part in images.parts])
-    path = preprocess(planned.sweep.preprocess, artifact.preprocess, planned.store)
-    with counting(f"  features of {images.name}", len(images.samples)) as advance:
-        return features.extract(
-            lambda: planned.throughput.load(plan),
-            features.feature_key(plan.key, planned.preprocess, images, OUTPUT),
-            path,
-            images,
-            OUTPUT,
-            planned.store,
-            advance,
-        )
-
-
-def _gathered(
-    images: DataSet, found: Sequence[tuple[npt.NDArray[np.float32], dict[str, Any]]]
-) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
-    rows = {
-        f"{number}:{sample.id}": vectors[i]
-        for number, (part, (vectors, _)) in enumerate(zip(images.parts, found, strict=True))
-        for i, sample in enumerate(part.samples)
-    }
-    count, seconds = (sum(how[name] for _, how in found) for name in ("images", "seconds"))
-    how = {"images": count, "seconds": seconds, "images_per_s": count / seconds}
-    return np.stack([rows[sample.id] for sample in images.samples]), how
-
-
-def split(vectors: npt.NDArray[np.float32], images: DataSet) -> Splits:
-    """Features in the data set's order → its three splits, and the junk pairs as rows of test and train."""
-    labels = np.array([s.label for s in images.samples], np.int64)
-    where = np.array([s.split for s in images.samples])
-    parts = {name: FeatureSet(vectors[where == name], labels[where == name], images.classes) for name in SPLITS}
-    test, train = ({s.id: row for row, s in enumerate(images.split(name))} for name in ("test", "train"))
-    junk = np.array([(test[query], train[image]) for query, image in images.junk], np.int64).reshape(-1, 2)
-    return Splits(parts["train"], parts["val"], parts["test"], junk)
+        _give_up([desk.score(planned, i, t) for i, t in owed], Skip(planned.unscored), desk, tally)
+        return
+    if not owed:
+        return
+    view = View(planned, planned.plan(planned.throughput))
+    parity = gate.check(planned.engine, view.plan, planned.store)
+    for images, scorer in owed:
+        asked = desk.score(planned, images, scorer)
+        try:
+            _score(planned, images, scorer, view, parity, asked, desk)
+        except OutOfSpace:
+            raise
+        except Exception as error:
+            say(f"  {scorer.meta.name} on {images.name} failed")
+            _give_up([asked], error, desk, tally)
 
 
 def _score(
-    planned: Planned,
-    images: DataSet,
-    artifact: Artifact,
-    plan: Plan,
-    splits: Splits,
-    scorer: Task,
-    known: dict[str, Any],
-    desk: Desk,
-) -> bool:
-    record = score_record(planned, images, scorer)
+    planned: Planned, images: DataSet, scorer: Task, view: View, parity: Parity | None, asked: Asked, desk: Desk
+) -> None:
+    splits, extraction = view.splits(images, _outputs(planned, scorer, view))
     begin = time.perf_counter()
-    try:
-        scorer.check(splits)
-        found = scorer.score(splits, planned.sweep.seed)
-    except UserError as error:
-        say(f"  {scorer.meta.name} on {images.name} failed: {error.what}")
-        desk.keep_failure(record, error)
-        return False
-    features_key = features.feature_key(plan.key, planned.preprocess, images, OUTPUT)
-    record = replace(
-        record,
-        key=planned.score_key(images, scorer),
-        metrics=tuple(found.metrics),
+    own = planned.fit_key(images, scorer)
+    fit = fitted(scorer, splits.train, splits.val, planned.sweep.seed, own, planned.store)
+    found = scorer.judge(fit, splits.test)
+    plan = view.plan
+    record = asked.done(
+        planned.score_key(images, scorer),
+        tuple(found.metrics),
         per_sample=[float(v) for v in found.per_sample],
         per_draw=[float(v) for v in found.per_draw],
-        keys={**built(planned, plan), "features": features_key},
-        backbone=about(planned, artifact),
-        detail={**known, "chosen": dict(found.chosen), "sweep": [dict(row) for row in found.sweep]},
+        chosen=dict(fit.chosen),
+        sweep=[dict(row) for row in fit.sweep],
+        extraction=extraction,
+        keys=replace(planned.keys(plan), features=tuple(planned.feature_keys(images, scorer.meta.outputs)), fit=own),
+        about=planned.about(plan.artifact),
+        parity=parity,
+        arithmetic=plan.arithmetic,
+        emulated=plan.emulated,
         seconds=time.perf_counter() - begin,
     )
-    desk.keep(record)
+    desk.keep(record, asked)
     say(f"  {scorer.meta.name} on {images.name}: {found.main.name} {found.main.value:.2f} {found.main.unit}")
-    return True
 
 
-def _give_up(planned: Planned, data: Sequence[DataSet], desk: Desk, error: UserError) -> bool:
-    """A cell that cannot be built: every result that it owes becomes a record with the reason."""
+def _outputs(planned: Planned, scorer: Task, view: View) -> list[str]:
+    """What is extracted together: the union of what the sweep's tasks read, of what this network has.
+
+    Raises:
+        CellError: it lacks what this task reads.
+    """
+    there = [output.name for output in view.plan.artifact.outputs]
+    for name in scorer.meta.outputs:
+        if name not in there:
+            raise CellError(f"The network has no output {name!r}.", f"It has {', '.join(there)}.")
+    read = {name for task in planned.tasks for name in task.meta.outputs}
+    return [name for name in there if name in read]
+
+
+def _owed(planned: Planned, data: Sequence[DataSet], desk: Desk, told: bool) -> list[Asked]:
+    """Every result that a cell owes; where its keys can be ``told``, without those that are finished."""
+    scores = [
+        desk.score(planned, images, scorer)
+        for images, scorer in planned.owed(data)
+        if not (told and desk.finished(planned.score_key(images, scorer)))
+    ]
+    timings = [
+        desk.timing(planned, data[0], timed)
+        for timed in planned.scenarios
+        if not (told and desk.finished(planned.timing_key(data[0], timed, desk.machine)))
+    ]
+    return [*scores, *timings]
+
+
+def _give_up(owed: Sequence[Asked], error: Exception, desk: Desk, tally: Tally) -> None:
+    """Results that did not come about: each becomes a record with the reason."""
+    failure = Failure.of(error)
     skipped = isinstance(error, Skip)
-    say(f"  {'skipped' if skipped else 'failed'}: {error}")
-    owed: list[Record] = [score_record(planned, images, scorer) for images, scorer in planned.owed(data)]
-    owed += [timing_record(planned, data[0], scenario(s), desk.machine) for s in planned.sweep.scenarios]
-    for record in owed:
-        desk.keep_failure(record, error, "skipped" if skipped else "failed")
-    return skipped
+    if owed:
+        say(f"  {'skipped' if skipped else 'failed'}: {error if isinstance(error, UserError) else failure.what}")
+    for asked in owed:
+        desk.keep(asked.gave_up(failure, "skipped" if skipped else "failed"), asked)
+        if not skipped:
+            tally.count(failure)

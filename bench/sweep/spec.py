@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class SweepSpec:
         threads: threads for one inference; 0 means all cores.
         index_size: vectors of the index that the scenario search looks in.
         limit: at most so many images of each data set (a seeded, stratified subset).
+        zoo: YAML files with rows of the user's own. weights: model → a local checkpoint for it.
         seconds: time for each scenario and repeat. repeats: fresh child processes for each cell, interleaved.
     """
 
@@ -47,6 +48,8 @@ class SweepSpec:
     shifted: tuple[str, ...] = ()
     corruptions: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    zoo: tuple[str, ...] = ()
+    weights: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("models", "engines", "precisions"):

@@ -8,29 +8,40 @@ a child saw is kept at once, so that a sweep that was killed measures only what 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
-from typing import Any
 
 import msgspec
 from filelock import FileLock, Timeout
 
-from bench.measure import queries
+from bench.measure.clock import Series
 from bench.measure.runner import run as run_child
-from bench.measure.scenarios import Scenario, scenario
+from bench.measure.scenarios import Scenario
 from bench.measure.worker import Job, Outcome
-from bench.records.record import Failure
-from bench.sweep import gate
+from bench.records.asked import Asked
+from bench.records.parts import Failure, SampleSeries
+from bench.sweep import gate, keys, rotation
 from bench.sweep.cells import Planned
-from bench.sweep.desk import Desk, about, arithmetic, built, timing_record
+from bench.sweep.desk import Desk
 from engines.base import Plan
-from engines.preprocess.catalog import preprocess
-from export.artifact import Artifact
+from export.parity import Parity
 from export.progress import say
 from export.spec import Metric
-from export.store import key, write_atomic
+from export.store import write_atomic
 from tasks.data.base import DataSet
+
+LOCK = "timing.lock"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A scenario that is not finished: what was asked, and the key that its record will have."""
+
+    scenario: Scenario
+    asked: Asked
+    key: str
 
 
 @dataclass(frozen=True)
@@ -38,88 +49,88 @@ class Timed:
     """One cell that is ready to be timed, and the scenarios that are still missing."""
 
     planned: Planned
-    images: DataSet
-    artifact: Artifact
     plan: Plan
-    scenarios: tuple[Scenario, ...]
+    missing: tuple[Missing, ...]
     job: Job
-    parity: dict[str, Any]
+    parity: Parity | None
+
+    def part(self, repeat: int, desk: Desk) -> Path:
+        """Where what a child saw is kept until all repeats are there."""
+        return desk.parts / f"{keys.part_key([one.key for one in self.missing], repeat)}.json"
 
 
-def prepare(planned: Planned, images: DataSet, desk: Desk) -> list[Timed]:
-    """Build everything that the cell's child processes will need; empty where every scenario is finished."""
-    scenarios = tuple(
-        s
-        for s in map(scenario, planned.sweep.scenarios)
-        if not desk.finished(planned.timing_key(images, s, desk.machine))
-    )
-    scenarios = tuple(sorted(scenarios, key=lambda s: not s.alone))  # the peak of memory never falls again
-    if not scenarios:
+def prepare(planned: Planned, data: Sequence[DataSet], desk: Desk) -> list[Timed]:
+    """Build everything that the cell's child processes will need; empty where every scenario is finished.
+
+    Args:
+        data: the images in rotation come from the first; empty where nothing is timed.
+    """
+    missing = []
+    # the peak of memory never falls again, so what is alone in memory goes first
+    for one in sorted(planned.scenarios, key=lambda s: not s.alone):
+        key = planned.timing_key(data[0], one, desk.machine)
+        if not desk.finished(key):
+            missing.append(Missing(one, desk.timing(planned, data[0], one), key))
+    if not missing:
         return []
     store, sweep = planned.store, planned.sweep
-    artifact = planned.artifact()
-    plan = planned.engine.plan(artifact, planned.profile, store)
-    parity = gate.check(planned, artifact, plan)
-    path = preprocess(sweep.preprocess, artifact.preprocess, store)
-    rotation = queries.prepare(images, artifact.preprocess, path, sweep.seed, store)
+    plan = planned.plan()
+    parity = gate.check(planned.engine, plan, store)
+    shown = rotation.prepare(data[0], planned.path(plan), sweep.seed, store)
     job = Job(
         store=str(store.root),
         engine=planned.engine.spec.name,
         provider=planned.engine.spec.provider,
         threads=sweep.threads,
-        onnx_key=artifact.key,
+        onnx_key=plan.artifact.key,
         batches=planned.profile.batches,
         preprocess=sweep.preprocess,
-        queries_key=rotation.key,
-        scenarios=tuple(s.name for s in scenarios),
+        queries_key=shown.key,
+        scenarios=tuple(one.scenario.name for one in missing),
         settings=planned.settings,
     )
-    return [Timed(planned, images, artifact, plan, scenarios, job, parity)]
+    return [Timed(planned, plan, tuple(missing), job, parity)]
 
 
-def run(cells: Sequence[Timed], desk: Desk) -> bool:
-    """Measure every cell in ``repeats`` child processes, and write the records; whether none failed."""
+def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
+    """Measure every cell in ``repeats`` child processes, and write the records; yields each result that failed."""
     if not cells:
-        return True
-    repeats = cells[0].planned.sweep.repeats
-    total, done, good = repeats * len(cells), 0, True
+        return
+    repeats, seed = cells[0].planned.sweep.repeats, cells[0].planned.sweep.seed
+    total, done = repeats * len(cells), 0
     say(f"timing {len(cells)} cells, {repeats} repeats each, in random order")
     failed: set[int] = set()
     for repeat in range(repeats):
         order = list(range(len(cells)))
-        random.Random(f"{cells[0].planned.sweep.seed}/{repeat}").shuffle(order)
+        random.Random(f"{seed}/{repeat}").shuffle(order)
         for index in order:
             done += 1
             if index in failed:
                 continue
             timed = cells[index]
             outcome = _outcome(timed, repeat, desk)
+            where = f"[{done}/{total}] {timed.planned.cell}"
             if outcome.failure:
                 failed.add(index)
-                say(f"[{done}/{total}] {timed.planned.cell} failed: {outcome.failure[1]}")
-                _keep_failure(timed, outcome, desk)
-                good = False
+                say(f"{where} failed: {outcome.failure.what}")
+                for one in timed.missing:
+                    desk.keep(one.asked.gave_up(outcome.failure), one.asked)
+                    yield outcome.failure
                 continue
-            say(f"[{done}/{total}] {timed.planned.cell}: {_headline(timed, outcome)}")
+            say(f"{where}: {_headline(timed, outcome)}")
             if repeat == repeats - 1:
                 _keep(timed, desk)
-    return good
-
-
-def _part(timed: Timed, repeat: int, desk: Desk) -> Any:
-    of = [timed.planned.timing_key(timed.images, s, desk.machine) for s in timed.scenarios]
-    return desk.folder / "parts" / f"{key('part', of=of, repeat=repeat)}.json"
 
 
 def _outcome(timed: Timed, repeat: int, desk: Desk) -> Outcome:
-    path = _part(timed, repeat, desk)
+    path = timed.part(repeat, desk)
     if path.exists() and not desk.fresh:
         try:
             return msgspec.json.decode(path.read_bytes(), type=Outcome)
         except msgspec.DecodeError:
             path.unlink()
     # two sweeps on one machine may share a store, but not the clock: each would be the other's noisy neighbour
-    lock = FileLock(timed.planned.store.root / "timing.lock")
+    lock = FileLock(timed.planned.store.root / LOCK)
     try:
         lock.acquire(timeout=1)
     except Timeout:
@@ -135,73 +146,81 @@ def _outcome(timed: Timed, repeat: int, desk: Desk) -> Outcome:
 
 
 def _headline(timed: Timed, outcome: Outcome) -> str:
-    found = []
-    for one in timed.scenarios:
-        main = one.metrics({name: s.samples for name, s in outcome.series[one.name].items()})[0]
-        found.append(f"{one.name} {main.value:.2f} {main.unit}" if main.value is not None else one.name)
-    return ", ".join(found)
+    shown = []
+    for one in timed.missing:
+        main = _main(one.scenario, outcome.series[one.scenario.name])
+        name = one.scenario.name
+        shown.append(f"{name} {main.value:.2f} {main.unit}" if main.value is not None else name)
+    return ", ".join(shown)
+
+
+def _main(scenario: Scenario, series: dict[str, Series]) -> Metric:
+    return scenario.metrics({name: s.samples for name, s in series.items()})[0]
 
 
 def _keep(timed: Timed, desk: Desk) -> None:
-    paths = [_part(timed, r, desk) for r in range(timed.planned.sweep.repeats)]
-    outcomes = [msgspec.json.decode(p.read_bytes(), type=Outcome) for p in paths]
-    for one in timed.scenarios:
-        runs = [o.series[one.name] for o in outcomes]
-        whole = {name: [v for r in runs for v in r[name].samples] for name in runs[0]}
-        record = timing_record(timed.planned, timed.images, one, desk.machine)
-        record = replace(
-            record,
-            key=timed.planned.timing_key(timed.images, one, desk.machine),
-            metrics=(*one.metrics(whole), *_costs(timed, one, outcomes), _repeat_spread(one, runs)),
-            keys=built(timed.planned, timed.plan),
-            backbone=about(timed.planned, timed.artifact),
-            samples={f"{name}/{i}": r[name].samples for i, r in enumerate(runs) for name in r},
-            detail={
-                "parity": timed.parity,
-                **arithmetic(timed.plan),
-                "placement": outcomes[0].placement,
-                "monitor": [o.monitor for o in outcomes],
-                "images_in_rotation": min(queries.COUNT, len(timed.images.samples)),
-                "settled": all(s.settled for r in runs for s in r.values()),
-                "warm_up": [len(s.warm_up) for r in runs for s in r.values()],
-            },
-            seconds=sum(sum(s.samples) for r in runs for s in r.values()) / 1e9,
+    paths = [timed.part(repeat, desk) for repeat in range(timed.planned.sweep.repeats)]
+    outcomes = [msgspec.json.decode(path.read_bytes(), type=Outcome) for path in paths]
+    plan = timed.plan
+    for one in timed.missing:
+        runs = [outcome.series[one.scenario.name] for outcome in outcomes]
+        whole = {name: [v for run in runs for v in run[name].samples] for name in runs[0]}
+        record = one.asked.done(
+            one.key,
+            (*one.scenario.metrics(whole), *_costs(timed, one, outcomes), _repeat_spread(one.scenario, runs)),
+            keys=timed.planned.keys(plan),
+            about=timed.planned.about(plan.artifact),
+            series=[_kept(name, repeat, run[name]) for repeat, run in enumerate(runs) for name in run],
+            parity=timed.parity,
+            arithmetic=plan.arithmetic,
+            emulated=plan.emulated,
+            placement=outcomes[0].placement,
+            monitoring=[outcome.monitoring for outcome in outcomes if outcome.monitoring],
+            seconds=sum(sum(s.samples) for run in runs for s in run.values()) / 1e9,
         )
-        desk.keep(record)
+        desk.keep(record, one.asked)
     for path in paths:
         path.unlink()
 
 
-def _costs(timed: Timed, one: Scenario, outcomes: Sequence[Outcome]) -> list[Metric]:
+def _kept(name: str, repeat: int, s: Series) -> SampleSeries:
+    return SampleSeries(
+        name=name,
+        repeat=repeat,
+        samples=s.samples,
+        first=s.first,
+        warm_up=len(s.warm_up),
+        begin_ns=s.begin_ns,
+        end_ns=s.end_ns,
+        settled=s.settled,
+        stopped=s.stopped.reason,
+        timed_out=s.stopped.timeout,
+    )
+
+
+def _costs(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> list[Metric]:
     """First run, load time, memory and sizes: medians over the repeats, one sample a child."""
-    n = len(outcomes)
-    first = median(next(iter(o.series[one.name].values())).first for o in outcomes)
-    peak = max(o.peak_memory_bytes[one.name] for o in outcomes)
-    costs = one.sizes(timed.artifact.outputs[0].shape[-1], timed.job.settings)
-    if one.alone:
+    n, name = len(outcomes), one.scenario.name
+    first = median(next(iter(o.series[name].values())).first for o in outcomes)
+    peak = max(o.peak_memory_bytes[name] for o in outcomes)
+    costs = one.scenario.sizes(timed.plan.artifact.outputs[0].shape[-1], timed.job.settings)
+    if one.scenario.alone:
         costs.append(Metric.cost("peak_memory_mib", peak / 2**20, "MiB", n))
-    on_device = [m["gpu"]["memory_bytes"] for m in (o.monitor for o in outcomes) if m.get("gpu")]
-    if on_device:  # of the whole child, all scenarios
-        costs.append(Metric.cost("device_memory_mib", max(on_device) / 2**20, "MiB", len(on_device)))
-    if one.name == timed.job.scenarios[0]:  # the session is cold only in the first scenario of a child
+    gpus = [o.monitoring.gpu for o in outcomes if o.monitoring and o.monitoring.gpu]
+    if gpus:  # of the whole child, all scenarios
+        costs.append(Metric.cost("device_memory_mib", max(gpu.memory_bytes for gpu in gpus) / 2**20, "MiB", len(gpus)))
+    if name == timed.job.scenarios[0]:  # the session is cold only in the first scenario of a child
         costs.append(Metric.cost("first_run_ms", first / 1e6, "ms", n))
     return [
         *costs,
         Metric.cost("load_ms", median(o.load_ns for o in outcomes) / 1e6, "ms", n),
-        Metric.cost("onnx_mib", timed.artifact.onnx_bytes / 2**20, "MiB"),
+        Metric.cost("onnx_mib", timed.plan.artifact.onnx_bytes / 2**20, "MiB"),
         Metric.cost("plan_mib", timed.plan.plan_bytes / 2**20, "MiB"),
     ]
 
 
-def _repeat_spread(one: Scenario, runs: Sequence[dict[str, Any]]) -> Metric:
+def _repeat_spread(scenario: Scenario, runs: Sequence[dict[str, Series]]) -> Metric:
     """(largest − smallest) / median of the main metric over the repeats, in percent."""
-    mains = [one.metrics({name: s.samples for name, s in r.items()})[0].value or 0.0 for r in runs]
+    mains = [_main(scenario, run).value or 0.0 for run in runs]
     spread = 100 * (max(mains) - min(mains)) / median(mains)
     return Metric.cost("repeat_spread_percent", spread, "%", len(runs))
-
-
-def _keep_failure(timed: Timed, outcome: Outcome, desk: Desk) -> None:
-    assert outcome.failure is not None
-    for one in timed.scenarios:
-        record = timing_record(timed.planned, timed.images, one, desk.machine)
-        desk.keep(replace(record, status="failed", failure=Failure(*outcome.failure)))

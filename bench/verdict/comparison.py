@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from bench.records import stats
-from bench.records.record import Record
+from bench.records.record import Record, ScoreRecord
 from bench.verdict.row import SPREAD_PERCENT, Row
 
 Verdict = Literal["better", "worse", "ambiguous", "not comparable"]
@@ -43,13 +43,13 @@ class Difference:
 
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> list[Difference]:
-    """Differences of all results that are on both sides; a cell is known by backbone, engine and precision."""
-    earlier = {(str(row.cell), name): record for row in before for name, record in _results(row)}
+    """Differences of all results that are on both sides, of cells that differ in threads at most."""
+    earlier = {(row.cell.identity, name): record for row in before for name, record in _results(row)}
     return [
-        _difference(str(row.cell), name, earlier[str(row.cell), name], record)
+        _difference(str(row.cell), name, earlier[row.cell.identity, name], record)
         for row in after
         for name, record in _results(row)
-        if (str(row.cell), name) in earlier
+        if (row.cell.identity, name) in earlier
     ]
 
 
@@ -58,13 +58,13 @@ def _results(row: Row) -> list[tuple[str, Record]]:
 
 
 def _difference(cell: str, name: str, old: Record, new: Record) -> Difference:
-    a, b = old.metrics[0], new.metrics[0]
+    a, b = old.main, new.main
     found = Difference(cell, name, b.name, b.unit, a.value, b.value)
     if a.name != b.name or old.protocol != new.protocol:
         return replace(found, why="other data, task version, settings, machine or threads")
     if a.value is None or b.value is None:
         return replace(found, why=a.note or b.note or "no value")
-    if new.kind == "score":
+    if isinstance(old, ScoreRecord) and isinstance(new, ScoreRecord):
         if not old.per_sample or len(old.per_sample) != len(new.per_sample):
             return replace(found, why="no per-sample results to pair")
         low, high = _paired(old, new)
@@ -75,8 +75,7 @@ def _difference(cell: str, name: str, old: Record, new: Record) -> Difference:
     return replace(found, low=low, high=high, verdict="better" if ahead else "worse" if behind else "ambiguous")
 
 
-def _paired(before: Record, after: Record) -> tuple[float, float]:
-
+def _paired(before: ScoreRecord, after: ScoreRecord) -> tuple[float, float]:
     by_draw = stats.side_by_side([before.per_draw, after.per_draw])
     samples = np.array([before.per_sample, after.per_sample]).T
     means = stats.paired_bootstrap(samples, by_draw=[] if by_draw is None else [by_draw])

@@ -15,6 +15,7 @@ from itertools import combinations
 import numpy as np
 
 from bench.records import stats
+from bench.verdict.markdown import table
 from bench.verdict.sheet import Floats, Sheet
 from export.errors import UserError, unknown
 
@@ -114,20 +115,20 @@ def _of(one: str, x: Floats, other: str, y: Floats, seed: int) -> Correlation:
 
 def markdown(found: Sequence[Correlation], choice: Choice) -> str:
     """The table, below a sentence on what its rows are."""
-    lines = [
+    about = (
         f"{len(choice.rows)} backbones, {choice.precision} on {choice.engine}. A backbone is one row: its other cells "
         "are nearly the same network. Tasks count from worse to better, sizes from small to large; intervals: 95 %, "
-        f"{DRAWS:,} resamples of the backbones, percentile method.",
-        "",
-        "| column | with | n | Spearman's ρ | 95 % interval |",
-        "|---|---|---|---|---|",
+        f"{DRAWS:,} resamples of the backbones, percentile method."
+    )
+    heads = ["column", "with", "n", "Spearman's ρ", "95 % interval"]
+    rows = [
+        [
+            c.one,
+            c.other,
+            str(c.n),
+            "n/a" if c.rho is None else f"{c.rho:.2f}",
+            f"{c.low:.2f} … {c.high:.2f}" if c.low is not None else f"n/a ({c.note})",
+        ]
+        for c in found
     ]
-    for c in found:
-        rho = "n/a" if c.rho is None else f"{c.rho:.2f}"
-        interval = f"{c.low:.2f} … {c.high:.2f}" if c.low is not None else f"n/a ({c.note})"
-        lines.append(f"| {_cell(c.one)} | {_cell(c.other)} | {c.n} | {rho} | {interval} |")
-    return "\n".join(lines)
-
-
-def _cell(name: str) -> str:
-    return name.replace("|", "\\|")
+    return f"{about}\n\n{table(heads, rows, numbers=(2, 3))}"

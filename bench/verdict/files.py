@@ -1,16 +1,27 @@
-"""Rows and pages as files: CSV, Parquet, text. A file is written whole or not at all."""
+"""Rows and pages as text and as files: JSON, CSV, Parquet. A file is written whole or not at all."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from export.errors import Unavailable, UserError
 from export.store import write_atomic
+
+
+def as_json(value: Any) -> str:
+    """JSON as a person may read it too; dataclasses become objects.
+
+    Raises:
+        TypeError: a part of it is neither a JSON value nor a dataclass.
+    """
+    return json.dumps(value, indent=1, ensure_ascii=False, default=asdict)
 
 
 def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -15,12 +15,10 @@ from itertools import combinations
 import numpy as np
 
 from bench.records import stats
-from bench.records.record import Record
+from bench.records.record import ScoreRecord
+from bench.verdict.markdown import table
 from bench.verdict.row import Row
 from export.errors import UserError
-
-EAGER = ":eager"
-"""How the provider of a reference cell ends."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,9 @@ class Pair:
     behind: str
     before: float
     after: float
+
+    def __str__(self) -> str:
+        return f"{self.ahead} over {self.behind}: {self.before:+.1f} became {self.after:+.1f}"
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,15 @@ def orders(rows: Sequence[Row], reference: str | None = None) -> list[Order]:
     Raises:
         UserError: there are no reference cells.
     """
-    eager: dict[str, dict[str, Record]] = defaultdict(dict)
-    deployed: dict[tuple[str, str], dict[str, Record]] = defaultdict(dict)
+    eager: dict[str, dict[str, ScoreRecord]] = defaultdict(dict)
+    deployed: dict[tuple[str, str], dict[str, ScoreRecord]] = defaultdict(dict)
     for row in rows:
         c = row.cell
-        if c.precision == "fp32" and (c.engine == reference if reference else c.engine.endswith(EAGER)):
+        if c.precision == "fp32" and (c.engine == reference if reference else c.reference):
             for result, record in row.scores.items():
                 eager[result][c.backbone] = record
             continue
-        if row.parity and not row.parity.get("passed"):
+        if row.failed_parity:
             continue  # it is never ranked
         for result, record in row.scores.items():
             deployed[result, f"{c.engine} {c.precision}"][c.backbone] = record
@@ -88,7 +89,24 @@ def orders(rows: Sequence[Row], reference: str | None = None) -> list[Order]:
     return found
 
 
-def _order(result: str, how: str, before: list[Record], after: list[Record]) -> Order:
+def markdown(found: Sequence[Order]) -> str:
+    """The table: one line a task, data set and way of deploying."""
+    heads = ["result", "deployed", "backbones", "Kendall's tau", "swapped", "inverted beyond the intervals"]
+    rows = [
+        [
+            order.result,
+            order.deployed,
+            str(order.backbones),
+            "n/a" if order.tau is None else f"{order.tau:.2f}",
+            str(order.swapped),
+            "; ".join(map(str, order.inverted)) or "none",
+        ]
+        for order in found
+    ]
+    return table(heads, rows, numbers=(2, 3, 4))
+
+
+def _order(result: str, how: str, before: list[ScoreRecord], after: list[ScoreRecord]) -> Order:
     from scipy.stats import kendalltau
 
     names = [record.cell.backbone for record in before]
@@ -111,17 +129,17 @@ def _order(result: str, how: str, before: list[Record], after: list[Record]) -> 
     return Order(result, how, len(names), None if np.isnan(tau) else tau, swapped, tuple(inverted))
 
 
-def _gain(record: Record) -> float:
-    main = record.metrics[0]
+def _gain(record: ScoreRecord) -> float:
+    main = record.main
     return (main.value or 0.0) * (1 if main.higher_is_better else -1)
 
 
-def _draws(records: list[Record]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:
+def _draws(records: list[ScoreRecord]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:
     """Means over resamples of test images, and of seeded draws of training images where a task takes some: [draws,
     backbones], all backbones seeing the same; None where they did not."""
     samples = stats.side_by_side([record.per_sample for record in records])
     if samples is None:
         return None
-    signs = np.array([1.0 if record.metrics[0].higher_is_better else -1.0 for record in records])
+    signs = np.array([1.0 if record.main.higher_is_better else -1.0 for record in records])
     by_draw = stats.side_by_side([record.per_draw for record in records])
     return stats.paired_bootstrap(samples * signs, by_draw=[] if by_draw is None else [by_draw * signs])

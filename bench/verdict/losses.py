@@ -21,8 +21,8 @@ def losses(row: Row, rows: Sequence[Row]) -> list[str]:
     twins.sort(key=lambda r: r.cell.engine != row.cell.engine)
     found = []
     for name, record in row.scores.items():
-        reference = next((r.scores[name].metrics[0] for r in twins if name in r.scores), None)
-        own = record.metrics[0]
+        reference = next((r.scores[name].main for r in twins if name in r.scores), None)
+        own = record.main
         if reference is None or own.unit != "%" or None in (own.value, reference.value):
             continue
         lost = (reference.value or 0.0) - (own.value or 0.0)

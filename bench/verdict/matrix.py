@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.records.results import Results
+from bench.verdict.markdown import bullets, table
 from bench.verdict.row import Row
 from bench.verdict.show import number
 from bench.verdict.table import rows
@@ -35,6 +36,7 @@ class Line:
         numbers: column → value; None where there is none.
         cosine: the least over the photographs of the parity gate, against eager fp32; None where it was not taken.
         note: why there are no numbers, or what makes them doubtful.
+        absent: of results that there are none of, the reasons alone, without what was asked.
     """
 
     backbone: str
@@ -43,6 +45,7 @@ class Line:
     numbers: dict[str, float | None]
     cosine: float | None
     note: str = ""
+    absent: tuple[str, ...] = ()
 
     def as_row(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -74,12 +77,11 @@ class Matrix:
                 f"`{one.engine}`",
                 *(_shown(one.numbers[name]) for name in COLUMNS),
                 "–" if one.cosine is None else f"{one.cosine:.5f}",
-                one.note.replace("|", "\\|"),
+                one.note,
             ]
             for one in self.lines
         ]
-        table = [names, ["---"] * len(names), *body]
-        return "\n".join([*self.head, "", *("| " + " | ".join(cells) + " |" for cells in table), *_listed(self.notes)])
+        return "\n".join([*self.head, "", table(names, body, range(3, len(names) - 1))]) + bullets(self.notes)
 
 
 def matrix(results: Results) -> Matrix:
@@ -96,13 +98,14 @@ def matrix(results: Results) -> Matrix:
 
 def _line(row: Row) -> Line:
     numbers = {name: _metric(row, *where) for name, where in COLUMNS.items()}
-    cosine = row.parity.get("cosine_min")
+    cosine = row.parity.cosine_min if row.parity else None
     status, why = row.judge()
     doubts = [] if status == "skipped" and row.timings else [why]
     doubts.append(f"emulated: {row.emulated}" if row.emulated else "")
-    flags = dict.fromkeys(flag.partition(": ")[2] for flag in row.flags)  # of which scenario, the report says
+    flags = dict.fromkeys(flag.text for flag in row.flags)  # of which scenario, the report says
     note = "; ".join(text for text in (*doubts, *flags) if text)
-    return Line(row.cell.backbone, row.cell.precision, row.cell.engine, numbers, cosine, note)
+    absent = tuple(dict.fromkeys(r.failure.why or r.failure.what for r in row.troubles if r.failure))
+    return Line(row.cell.backbone, row.cell.precision, row.cell.engine, numbers, cosine, note, absent)
 
 
 def _metric(row: Row, scenario: str, name: str) -> float | None:
@@ -116,10 +119,9 @@ def _gathered(lines: Sequence[Line]) -> list[Line]:
     found: list[Line] = []
     for engine in dict.fromkeys(line.engine for line in lines):
         of = [line for line in lines if line.engine == engine]
-        reasons = {line.note.replace(f" {line.precision} ", " ") for line in of}  # "cannot run int8 here"
         empty = all(value is None for line in of for value in line.numbers.values())
-        if len(of) > 1 and empty and len(reasons) == 1:
-            found.append(Line(ALL, ALL, engine, of[0].numbers, None, reasons.pop()))
+        if len(of) > 1 and empty and of[0].absent and len({line.absent for line in of}) == 1:
+            found.append(Line(ALL, ALL, engine, of[0].numbers, None, "; ".join(of[0].absent), of[0].absent))
     gathered = {line.engine for line in found}
     return [line for line in lines if line.engine not in gathered] + found
 
@@ -127,7 +129,7 @@ def _gathered(lines: Sequence[Line]) -> list[Line]:
 def _head(results: Results) -> tuple[str, ...]:
     """The machine and the libraries, as the newest record tells them."""
     newest = max(results.records, key=lambda r: r.started_at).environment
-    gpu = newest.get("gpu") or {}
+    gpu = newest.gpu or {}
     device = ", ".join(
         text
         for text in (
@@ -137,13 +139,9 @@ def _head(results: Results) -> tuple[str, ...]:
         )
         if text
     )
-    libraries = ", ".join(f"{name} {version}" for name, version in dict(newest.get("libraries", {})).items())
-    processor = f"{newest.get('board') or newest.get('processor', '')}, {newest.get('cores', '?')} cores"
-    return tuple(line for line in (device, processor, f"{newest.get('os', '')}; {libraries}") if line)
-
-
-def _listed(notes: Sequence[str]) -> list[str]:
-    return ["", *(f"- {note}" for note in notes)] if notes else []
+    libraries = ", ".join(f"{name} {version}" for name, version in newest.libraries.items())
+    processor = f"{newest.name}, {newest.cores} cores"
+    return tuple(line for line in (device, processor, f"{newest.os}; {libraries}") if line)
 
 
 def _shown(value: float | None) -> str:

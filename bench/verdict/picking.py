@@ -23,8 +23,8 @@ class Limit:
 
     @classmethod
     def parse(cls, text: str, least: bool = False) -> Limit:
-        """``latency_p50_ms=10``."""
-        column, _, value = text.partition("=")
+        """``latency_p50_ms=10``: the number is what stands behind the last sign."""
+        column, _, value = text.rpartition("=")
         try:
             limit = cls(column.strip(), float(value), least)
         except ValueError:
@@ -146,7 +146,7 @@ def reason(ranking: Ranking, found: Pick) -> str:
     )
 
 
-def as_json(ranking: Ranking, found: Pick) -> dict[str, Any]:
+def document(ranking: Ranking, found: Pick) -> dict[str, Any]:
     """The pick as JSON values."""
     sheet = ranking.sheet
     return {

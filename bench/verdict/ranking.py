@@ -299,7 +299,12 @@ class Ranking:
     def _flat(self, row: int, standing: Standing | None, on_front: bool | None) -> dict[str, Any]:
         sheet, s = self.sheet, standing
         flat: dict[str, Any] = dict(sheet.labels[row])
-        flat |= {"status": sheet.status[row], "why": sheet.why[row], "flags": sheet.flags[row], "on_front": on_front}
+        flat |= {
+            "status": sheet.status[row],
+            "why": sheet.why[row],
+            "flags": "; ".join(map(str, sheet.flags[row])),
+            "on_front": on_front,
+        }
         flat |= {"rank_low": s.low if s else None, "rank_high": s.high if s else None}
         flat |= {"first_share": s.first_share if s else None}
         clean = self.clean_standing(row)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bench.records.record import Record
+from bench.records.record import ScoreRecord
+from bench.verdict.markdown import table
 from bench.verdict.row import Row
 from export.errors import UserError
 
-ARROW = "→"
-BAR = "|"
 LEAST = 3
 """Cells that a line needs: through two it always goes."""
 
@@ -46,33 +45,51 @@ def drops(rows: Sequence[Row]) -> list[Drop]:
     Raises:
         UserError: no record is of a shift.
     """
-    found: dict[tuple[str, str], list[tuple[str, Record, Record]]] = defaultdict(list)
+    found: dict[tuple[str, str], list[tuple[str, ScoreRecord, ScoreRecord]]] = defaultdict(list)
     for row in rows:
-        if row.parity and not row.parity.get("passed"):
+        if row.failed_parity:
             continue  # it is never ranked
-        for result, record in row.scores.items():
-            task, _, data = result.partition("@")
-            fitted, arrow, seen = data.partition(ARROW)
-            if not arrow:
-                continue
-            base = row.scores.get(f"{task}@{fitted}{BAR}{seen}") or row.scores.get(f"{task}@{fitted}")
-            if base and _value(base) is not None and _value(record) is not None:
-                found[task, data].append((str(row.cell), base, record))
+        for record in row.scores.values():
+            base = _without(record, row.scores.values())
+            if base and base.main.value is not None and record.main.value is not None:
+                found[record.subject.task, record.subject.data].append((str(row.cell), base, record))
     if not found:
         raise UserError("No record here is of a shift.", "", "python -m bench.run --data A --shifted B")
     return [drop for (task, shift), cells in sorted(found.items()) for drop in _of(task, shift, cells)]
 
 
-def _value(record: Record) -> float | None:
-    return record.metrics[0].value
+def markdown(found: Sequence[Drop]) -> str:
+    """The table: one line a task, shift and cell."""
+    heads = ["task", "shift", "cell", "without %", "under %", "drop, points", "effective robustness, points"]
+    rows = [
+        [
+            d.task,
+            d.shift,
+            d.cell,
+            f"{d.without:.1f}",
+            f"{d.under:.1f}",
+            f"{d.drop:.1f}" + ("" if d.stderr is None else f" ± {d.stderr:.1f}"),
+            "n/a" if d.effective is None else f"{d.effective:+.1f}",
+        ]
+        for d in found
+    ]
+    return table(heads, rows, numbers=range(3, 7))
 
 
-def _of(task: str, shift: str, cells: list[tuple[str, Record, Record]]) -> list[Drop]:
-    pairs = [(_value(base) or 0.0, _value(record) or 0.0) for _, base, record in cells]
+def _without(record: ScoreRecord, others: Iterable[ScoreRecord]) -> ScoreRecord | None:
+    """The score of the same task on the same classes without the shift; None where the record is of no shift."""
+    shift, same = record.subject.shift, [o for o in others if o.subject.task == record.subject.task]
+    wanted = shift.without if shift else ()
+    known = {name: o for o in same for name in (o.subject.data, o.subject.data_digest)}
+    return next((known[name] for name in wanted if name in known), None)
+
+
+def _of(task: str, shift: str, cells: list[tuple[str, ScoreRecord, ScoreRecord]]) -> list[Drop]:
+    pairs = [(base.main.value or 0.0, record.main.value or 0.0) for _, base, record in cells]
     expected = _line(pairs)
     made = []
     for (cell, base, record), (without, under) in zip(cells, pairs, strict=True):
-        errors = [base.metrics[0].stderr, record.metrics[0].stderr]
+        errors = [base.main.stderr, record.main.stderr]
         # other images on either side, so their errors add in squares
         error = math.hypot(*(e for e in errors if e is not None)) if None not in errors else None
         line = expected(without)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bench.records.record import Cell, Record
-from bench.records.results import subject_name
-from bench.verdict.sheet import Status
+from bench.records.parts import About, Cell
+from bench.records.record import Record, ScoreRecord, TimingRecord
+from bench.verdict.sheet import Flag, Status
+from export.parity import Parity
 
 SPREAD_PERCENT = 2.5
 """A timing that spreads more than this, within a run or between repeats, is flagged."""
@@ -15,11 +16,11 @@ SPREAD_PERCENT = 2.5
 
 @dataclass(frozen=True)
 class Row:
-    """One cell: its newest comparable records, by ``task@data`` and by scenario; failures stay under ``troubles``."""
+    """One cell: its newest comparable records, by subject; failures stay under ``troubles``."""
 
     cell: Cell
-    scores: dict[str, Record]
-    timings: dict[str, Record]
+    scores: dict[str, ScoreRecord]
+    timings: dict[str, TimingRecord]
     troubles: tuple[Record, ...]
 
     @property
@@ -27,15 +28,20 @@ class Row:
         return [*self.scores.values(), *self.timings.values()]
 
     @property
-    def about(self) -> dict[str, Any]:
-        """What the records say of the backbone; the fullest of them."""
-        return max((r.backbone for r in (*self.records, *self.troubles)), key=len, default={})
+    def about(self) -> About:
+        """What the records say of the backbone: what a result says, for a failure knows nothing of the file."""
+        known = [r.about for r in (*self.records, *self.troubles)]
+        return max(known, key=lambda about: about.parameters is not None, default=About())
 
     @property
-    def parity(self) -> dict[str, Any]:
-        """Closeness of the compiled engine to eager PyTorch, a failed one first; empty where there is no eager twin."""
-        told = [dict(r.detail["parity"]) for r in self.records if r.detail.get("parity")]
-        return min(told, key=lambda p: bool(p.get("passed")), default={})
+    def parity(self) -> Parity | None:
+        """Closeness of the compiled engine to eager PyTorch, a failed one first; None where there is no eager twin."""
+        known = [r.parity for r in self.records if r.parity]
+        return min(known, key=lambda parity: parity.passed, default=None)
+
+    @property
+    def failed_parity(self) -> bool:
+        return self.parity is not None and not self.parity.passed
 
     @property
     def label(self) -> dict[str, Any]:
@@ -54,28 +60,28 @@ class Row:
     @property
     def emulated(self) -> str:
         """Why the engine only emulates the file's precision; empty where it does not."""
-        return next((str(r.detail["emulated"]) for r in self.records if r.detail.get("emulated")), "")
+        return next((r.emulated for r in self.records if r.emulated), "")
 
     @property
-    def flags(self) -> list[str]:
+    def flags(self) -> list[Flag]:
         """What makes its timings doubtful: a busy or unsettled machine, a spread over 2.5 %."""
         found = []
         for scenario, record in self.timings.items():
-            shares = [m.get("foreign_share", 0) for m in record.detail.get("monitor", ()) if m.get("disturbed")]
+            shares = [m.foreign_share for m in record.monitoring if m.disturbed]
             if shares:
-                found.append(f"{scenario}: other processes took up to {max(shares):.0%} of the machine")
-            if record.detail.get("settled") is False:
-                found.append(f"{scenario}: had not settled when measuring began")
-            for name in ("noise_percent", "repeat_spread_percent"):
+                found.append(Flag(scenario, f"other processes took up to {max(shares):.0%} of the machine"))
+            if not all(series.settled for series in record.series):
+                found.append(Flag(scenario, "had not settled when measuring began"))
+            for name, words in (("noise_percent", "noise"), ("repeat_spread_percent", "repeat spread")):
                 spread = record.metric(name)
                 if spread and spread.value is not None and spread.value > SPREAD_PERCENT:
-                    found.append(f"{scenario}: {name.replace('_percent', '').replace('_', ' ')} {spread.value:.1f} %")
+                    found.append(Flag(scenario, f"{words} {spread.value:.1f} %"))
         return found
 
     def judge(self) -> tuple[Status, str]:
         """Whether the row may be ranked, and why not."""
-        reasons = list(dict.fromkeys(_reason(r) for r in self.troubles))
-        if self.parity and not self.parity.get("passed", False):
+        reasons = list(dict.fromkeys(map(reason, self.troubles)))
+        if self.parity and not self.parity.passed:
             return "parity", "fails parity with the eager module" + _closeness(self.parity)
         if self.scores and self.cell.untrained:
             return "skipped", "untrained: random weights are never ranked"
@@ -88,17 +94,26 @@ class Row:
 
 def throttled(record: Record) -> bool:
     """Whether the processor or the GPU throttled while the timing ran, so that it is void."""
-    return any(m.get("throttled") for m in record.detail.get("monitor", ()))
+    return isinstance(record, TimingRecord) and any(m.throttled for m in record.monitoring)
 
 
-def _reason(record: Record) -> str:
+def reason(record: Record) -> str:
+    """Why there is no result, in one line: of a bug its first, without the traceback."""
     failure = record.failure
     if failure is None:
-        return f"{subject_name(record)}: the processor throttled, so the timing is void"
-    text = failure.what if record.status == "skipped" else f"{subject_name(record)}: {failure.what}"
+        return f"{record.subject.name}: the processor throttled, so the timing is void"
+    text = failure.what if record.status == "skipped" else f"{record.subject.name}: {failure.what}"
     return f"{text} {failure.why}".strip()
 
 
-def _closeness(parity: dict[str, Any]) -> str:
-    told = [f"{name.replace('_', ' ')} {parity[name]:.4g}" for name in parity if isinstance(parity[name], float)]
-    return f" ({', '.join(told)})" if told else ""
+def _closeness(parity: Parity) -> str:
+    # six digits: 0.99998 is beside a bound of 0.99999 no 1
+    seen = [_beside(f"cosine min {parity.cosine_min:.6g}", parity.cosine_bound)]
+    seen.append(_beside(f"relative error {parity.relative_error:.4g}", parity.error_bound))
+    if parity.nonfinite:
+        seen.append(f"{parity.nonfinite} values are NaN or Inf")
+    return f" ({parity.output}: {', '.join(seen)})"
+
+
+def _beside(text: str, bound: float) -> str:
+    return f"{text}, bound {bound:g}" if bound else text  # old records do not tell it

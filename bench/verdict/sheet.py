@@ -29,10 +29,24 @@ MISSING = frozenset({"", "-", "–", "—", "n/a", "na", "nan", "none"})
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column's name, unit and direction. ``about`` says what it is, for the report.
+class Flag:
+    """What makes a timing doubtful, and of which scenario."""
 
-    ``test_set`` names the images behind a setting: settings of one test set are resampled together.
+    scenario: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.scenario}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name, unit and direction.
+
+    Attributes:
+        about: what it is, for the report.
+        test_set: the images behind a setting: settings of one test set are resampled together.
+        task, data: of a setting that comes from records.
     """
 
     name: str
@@ -40,13 +54,25 @@ class Column:
     higher_is_better: bool = True
     about: str = ""
     test_set: str = ""
+    task: str = ""
+    data: str = ""
 
     @property
     def title(self) -> str:
-        """The name as words, without the unit that it ends in: ``latency_p50_ms`` → ``latency p50``."""
+        """For a head: task and data set of a setting; of a cost its name as words, without the unit that it ends in."""
+        return " ".join(self.words)
+
+    @property
+    def words(self) -> list[str]:
+        """The title in parts that a head may break between. Of names, only a cost's is taken apart, which is
+        the code's own; a table's from elsewhere may break at its spaces."""
+        if self.task:
+            return [self.task, self.data]
+        if not self.unit:
+            return self.name.split()
         words = self.name.replace(".", "_").split("_")
         unit = self.unit.replace("/", "_per_").lower().split("_")
-        return " ".join(words[: -len(unit)] if words[-len(unit) :] == unit else words)
+        return words[: -len(unit)] if words[-len(unit) :] == unit else words
 
 
 def label_text(label: Mapping[str, Any], name: str) -> str:
@@ -81,7 +107,7 @@ class Sheet:
     cost_values: Floats = field(default_factory=lambda: np.empty((0, 0)))
     status: tuple[Status, ...] = ()
     why: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
+    flags: tuple[tuple[Flag, ...], ...] = ()
     samples: Mapping[tuple[int, int], Floats] = field(default_factory=dict)
     by_draw: Mapping[tuple[int, int], Floats] = field(default_factory=dict)
     overlaps: Mapping[tuple[int, int], Overlap] = field(default_factory=dict)
@@ -175,7 +201,7 @@ def sheet_from_csv(path: Path, cost: str = "", lower: Collection[str] = (), igno
         cost_values=np.array(paid).reshape(len(body), -1),
         status=tuple("ok" for _ in body),
         why=("",) * len(body),
-        flags=("",) * len(body),
+        flags=((),) * len(body),
         notes=(f"Table: {path.name}, {len(body)} rows; it gives no standard errors, so only equal values tie.",),
     )
 

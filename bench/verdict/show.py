@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from bench.verdict.markdown import bullets, table
 from bench.verdict.ranking import Ranking, Standing
 from bench.verdict.sheet import Column, label_text
 
@@ -28,9 +29,10 @@ SHOWN_COSTS = (
     "index_binary_mib",
 )
 """Costs that the terminal shows, where they were measured; files hold all."""
+FRONT = ("front",)
 
 
-def print_table(ranking: Ranking, cost: str = "", by: str = "z", file: TextIO | None = None) -> None:
+def print_ranking(ranking: Ranking, cost: str = "", by: str = "z", file: TextIO | None = None) -> None:
     """Print the ranking: ranked rows, then the others, then how the numbers came about.
 
     Args:
@@ -62,11 +64,11 @@ class Cells:
     """The ranking as text, the same for a terminal and for a page.
 
     Attributes:
-        heads: of each column, in up to three lines; the first ``names`` columns are names, the others numbers.
+        heads: the lines of each column's, three at most; the first ``names`` columns are names, the others numbers.
         ranked, aside: the cells of each row: ranked ones, best first, and those that are not ranked.
     """
 
-    heads: tuple[str, ...]
+    heads: tuple[tuple[str, ...], ...]
     names: int
     ranked: tuple[tuple[str, ...], ...]
     aside: tuple[tuple[str, ...], ...]
@@ -78,8 +80,8 @@ def cells(ranking: Ranking, cost: str, by: str) -> Cells:
     costs = [(c, sheet.cost(c.name)[1]) for c in _shown(ranking, cost)]
     front = set(ranking.front(cost)) if cost else set()
     labels = [k for k in ("backbone", "engine", "precision") if k in sheet.labels[0]]
-    names = ["rank", *(["rank\nwithout\n†‡"] if ranking.clean else []), *labels]
-    heads = ["first\n%", "z", "mean\nrank", *map(_head, sheet.settings), *(_head(c) for c, _ in costs)]
+    names = [("rank",), *([("rank", "without", "†‡")] if ranking.clean else []), *((k,) for k in labels)]
+    heads = [("first", "%"), ("z",), ("mean", "rank"), *map(_head, sheet.settings), *(_head(c) for c, _ in costs)]
 
     def of(row: int, standing: Standing | None) -> tuple[str, ...]:
         shown = [standing.rank if standing else "–"]
@@ -97,7 +99,7 @@ def cells(ranking: Ranking, cost: str, by: str) -> Cells:
         return (*shown, *(["●" if row in front else ""] if cost else []))
 
     return Cells(
-        (*names, *heads, *(["front"] if cost else [])),
+        (*names, *heads, *([FRONT] if cost else [])),
         len(names),
         tuple(of(standing.row, standing) for standing in ranking.ordered(by)),
         tuple(of(row, None) for row in range(len(sheet.labels)) if row not in ranking.ranked),
@@ -111,31 +113,30 @@ def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
     from rich.text import Text
 
     shown = cells(ranking, cost, by)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    found = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for number, head in enumerate(shown.heads):
         justify: Literal["left", "center", "right"] = "right"
         if number < shown.names:
             justify = "left"
-        elif head == "front":
+        elif head == FRONT:
             justify = "center"
-        table.add_column(Text(head), justify=justify, no_wrap=True)
+        found.add_column(Text("\n".join(head)), justify=justify, no_wrap=True)
     for row in shown.ranked:
-        table.add_row(*map(Text, row))
-    table.add_section()
+        found.add_row(*map(Text, row))
+    found.add_section()
     for row in shown.aside:
-        table.add_row(*map(Text, row), style="dim")
-    return table
+        found.add_row(*map(Text, row), style="dim")
+    return found
 
 
 def markdown(ranking: Ranking, cost: str = "", by: str = "z") -> str:
     """The ranking as a page shows it: the terminal's cells, then as a list what the terminal prints below them."""
     cost = cost or ranking.default_cost()
     shown = cells(ranking, cost, by)
-    heads = [" ".join(head.split()) for head in shown.heads]
-    rule = ["---" if number < shown.names else "--:" for number in range(len(heads))]
-    lines = [heads, rule, *shown.ranked, *shown.aside]
-    table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-    return "\n".join([*table, "", *(f"- {line}" for line in [*_aside(ranking), *ranking.foot(cost)])])
+    heads = [" ".join(filter(None, head)) for head in shown.heads]
+    numbers = range(shown.names, len(heads))
+    below = bullets([*_aside(ranking), *ranking.foot(cost)])
+    return table(heads, [*shown.ranked, *shown.aside], numbers) + below
 
 
 def _shown(ranking: Ranking, cost: str) -> list[Column]:
@@ -144,12 +145,12 @@ def _shown(ranking: Ranking, cost: str) -> list[Column]:
     return [columns[n] for n in (names if cost in names or not cost else [*names, cost])]
 
 
-def _head(column: Column) -> str:
-    """A head of three lines: the name over two of them, the unit in the third."""
-    words = column.name.split("@") if "@" in column.name else column.title.split()
+def _head(column: Column) -> tuple[str, str, str]:
+    """A head's three lines: the name over two of them, the unit in the third."""
+    words = column.words
     halves = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words) + 1)]
     first, second = min(halves, key=lambda half: max(map(len, half)))
-    return f"{first}\n{second}\n{column.unit}"
+    return first, second, column.unit
 
 
 def _with_error(value: float | None, error: float | None, digits: int) -> str:
@@ -184,7 +185,11 @@ def _aside(ranking: Ranking) -> list[str]:
             kind = "incomplete" if status == "ok" else "not ranked" if status == "parity" else status
             by_reason[kind, why].append(ranking.sheet.name(row))
     lines = [f"{kind}: {', '.join(names)}: {why}" for (kind, why), names in by_reason.items()]
-    flagged = [f"{ranking.sheet.name(row)} ({flags})" for row, flags in enumerate(ranking.sheet.flags) if flags]
+    flagged = [
+        f"{ranking.sheet.name(row)} ({'; '.join(map(str, flags))})"
+        for row, flags in enumerate(ranking.sheet.flags)
+        if flags
+    ]
     if len(flagged) > 3:
         lines.append(
             f"timings to doubt: {len(flagged)} cells, noisy or disturbed; the report and --json say how (flags)"

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.records.record import Record
-from bench.records.results import Results, machine_id, subject_name
+from bench.records.parts import TaskSubject
+from bench.records.record import Record, ScoreRecord, TimingRecord
+from bench.records.results import Results, machine_id
 from bench.verdict.losses import losses, note
 from bench.verdict.overlap import overlap
 from bench.verdict.row import Row, throttled
@@ -34,10 +35,9 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
     Raises:
         UserError: records of different protocol or machine would stand in one column.
     """
-    cells: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    cells: dict[Any, list[Record]] = defaultdict(list)
     for record in sorted(results.records, key=lambda r: (r.started_at, r.key)):
-        c = record.cell
-        cells[(c.backbone, c.engine, c.precision, c.preprocess, c.batches)].append(record)
+        cells[record.cell.identity].append(record)
     kept = [_newest_plan(group) for group in cells.values()]
     _require_comparable([r for group in kept for r in group])
     found = [_row(group) for group in kept]
@@ -47,7 +47,7 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
         notes.append(f"{older} older records are left out: an earlier build of the plan, or measured again since.")
     notes += [f"Not readable: {u.name}: {u.reason}" for u in results.unread]
     for row in found:
-        if len({r.keys.get("plan_content") for r in row.records}) > 1:
+        if len({r.keys.plan_content for r in row.records}) > 1:
             notes.append(f"{row.cell}: its records come from more than one build of the same plan.")
     found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision))
     if any(row.emulated for row in found):
@@ -68,13 +68,12 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
             if setting.name not in row.scores:
                 continue
             record = row.scores[setting.name]
-            main = record.metrics[0]
+            main = record.main
             if main.value is None:
                 continue
             values[i, j] = main.value
             errors[i, j] = np.nan if main.stderr is None else main.stderr
-            trained_on = str(record.backbone.get("pretrain_data", ""))
-            if known := overlap(trained_on, str(record.subject.get("published", ""))):
+            if known := overlap(record.about.pretrain_data, record.subject.published):
                 overlaps[i, j] = known
             if _mean_is(record.per_sample, main.value):
                 samples[i, j] = np.array(record.per_sample)
@@ -92,7 +91,7 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
         cost_values=paid_values,
         status=tuple(status for status, _ in judged),
         why=tuple(why for _, why in judged),
-        flags=tuple("; ".join(row.flags) for row in found),
+        flags=tuple(tuple(row.flags) for row in found),
         samples=samples,
         by_draw=by_draw,
         overlaps=overlaps,
@@ -114,35 +113,35 @@ def _newest_plan(records: list[Record]) -> list[Record]:
     done = [r for r in records if r.status == "ok"]
     if not done:
         return records
-    plan = done[-1].keys.get("plan")
-    return [r for r in records if r.status != "ok" or r.keys.get("plan") == plan]
+    plan = done[-1].keys.plan
+    return [r for r in records if r.status != "ok" or r.keys.plan == plan]
 
 
 def _row(records: list[Record]) -> Row:
-    newest = {(r.kind, subject_name(r)): r for r in records}
+    newest = {(type(r), r.subject.name): r for r in records}
     good = [r for r in newest.values() if r.status == "ok" and r.metrics and not throttled(r)]
     troubles = tuple(r for r in newest.values() if r.status != "ok" or throttled(r))
     return Row(
         records[-1].cell,
-        {subject_name(r): r for r in good if r.kind == "score"},
-        {subject_name(r): r for r in good if r.kind == "timing"},
+        {r.subject.name: r for r in good if isinstance(r, ScoreRecord)},
+        {r.subject.name: r for r in good if isinstance(r, TimingRecord)},
         troubles,
     )
 
 
 def _require_comparable(records: Sequence[Record]) -> None:
     done = [r for r in records if r.status == "ok"]
-    machines = Counter(machine_id(r) for r in done if r.kind == "timing")
+    machines = Counter(machine_id(r) for r in done if isinstance(r, TimingRecord))
     if len(machines) > 1:
-        names = {machine_id(r): r.environment.get("board") or r.environment.get("processor", "") for r in done}
+        names = {machine_id(r): r.environment.name for r in done}
         raise UserError(
             f"The timings were taken on {len(machines)} machines; one table shows one.",
             "; ".join(f"{m} is {names[m]} ({n} records)" for m, n in machines.items()) + ".",
             f"--machine {next(iter(machines))}",
         )
-    columns: dict[tuple[str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    columns: dict[tuple[type[Record], str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in done:
-        columns[record.kind, subject_name(record)][record.protocol].append(record)
+        columns[type(record), record.subject.name][record.protocol].append(record)
     for (_, subject), protocols in columns.items():
         if len(protocols) > 1:
             raise UserError(
@@ -166,15 +165,15 @@ def _difference(protocols: dict[str, list[Record]]) -> str:
 
 def _told(record: Record) -> dict[str, Any]:
     s = record.subject
-    if record.kind == "score":
-        return {n: s.get(n) for n in ("data_digest", "n_test", "version", "settings", "seed")}
+    if isinstance(s, TaskSubject):
+        return {n: getattr(s, n) for n in ("data_digest", "n_test", "version", "settings", "seed")}
     return {
         "machine": machine_id(record),
         "threads": record.cell.threads,
-        "data": s.get("data"),
-        "data_digest": s.get("data_digest"),
-        "version": s.get("version"),
-        "index_size": s.get("settings", {}).get("index_size"),
+        "data": s.data,
+        "data_digest": s.data_digest,
+        "version": s.version,
+        "index_size": s.settings.get("index_size"),
         "preprocess": record.cell.preprocess,
     }
 
@@ -183,9 +182,9 @@ def _settings(found: Sequence[Row]) -> list[Column]:
     settings = {}
     for row in found:
         for name, record in row.scores.items():
-            main, s = record.metrics[0], record.subject
-            about = f"{main.name} of {s.get('task')} on {s.get('data')}"
-            settings[name] = Column(name, main.unit, main.higher_is_better, about, str(s.get("data_digest")))
+            main, s = record.main, record.subject
+            about = f"{main.name} of {s.task} on {s.data}"
+            settings[name] = Column(name, main.unit, main.higher_is_better, about, s.data_digest, s.task, s.data)
     return [settings[name] for name in sorted(settings)]
 
 
@@ -206,12 +205,11 @@ def _costs_of(row: Row, owners: dict[str, str]) -> list[tuple[Column, float]]:
             name = m.name if owners[m.name] == scenario else f"{scenario}.{m.name}"
             costs.append((Column(name, m.unit, m.higher_is_better, f"{m.name} of {scenario}"), _value(m)))
     about = row.about
-    if about.get("parameters"):
-        costs.append(
-            (Column("parameters_m", "10⁶", False, "parameters of the exported network"), about["parameters"] / 1e6)
-        )
-    if about.get("gmacs"):
-        costs.append((Column("gmacs", "10⁹", False, "multiply-accumulates for one image"), about["gmacs"]))
+    if about.parameters:
+        column = Column("parameters_m", "10⁶", False, "parameters of the exported network")
+        costs.append((column, about.parameters / 1e6))
+    if about.gmacs:
+        costs.append((Column("gmacs", "10⁹", False, "multiply-accumulates for one image"), about.gmacs))
     return costs
 
 
@@ -220,6 +218,6 @@ def _value(metric: Metric) -> float:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Scenarios, or names that begin with one, in the order of ``SCENARIOS``; others after them."""
+    """Scenarios in the order of ``SCENARIOS``; others after them."""
     known = {name: i for i, name in enumerate(SCENARIOS)}
-    return sorted(names, key=lambda name: (known.get(name.split(":")[0], len(known)), name))
+    return sorted(names, key=lambda name: (known.get(name, len(known)), name))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Session
+from engines.base import Availability, Engine, EngineSpec, Profile, Purpose, Session
 from engines.cuda.device import device, why_no_device
 from engines.library import failing, installed
 from engines.ort.products import of_onnx
@@ -47,7 +47,11 @@ class OrtEngine(Engine):
     def _provider(self) -> Provider:
         return PROVIDERS[self.spec.provider]
 
-    def _probe(self) -> Availability:
+    @property
+    def session(self) -> type[Session]:
+        return BoundSession if self._provider.bound else OrtSession
+
+    def _probe(self, purpose: Purpose) -> Availability:
         found = [name for name in (CPU_ONLY, GPU) if installed(name)]
         gpu = self._provider.gpu
         if len(found) == 2:
@@ -110,9 +114,6 @@ class OrtEngine(Engine):
             return {**fields, "provider_options": {**in_force, provider.cache: "the plan's own folder"}}
         arithmetic = of_onnx(optimized(folder / ONNX, self.spec, profile.batches[0]))
         return {**fields, "provider_options": in_force, "arithmetic": arithmetic}
-
-    def _open(self, plan: Plan) -> Session:
-        return BoundSession(plan) if self._provider.bound else OrtSession(plan)
 
 
 def _write_with_head(artifact: Artifact, file: Path) -> None:

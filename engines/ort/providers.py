@@ -164,7 +164,7 @@ def why_not(name: str, library: str) -> tuple[str, str]:
     except Exception as failure:
         error = first_line(failure)
     finally:
-        onnxruntime.set_default_logger_severity(2)  # ONNX Runtime's own default
+        onnxruntime.set_default_logger_severity(2)  # its own default: what was set before cannot be asked
     missing = _missing_library(Path(onnxruntime.__file__).parent, library)
     if missing:
         return (

@@ -34,6 +34,8 @@ UNFIT = ["ClipQuantRewrite"]
 """Optimisations that are left out, because a file does not load with them: a clipped tensor that becomes fp8."""
 BATCH_AXIS = "n"
 """What the free axis is called in a file that is fixed to one batch size when it is opened."""
+ENVIRONMENT = Lock()
+"""Held while environment variables are not the user's own: two who set them at once would give back each other's."""
 NOT_TOLD = "this version of ONNX Runtime does not tell where a node runs"
 
 
@@ -203,16 +205,20 @@ def out_of_memory(message: str) -> bool:
 
 @contextmanager
 def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
+    if not wanted:
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        return
+    with ENVIRONMENT:
+        before = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
 @contextmanager

@@ -6,23 +6,22 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
-from export.errors import run_cli
+from export.command import add_store, console, listed, new_parser
 
 CAPABILITIES = "7.5,8.0,8.6,8.7,8.9,9.0,10.0,12.0"
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m engines.preprocess",
-        description="Compile the preprocessing kernel for GPUs that need not be here, and show what it takes of them.",
+    p = new_parser(
+        "engines.preprocess",
+        "Compile the preprocessing kernel for GPUs that need not be here, and show what it takes of them.",
     )
     p.add_argument(
         "--capabilities", default=CAPABILITIES, metavar="LIST", help=f"compute capabilities ({CAPABILITIES})"
     )
-    p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    add_store(p)
     p.add_argument("--json", action="store_true", help="print the rows as JSON")
     return p
 
@@ -34,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.store import Store
 
     store = Store(args.store)
-    programs = [program_for(name.strip(), store) for name in args.capabilities.split(",")]
+    programs = [program_for(name, store) for name in listed(args.capabilities)]
     rows = [
         {"capability": made.capability, "kernel": kernel, **asdict(found), "cubin_bytes": len(made.cubin)}
         for made in programs
@@ -49,10 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def cli() -> None:
-    """The command."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

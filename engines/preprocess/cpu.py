@@ -21,7 +21,7 @@ class CpuPreprocess(Preprocess):
 
     @classmethod
     def identity(cls) -> dict[str, Any]:
-        return {"name": "cpu", "version": 2, "torch": version("torch"), "pillow": version("pillow")}
+        return {"name": "cpu", "version": 3, "torch": version("torch"), "pillow": version("pillow")}
 
     def __call__(self, encoded: bytes) -> Image:
         return self.resize(self.decode(encoded))

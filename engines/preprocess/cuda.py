@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from engines.preprocess.base import Preprocess
-from engines.preprocess.device import identity, program_here, refusal
+from engines.preprocess.device import identity, program_here, refusal, run
 from engines.preprocess.resize import resize
 from export.reference import Image
 
@@ -45,4 +45,4 @@ class CudaPreprocess(Preprocess):
         return resize(image, self.spec)
 
     def run(self, session: Session, images: Sequence[Image]) -> Outputs:
-        return session.run_photographs(images, self.program)
+        return run(session, images, self.program)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engines.abilities import PreprocessesPhotographs
 from engines.cuda.device import device, why_no_device
 from engines.cuda.driver import Buffer, Driver, Kernels, Stream
 from engines.cuda.nvimgcodec import DeviceImage
@@ -16,13 +17,13 @@ from engines.cuda.nvrtc import Program, program
 from engines.library import installed
 from engines.preprocess import kernel
 from engines.preprocess.kernel import AXIS, IMAGE, PIXELS, Frame, Target
-from export.errors import CellError, Unavailable
+from export.errors import CellError, Unavailable, UserError
 from export.reference import Image
 from export.spec import PreprocessSpec
 from export.store import Store
 
 if TYPE_CHECKING:
-    from engines.base import Engine
+    from engines.base import Engine, Outputs, Session
 
 GROWTH = 1.5
 """Buffers grow by more than was asked for, so that they soon stop growing."""
@@ -48,12 +49,23 @@ def program_here(store: Store) -> Program:
 
 def refusal(engine: Engine, *packages: str) -> str:
     """Why an engine cannot be fed on a GPU here, by a path that needs these packages too; empty where it can."""
-    if not engine.photographs:
+    if not issubclass(engine.session, PreprocessesPhotographs):
         return f"{engine.spec} takes its pixels from the processor: preprocessing on the GPU is for trt and trt-rtx."
     if missing := why_no_device():
         return f"Preprocessing on the GPU lacks {missing}."
     missing = ", ".join(name for name in (*NEEDED, *packages) if not installed(name))
     return f"Preprocessing on the GPU lacks {missing}." if missing else ""
+
+
+def run(session: Session, photographs: Sequence[Image | DeviceImage], program: Program) -> Outputs:
+    """Features of photographs that the session preprocesses itself.
+
+    Raises:
+        UserError: it does not preprocess; and what :meth:`PreprocessesPhotographs.run_photographs` raises.
+    """
+    if not isinstance(session, PreprocessesPhotographs):
+        raise UserError(f"{session.plan.engine} does not preprocess.", "", "--preprocess cpu")
+    return session.run_photographs(photographs, program)
 
 
 def identity() -> dict[str, str]:

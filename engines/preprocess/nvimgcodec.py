@@ -15,7 +15,7 @@ import numpy as np
 from engines.cuda.nvimgcodec import PACKAGE, NvImageDecoder
 from engines.library import installed
 from engines.preprocess.base import Preprocess
-from engines.preprocess.device import identity, program_here, refusal
+from engines.preprocess.device import identity, program_here, refusal, run
 from engines.preprocess.resize import resize
 from export.reference import Image
 
@@ -55,4 +55,4 @@ class NvImageCodecPreprocess(Preprocess):
 
     def run(self, session: Session, images: Sequence[Image]) -> Outputs:
         decoded = self.decoder.decode([image.tobytes() for image in images])
-        return session.run_photographs(decoded, self.program)
+        return run(session, decoded, self.program)

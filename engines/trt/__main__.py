@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.errors import UserError, run_cli
+from export.command import add_store, console, listed, new_parser
+from export.errors import UserError
 
 if TYPE_CHECKING:
     from engines.trt.check import Row
@@ -27,7 +28,7 @@ Needs no GPU. What was checked is kept: the same command does only what is missi
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(prog="python -m engines.trt", description="TensorRT without a GPU.")
+    p = new_parser("engines.trt", "TensorRT without a GPU.")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
     c = commands.add_parser(
         "check",
@@ -43,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="the most that one check may take")
     c.add_argument("--memory-gib", type=float, metavar="GIB", help="and the memory; nine tenths of the machine's")
     c.add_argument("--fresh", action="store_true", help="check again what was checked before")
-    c.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    add_store(c)
     c.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table as a page")
     c.add_argument("--json", action="store_true", help="print the rows as JSON")
     return p
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import psutil
 
     from engines.trt.builder import Request
-    from engines.trt.check import Limits, architectures, check
+    from engines.trt.check import Conditions, architectures, check
     from engines.trt.check_table import markdown
     from engines.trt.flavour import RTX, TENSORRT
     from export.errors import unknown
@@ -69,17 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not flavour.targetable:
         raise UserError(f"{flavour.title} builds only on the GPU that it builds for.", "", "--flavour trt-rtx")
     flavour.load()
-    targets = Request(targets=tuple(name.strip() for name in args.targets.split(","))).resolved(flavour)
-    precisions = [precision_of(name) for name in args.precision.split(",")]
+    targets = Request(targets=listed(args.targets)).resolved(flavour)
+    precisions = [precision_of(name) for name in listed(args.precision)]
     asked = architectures(args.models)
     memory = args.memory_gib * 2**30 if args.memory_gib else psutil.virtual_memory().total * 0.9
-    limits = Limits(args.limit, int(memory))
+    shared = Conditions(flavour, targets, Store(args.store), args.limit, int(memory))
     start = time.monotonic()
     rows: list[Row] = []
     known = 0
     interrupted = False
     try:
-        for row, was_known in check(asked, precisions, flavour, targets, Store(args.store), limits, args.fresh):
+        for row, was_known in check(asked, precisions, shared, args.fresh):
             rows.append(row)
             known += was_known
             if not was_known:
@@ -113,10 +114,7 @@ def _line(row: Row) -> str:
     return ". ".join(part for part in (row.status if row.status in ("failed", "skipped") else "", built, why) if part)
 
 
-def cli() -> None:
-    """The command."""
-    run_cli(main)
-
+cli = console(main)
 
 if __name__ == "__main__":
     cli()

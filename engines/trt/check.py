@@ -39,9 +39,17 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one check may take; past it the check has failed."""
+class Conditions:
+    """What all checks of a call share.
 
+    Attributes:
+        flavour: the library. targets: compute capabilities, as "8.6". store: where drafts are made and results kept.
+        seconds, memory_bytes: the most that one check may take; past it the check has failed.
+    """
+
+    flavour: Flavour
+    targets: tuple[str, ...]
+    store: Store
     seconds: float
     memory_bytes: int
 
@@ -106,13 +114,7 @@ def _input(backbone: Backbone) -> str:
 
 
 def check(
-    asked: Sequence[Architecture],
-    precisions: Sequence[Precision],
-    flavour: Flavour,
-    targets: Sequence[str],
-    store: Store,
-    limits: Limits,
-    fresh: bool = False,
+    asked: Sequence[Architecture], precisions: Sequence[Precision], shared: Conditions, fresh: bool = False
 ) -> Iterator[tuple[Row, bool]]:
     """One row an architecture and precision, and whether it was known already. Says on stderr what it does.
 
@@ -121,27 +123,23 @@ def check(
     """
     from filelock import FileLock, Timeout
 
-    store.root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(store.root / "preflight.lock")
+    root = shared.store.root
+    root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(root / "preflight.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"Another pre-flight works in {store.root}.", "", "wait for it, or --store DIR") from None
+        raise UserError(f"Another pre-flight works in {root}.", "", "wait for it, or --store DIR") from None
     try:
-        yield from _checks(asked, precisions, flavour, targets, store, limits, fresh)
+        yield from _checks(asked, precisions, shared, fresh)
     finally:
         lock.release()
 
 
 def _checks(
-    asked: Sequence[Architecture],
-    precisions: Sequence[Precision],
-    flavour: Flavour,
-    targets: Sequence[str],
-    store: Store,
-    limits: Limits,
-    fresh: bool,
+    asked: Sequence[Architecture], precisions: Sequence[Precision], shared: Conditions, fresh: bool
 ) -> Iterator[tuple[Row, bool]]:
+    store = shared.store
     total = len(asked) * len(precisions)
     number = 0
     for architecture in asked:
@@ -149,53 +147,44 @@ def _checks(
         try:
             for precision in precisions:
                 number += 1
-                entry_key = _key(architecture, precision, flavour, targets, store)
+                entry_key = _key(architecture, precision, shared)
                 if fresh:
                     shutil.rmtree(store.folder("preflight", entry_key), ignore_errors=True)
                 known = store.try_load("preflight", entry_key)
                 was_known = known is not None
                 if known is None:
                     print(f"[{number}/{total}] {architecture.name} {precision}", file=sys.stderr, flush=True)
-                    state = checked(_job(architecture, precision, flavour, targets, store, limits), limits.seconds)
+                    state = checked(_job(architecture, precision, shared), shared.seconds)
                     if "unavailable" not in state:  # that says nothing of the architecture: the next call tries again
                         store.obtain("preflight", entry_key, lambda _, found=state: found)  # type: ignore[misc]
                 else:
                     state = dict(known.fields)
-                yield _row(architecture, precision, state, targets), was_known
+                yield _row(architecture, precision, state, shared.targets), was_known
         finally:
             for draft in _drafts(store) - before:
                 shutil.rmtree(draft, ignore_errors=True)
 
 
-def _key(
-    architecture: Architecture, precision: Precision, flavour: Flavour, targets: Sequence[str], store: Store
-) -> str:
+def _key(architecture: Architecture, precision: Precision, shared: Conditions) -> str:
     return key(
         "preflight",
-        onnx=artifact_key(architecture.backbone, store, precision=precision),
-        flavour=flavour.engine,
-        version=flavour.installed(),
-        targets=sorted(targets),
+        onnx=artifact_key(architecture.backbone, shared.store, precision=precision),
+        flavour=shared.flavour.engine,
+        version=shared.flavour.installed(),
+        targets=sorted(shared.targets),
         batch=BATCH,
     )
 
 
-def _job(
-    architecture: Architecture,
-    precision: Precision,
-    flavour: Flavour,
-    targets: Sequence[str],
-    store: Store,
-    limits: Limits,
-) -> dict[str, Any]:
+def _job(architecture: Architecture, precision: Precision, shared: Conditions) -> dict[str, Any]:
     return {
         "backbone": architecture.backbone.as_json(),
         "precision": str(precision),
-        "flavour": flavour.engine,
-        "targets": list(targets),
+        "flavour": shared.flavour.engine,
+        "targets": list(shared.targets),
         "batch": BATCH,
-        "store": str(store.root),
-        "memory_bytes": limits.memory_bytes,
+        "store": str(shared.store.root),
+        "memory_bytes": shared.memory_bytes,
     }
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Session
+from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Purpose, Session
 from engines.cuda.device import device, why_no_device
 from engines.library import failing
 from engines.preprocess.onnx_head import with_pixels_input
@@ -38,15 +38,26 @@ class TensorRtEngine(Engine):
     providers = PROVIDERS
     precisions = frozenset(Precision)
     concurrent = True
-    photographs = True
 
     def __init__(self, spec: EngineSpec) -> None:
         super().__init__(spec)
         self.spec = replace(self.spec, streams=min(self.spec.streams, LANES))
 
-    def _probe(self) -> Availability:
-        version = self.flavour.installed()
-        gpu = device()
+    @property
+    def session(self) -> type[TrtSession]:
+        return TrtSession
+
+    def _probe(self, purpose: Purpose) -> Availability:
+        version, gpu = self.flavour.installed(), device()
+        if version and purpose == "build" and self.flavour.targetable:
+            if gpu is None and not self._request(Profile()).portable:
+                return Availability(
+                    False,
+                    "There is no GPU here to build for, and no other was named.",
+                    "name its compute capability: --target 8.6",
+                    version,
+                )
+            return self._loads(version, "")
         missing, remedies = [], []
         if gpu is None:
             missing.append(why_no_device())
@@ -58,19 +69,6 @@ class TensorRtEngine(Engine):
             return Availability(False, f"Missing: {', '.join(missing)}.", "; ".join(remedies), version)
         assert gpu is not None
         return self._loads(version, f"{gpu.name} ({gpu.capability})")
-
-    def _probe_builder(self) -> Availability:
-        version = self.flavour.installed()
-        if not self.flavour.targetable or not version:
-            return self._probe()
-        if not self._request(Profile()).portable and device() is None:
-            return Availability(
-                False,
-                "There is no GPU here to build for, and no other was named.",
-                "name its compute capability: --target 8.6",
-                version,
-            )
-        return self._loads(version, "")
 
     def _loads(self, version: str, gpu: str) -> Availability:
         try:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from engines.abilities import PreprocessesPhotographs, Streams, TimesDevice
 from engines.base import Outputs, Pixels, Placement, Plan, Session
 from engines.cuda.driver import Driver, Kernels
 from engines.cuda.nvimgcodec import DeviceImage
@@ -35,10 +37,8 @@ FLIGHT = 2
 """Queries in flight while streaming: one copies while the other computes."""
 
 
-class TrtSession(Session):
+class TrtSession(Session, Streams, TimesDevice, PreprocessesPhotographs):
     """A loaded plan; ``driver`` is the real one unless a test gives another."""
-
-    overlaps = True
 
     def __init__(self, plan: Plan, flavour: Flavour, driver: Driver | None = None, graphs: bool = True) -> None:
         super().__init__(plan)
@@ -76,7 +76,7 @@ class TrtSession(Session):
                 lanes.put(lane)
 
     def run_photographs(self, photographs: Sequence[Pixels | DeviceImage], program: Program) -> Outputs:
-        """As :meth:`Session.run_photographs`: resize, crop and inference are one graph."""
+        """See the ability: resize, crop and inference are one graph."""
         self._require_photographs(photographs)
         with self._gate, self._driver.active():
             kernels = self._kernels_of(program)
@@ -92,10 +92,7 @@ class TrtSession(Session):
                 lanes.put(lane)
 
     def stream(self, batches: Iterable[Pixels]) -> Generator[Outputs, None, None]:
-        """Run batch after batch, the copies of one overlapping the work of another; results in order.
-
-        Nothing else may use the session until the iterator has ended or was closed.
-        """
+        """See the ability: while one batch is copied, another is worked on."""
         flying: deque[Lane] = deque()
         try:
             for number, pixels in enumerate(batches):
@@ -120,12 +117,8 @@ class TrtSession(Session):
     # -- the device's own time -----------------------------------------------------------------------------------
 
     def device_ms(self, pixels: Pixels, count: int) -> list[float]:
-        """Milliseconds of the device for each of ``count`` runs over pixels that lie there, by its own events."""
-        self.check(pixels)
-        with self._driver.active():
-            lane = self._lanes_of(len(pixels), 1)[0]
-            lane.submit(pixels)
-            lane.result()
+        """See the ability: what one lane is given is replayed."""
+        with self._lying(pixels) as lane:
             begin = time.perf_counter()
             found = [lane.timed(lane.work) for _ in range(count)]
             wall = (time.perf_counter() - begin) * 1000
@@ -137,7 +130,7 @@ class TrtSession(Session):
         return found
 
     def photographs_ms(self, photographs: Sequence[Pixels | DeviceImage], program: Program, count: int) -> list[float]:
-        """As :meth:`device_ms`, over photographs that lie on the device: preprocessing and inference."""
+        """See the ability."""
         self._require_photographs(photographs)
         with self._driver.active():
             lane = self._lanes_of(len(photographs), 1)[0]
@@ -147,12 +140,8 @@ class TrtSession(Session):
             return [lane.timed(lane.work_fed) for _ in range(count)]
 
     def bare_ms(self, pixels: Pixels, count: int) -> list[float]:
-        """The same by the least code that can run the plan: enqueue, event, wait."""
-        self.check(pixels)
-        with self._driver.active():
-            lane = self._lanes_of(len(pixels), 1)[0]
-            lane.submit(pixels)
-            lane.result()
+        """See the ability."""
+        with self._lying(pixels) as lane:
             context, stream, graph = lane.context, lane.stream, lane.graph
             start, end = self._driver.event(), self._driver.event()
             found = []
@@ -166,6 +155,16 @@ class TrtSession(Session):
                 stream.synchronize()
                 found.append(start.ms_until(end))
             return found
+
+    @contextmanager
+    def _lying(self, pixels: Pixels) -> Iterator[Lane]:
+        """A lane on whose device the pixels lie, and that has run once."""
+        self.check(pixels)
+        with self._driver.active():
+            lane = self._lanes_of(len(pixels), 1)[0]
+            lane.submit(pixels)
+            lane.result()
+            yield lane
 
     # -- hooks ---------------------------------------------------------------------------------------------------
 

@@ -1,36 +1,44 @@
 """A finished ONNX file → artifact: checked, cut at its feature, its batch axis freed, its tensors given our names.
 
-Such a file has no eager twin. Its reference is itself: ONNX Runtime's outputs of the file as it came, which every other
-engine is then held against.
+Such a file has no eager twin. Its reference is itself: ONNX Runtime's outputs, image by image, with which larger
+batches and every other engine are then compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.artifact import ONNX
+from export.artifact import ONNX, Reference
 from export.convert import verify
-from export.convert.photographs import photographs
-from export.errors import UserError
-from export.parity import compare
-from export.reference import decode, normalize, resize_and_crop
+from export.convert.opset import opset
+from export.errors import UserError, first_line
+from export.parity import Parity, compare_outputs
 from export.spec import Precision, PreprocessSpec
 from export.store import Store
 from export.zoo import weights
 from export.zoo.backbones import Backbone
+from export.zoo.sources import OnnxFile
 
 if TYPE_CHECKING:
     import onnx
 
 FEATURES = "features"
+BATCH = 5
+"""A batch axis that is frozen somewhere inside the file would show."""
 
 
-def build(backbone: Backbone, store: Store, folder: Path) -> Mapping[str, Any]:
+def build(
+    backbone: Backbone, source: OnnxFile, store: Store, folder: Path, images: Path | None = None
+) -> Mapping[str, Any]:
     """Write ``model.onnx`` and ``parity.npz`` into ``folder``; return the manifest's fields.
+
+    Args:
+        source: the backbone's own. images: photographs for the parity gate, instead of the published ones.
 
     Raises:
         UserError: no ONNX file, external data outside its folder, no such tensor to cut at, or no feature [n, d].
@@ -41,28 +49,29 @@ def build(backbone: Backbone, store: Store, folder: Path) -> Mapping[str, Any]:
     from export.zoo.loaders import spec_of
 
     file = weights.fetch(backbone, store)
-    assert file is not None  # the reader "onnx" always has a file
+    assert file is not None  # an ONNX file always has a file
     spec = spec_of(backbone.preprocess)
     model = load(file)
-    name = _cut(model, backbone)
+    name = _cut(model, backbone.name, source.cut)
     _free_batch(model, spec)
     _rename(model, name)
     onnx.save(model, folder / ONNX)
-    found, pixels = _run(folder, file.name, spec, store)
-    np.savez(folder / verify.REFERENCE, pixels=pixels, wanted=found)
+    reference, parity = _compared(folder, file.name, spec, store, images)
+    reference.save(folder)
     return {
         "backbone": backbone.name,
-        "precision": "fp32",
-        "opset": next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")),
+        "precision": str(Precision.FP32),
+        "opset": opset(model),
         "preprocess": spec.as_json(),
         "input": model.graph.input[0].name,
-        "outputs": [{"name": FEATURES, "shape": [int(found.shape[1])], "dtype": "float32"}],
+        "outputs": [{"name": FEATURES, "shape": [reference.outputs[FEATURES].shape[1]], "dtype": "float32"}],
         "untrained": False,
         "parameters": sum(int(np.prod(i.dims)) for i in model.graph.initializer),
         "gmacs": gmacs(model),
         "feature": backbone.feature,
         "source": {**weights.source(backbone, store), "request": None},
-        "parity": {**compare(found, found, Precision.FP32), "note": "finished file: its own outputs are the reference"},
+        "parity": asdict(parity),
+        "compared": {"with": "the file's own outputs, image by image", "batches": [BATCH]},
     }
 
 
@@ -88,8 +97,7 @@ def load(file: Path) -> onnx.ModelProto:
         model = onnx.load(file)
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError, RuntimeError) as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise UserError(f"{file.name} is no whole ONNX file.", first[:300]) from error
+        raise UserError(f"{file.name} is no whole ONNX file.", first_line(error)) from error
     return model
 
 
@@ -97,22 +105,12 @@ def _inside(folder: Path, location: str) -> bool:
     return (folder / location).resolve().is_relative_to(folder.resolve())
 
 
-def _cut(model: onnx.ModelProto, backbone: Backbone) -> str:
-    """Make the asked tensor the only output [n, d], and drop what lies behind it; its name."""
+def _cut(model: onnx.ModelProto, backbone: str, cut: str) -> str:
+    """Make the tensor that ``cut`` names the only output [n, d], and drop what lies behind it; the output's name."""
     from onnx import TensorProto, helper
 
     graph = model.graph
-    nodes = [n for n in graph.node if n.op_type == backbone.cut or backbone.cut in n.output]
-    if backbone.cut and len(nodes) != 1:
-        raise UserError(
-            f"{backbone.name!r} cannot be cut at {backbone.cut!r}.",
-            f"{len(nodes)} nodes have that type or output.",
-            "name one tensor under 'cut'",
-        )
-    if not backbone.cut:
-        name = graph.output[0].name
-    else:
-        name = backbone.cut if backbone.cut in nodes[0].output else nodes[0].output[0]
+    name = _tensor(graph, backbone, cut) if cut else graph.output[0].name
     needed, kept = {name}, []
     for node in reversed(graph.node):
         if needed & set(node.output):
@@ -128,8 +126,19 @@ def _cut(model: onnx.ModelProto, backbone: Backbone) -> str:
     graph.input.extend(inputs)
     graph.output.append(helper.make_tensor_value_info(f"{name}/{FEATURES}", TensorProto.FLOAT, ["batch", None]))
     if len(inputs) != 1:
-        raise UserError(f"{backbone.name!r} has {len(inputs)} inputs.", "A backbone takes one: the image.")
+        raise UserError(f"{backbone!r} has {len(inputs)} inputs.", "A backbone takes one: the image.")
     return f"{name}/{FEATURES}"
+
+
+def _tensor(graph: onnx.GraphProto, backbone: str, cut: str) -> str:
+    nodes = [n for n in graph.node if n.op_type == cut or cut in n.output]
+    if len(nodes) != 1:
+        raise UserError(
+            f"{backbone!r} cannot be cut at {cut!r}.",
+            f"{len(nodes)} nodes have that type or output.",
+            "name one tensor under 'cut'",
+        )
+    return cut if cut in nodes[0].output else str(nodes[0].output[0])
 
 
 def _free_batch(model: onnx.ModelProto, spec: PreprocessSpec) -> None:
@@ -156,17 +165,19 @@ def _rename(model: onnx.ModelProto, old: str) -> None:
     model.graph.output[0].name = FEATURES
 
 
-def _run(folder: Path, name: str, spec: PreprocessSpec, store: Store) -> tuple[Any, Any]:
+def _compared(
+    folder: Path, name: str, spec: PreprocessSpec, store: Store, images: Path | None
+) -> tuple[Reference, Parity]:
+    """The file's outputs image by image, and how close its outputs of whole batches are to them."""
     session = verify.session(folder / ONNX)
-    pixels = np.stack([resize_and_crop(decode(e), spec) for e in photographs(store)])
-    inputs = normalize(pixels, spec)
-    entry = session.get_inputs()[0].name
+    pixels, values = verify.inputs(spec, store, images)
+    batch = 1
     try:
-        found = np.concatenate([session.run(None, {entry: inputs[i : i + 5]})[0] for i in range(0, len(inputs), 5)])
-    except Exception as error:
+        wanted = verify.run(session, [FEATURES], values, batch)
+        batch = BATCH
+        found = verify.run(session, [FEATURES], values, batch)
+        return Reference(pixels, wanted), compare_outputs(found, wanted, Precision.FP32)
+    except Exception as error:  # the runtime's own kinds of error have no common base
         raise UserError(
-            f"{name} does not run on batches of 5.",
-            (str(error).splitlines() or [""])[0][:300],
-            "export it with a free batch axis",
+            f"{name} does not run on batches of {batch}.", first_line(error), "export it with a free batch axis"
         ) from error
-    return found, pixels

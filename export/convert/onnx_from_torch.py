@@ -1,4 +1,4 @@
-"""Backbone → artifact: traced, slimmed, held against its eager twin on real photographs, and published.
+"""Backbone → artifact: traced, slimmed, compared with its eager twin on real photographs, and published.
 
 TorchScript's exporter is used and not the newer one: it takes a tenth of the time, its node names are the module's own
 paths, and it converts architectures (Hiera) that the newer one does not. ``onnxslim`` then folds the shape arithmetic
@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.artifact import ONNX, Artifact
 from export.convert.photographs import digest
-from export.errors import CellError, UserError
+from export.errors import CellError, UserError, first_line
 from export.spec import Precision, PreprocessSpec
 from export.store import Store, key
 from export.zoo import weights
 from export.zoo.backbones import Backbone
+from export.zoo.sources import OnnxFile, without_places
 
 if TYPE_CHECKING:
     import torch
@@ -28,17 +31,11 @@ if TYPE_CHECKING:
 OPSET = 17
 """The first opset with LayerNormalization as one operator: without it, fp16 overflows in the pieces (pitfall 18)."""
 INPUT = "pixel_values"
-EXPORTER = 2
+EXPORTER = 3
 """Raised whenever this room would make another file of the same backbone."""
 
 
-def artifact_key(
-    backbone: Backbone,
-    store: Store,
-    *,
-    maps: bool = False,
-    images: Path | None = None,
-) -> str:
+def artifact_key(backbone: Backbone, store: Store, *, maps: bool = False, images: Path | None = None) -> str:
     """The fp32 file's key: backbone, weights, exporter and its versions, opset. Loads no framework.
 
     Raises:
@@ -46,9 +43,7 @@ def artifact_key(
     """
     return key(
         "onnx",
-        architecture=backbone.timm or backbone.module,
-        arguments=dict(backbone.arguments),
-        reader=[backbone.reader, backbone.prefix, backbone.cut, backbone.headless],
+        network=without_places(backbone.source),
         preprocess={k: list(v) if isinstance(v, tuple) else v for k, v in backbone.preprocess.items()},
         name=backbone.name,
         weights=weights.digest(backbone, store),
@@ -62,13 +57,7 @@ def artifact_key(
     )
 
 
-def artifact(
-    backbone: Backbone,
-    store: Store,
-    *,
-    maps: bool = False,
-    images: Path | None = None,
-) -> Artifact:
+def artifact(backbone: Backbone, store: Store, *, maps: bool = False, images: Path | None = None) -> Artifact:
     """The backbone's fp32 file, exported if the store does not have it.
 
     Args:
@@ -82,19 +71,20 @@ def artifact(
     def build(folder: Path) -> Mapping[str, Any]:
         from export.convert import foreign, verify
 
-        if backbone.reader == "onnx":
-            return foreign.build(backbone, store, folder)
+        if isinstance(backbone.source, OnnxFile):
+            return foreign.build(backbone, backbone.source, store, folder, images)
         from export.zoo.loaders import eager
 
         loaded = eager(backbone, store)
         fields = _export(backbone, loaded.module, loaded.preprocess, maps, folder, store.say)
         parity = verify.verify(folder, loaded, fields, store, images)
-        if not parity["passed"]:
+        if not parity.passed:
             store.say(f"{backbone.name}: parity FAILED on real photographs: {parity}")
         return {
             **fields,
             "source": {**weights.source(backbone, store), "request": backbone.as_json()},
-            "parity": parity,
+            "parity": asdict(parity),
+            "compared": {"with": "eager PyTorch", "batches": list(verify.BATCHES)},
         }
 
     onnx_key = artifact_key(backbone, store, maps=maps, images=images)
@@ -102,11 +92,11 @@ def artifact(
 
 
 def unverified(backbone: Backbone, store: Store, folder: Path) -> dict[str, Any]:
-    """Write the fp32 file of a module without holding it against anything; its fields (see ``export.lower.draft``)."""
-    if backbone.reader == "onnx":
+    """Write the fp32 file of a module without comparing it with anything; its fields (see ``export.lower.draft``)."""
+    if isinstance(backbone.source, OnnxFile):
         from export.convert import foreign
 
-        return dict(foreign.build(backbone, store, folder))
+        return dict(foreign.build(backbone, backbone.source, store, folder))
     from export.zoo.loaders import eager
 
     loaded = eager(backbone, store)
@@ -155,7 +145,7 @@ def _shapes(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor) 
     try:
         found = module(example)
     except RuntimeError as error:
-        raise CellError(f"{backbone.name!r} does not run on {list(example.shape)}.", _line(error)) from error
+        raise CellError(f"{backbone.name!r} does not run on {list(example.shape)}.", first_line(error)) from error
     tensors = found if isinstance(found, tuple) else (found,)
     if not all(isinstance(t, torch.Tensor) for t in tensors) or tensors[0].ndim != 2:
         raise UserError(
@@ -169,20 +159,12 @@ def _shapes(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor) 
 def _trace(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor, names: list[str], path: Path) -> None:
     import torch
 
-    from export.torchvision_ops import import_timm
-
-    import_timm()
-    from timm.layers.config import set_exportable, set_fused_attn
-
     if sum(p.numel() for p in module.parameters()) * 4 > 1.9e9:
         raise CellError(f"{backbone.name!r} is too large for one ONNX file.", "A protocol buffer ends at 2 GB.")
     axes = {name: {0: "batch"} for name in [INPUT, *names]}
-    # Fused attention hides its mask logic from tracing; the plain form is what engines fuse by themselves.
-    set_fused_attn(False)
     try:
-        with warnings.catch_warnings(), set_exportable(True), _Quiet():
+        with warnings.catch_warnings(), _quiet():
             warnings.simplefilter("ignore")
-            _unfuse(module)
             torch.onnx.export(
                 module,
                 (example,),
@@ -194,22 +176,16 @@ def _trace(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor, n
                 dynamic_axes=axes,
             )
     except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
-        raise CellError(f"{backbone.name!r} cannot be exported to ONNX.", _line(error)) from error
-    finally:
-        set_fused_attn(True)
-
-
-def _unfuse(module: torch.nn.Module) -> None:
-    for part in module.modules():
-        if getattr(part, "fused_attn", False):
-            part.fused_attn = False  # type: ignore[assignment]
+        raise CellError(f"{backbone.name!r} cannot be exported to ONNX.", first_line(error)) from error
 
 
 def _exportable(module: torch.nn.Module) -> torch.nn.Module:
     """A copy that traces well; parity is judged against the original.
 
     Train-time branches are folded into one, where timm's module can. TensorFlow's SAME padding, which timm works out
-    from the input's shape in every forward, becomes the constant that it is at one input size.
+    from the input's shape in every forward, becomes the constant that it is at one input size. Fused attention hides
+    its mask logic from tracing; the plain form is what engines fuse by themselves. timm's global flags for all this are
+    read when a module is made, and are not touched.
     """
     from copy import deepcopy
 
@@ -224,6 +200,9 @@ def _exportable(module: torch.nn.Module) -> torch.nn.Module:
     for part in same:
         part.__class__ = Conv2dSameExport  # the same convolution; it remembers its padding from the first forward
         part.pad, part.pad_input_size = None, (0, 0)
+    for part in copy.modules():
+        if getattr(part, "fused_attn", False):
+            part.fused_attn = False  # type: ignore[assignment]
     return copy.eval()
 
 
@@ -252,24 +231,16 @@ def _slim(backbone: Backbone, traced: Path, target: Path, example: torch.Tensor,
     return model
 
 
-class _Quiet:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Nothing of the exporter's progress on stdout or stderr; errors come as exceptions."""
+    import logging
 
-    def __enter__(self) -> None:
-        import logging
-
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        self._null = open(os.devnull, "w")
-        from contextlib import ExitStack, redirect_stderr, redirect_stdout
-
-        self._stack = ExitStack()
-        self._stack.enter_context(redirect_stdout(self._null))
-        self._stack.enter_context(redirect_stderr(self._null))
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
-        self._null.close()
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            yield
+    finally:
+        logger.setLevel(level)

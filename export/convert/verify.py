@@ -1,73 +1,86 @@
 """The export's parity gate: the file, run by ONNX Runtime on the processor, against its eager twin on photographs.
 
-Pixels and the twin's outputs stay in the artifact (``parity.npz``), so that every engine can be held against them later
-without a framework.
+Pixels and the twin's outputs stay in the artifact (``parity.npz``), so that every engine can be compared with them
+later without a framework.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from export.artifact import ONNX
+from export.artifact import ONNX, Reference
 from export.convert.photographs import photographs
 from export.errors import Unavailable
-from export.parity import compare
+from export.parity import Parity, compare_outputs, worst
 from export.reference import decode, normalize, resize_and_crop
-from export.spec import Precision
+from export.spec import Precision, PreprocessSpec
 from export.store import Store
 
 if TYPE_CHECKING:
+    import torch
+
     from export.zoo.loaders import Loaded
 
-REFERENCE = "parity.npz"
 BATCHES = (1, 5)
 """Two batch sizes, neither of which is the traced one: a frozen batch axis would show."""
+EAGER_BATCH = 8
+
+Float = npt.NDArray[np.float32]
 
 
-def verify(
-    folder: Path, loaded: Loaded, fields: Mapping[str, Any], store: Store, images: Path | None = None
-) -> dict[str, Any]:
-    """Hold ``folder/model.onnx`` against the eager module, and leave the reference in ``folder/parity.npz``.
+def verify(folder: Path, loaded: Loaded, fields: Mapping[str, Any], store: Store, images: Path | None = None) -> Parity:
+    """Compare ``folder/model.onnx`` with the eager module, and leave the reference in ``folder/parity.npz``.
 
     Returns:
-        :func:`export.parity.compare` of the main output, the worst of all outputs deciding ``passed``; ``batches``.
+        The worst of all outputs at all batch sizes.
 
     Raises:
         Unavailable: ONNX Runtime is not installed, or the photographs cannot be had.
     """
-    import torch
-
     names = [o["name"] for o in fields["outputs"]]
-    pixels = np.stack([resize_and_crop(decode(e), loaded.preprocess) for e in photographs(store, images)])
-    inputs = normalize(pixels, loaded.preprocess)
-    with torch.inference_mode():
-        chunks = [loaded_outputs(loaded.module, names, inputs[i : i + 8]) for i in range(0, len(inputs), 8)]
-    wanted = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
-    np.savez(folder / REFERENCE, pixels=pixels, wanted=wanted[0])
+    pixels, values = inputs(loaded.preprocess, store, images)
+    reference = Reference(pixels, eager_outputs(loaded.module, names, values))
+    reference.save(folder)
     runtime = session(folder / ONNX)
-    results = []
-    for batch in BATCHES:
-        starts = range(0, len(inputs) - batch + 1, batch)
-        found = [runtime.run(names, {fields["input"]: inputs[s : s + batch]}) for s in starts]
-        for i in range(len(names)):
-            whole = np.concatenate([f[i] for f in found])
-            results.append(compare(whole, wanted[i][: len(whole)], Precision.FP32))
-    worst = min(results, key=lambda r: (r["passed"], r["cosine_min"], -r["relative_error"]))
-    return {**worst, "batches": list(BATCHES)}
+    found = [run(runtime, names, values, batch) for batch in BATCHES]
+    return worst(compare_outputs(outputs, reference.outputs, Precision.FP32) for outputs in found)
 
 
-def loaded_outputs(module: Any, names: list[str], inputs: Any) -> list[Any]:
-    """The eager module's outputs, as arrays, in the order of ``names``."""
+def inputs(spec: PreprocessSpec, store: Store, images: Path | None = None) -> tuple[npt.NDArray[np.uint8], Float]:
+    """The gate's photographs: pixels uint8 [n, height, width, 3], and float32 values as the network takes them.
+
+    Raises:
+        UserError, Unavailable: as :func:`export.convert.photographs.photographs`.
+    """
+    pixels = np.stack([resize_and_crop(decode(encoded), spec) for encoded in photographs(store, images)])
+    return pixels, normalize(pixels, spec)
+
+
+def eager_outputs(module: torch.nn.Module, names: Sequence[str], values: Float) -> dict[str, Float]:
+    """The eager module's outputs for ``values`` [n, …]: name → float32 [n, …]. ``names`` begins with the main one."""
     import torch
 
     from export.convert.outputs import module_with_outputs
 
-    found = module_with_outputs(module, names[0], len(names) > 1)(torch.from_numpy(inputs))
-    return [t.numpy() for t in (found if isinstance(found, tuple) else (found,))]
+    wrapped = module_with_outputs(module, names[0], len(names) > 1)
+    chunks = []
+    with torch.inference_mode():
+        for start in range(0, len(values), EAGER_BATCH):
+            found = wrapped(torch.from_numpy(values[start : start + EAGER_BATCH]))
+            chunks.append([t.numpy() for t in (found if isinstance(found, tuple) else (found,))])
+    return {name: np.concatenate(parts) for name, *parts in zip(names, *chunks, strict=True)}
+
+
+def run(runtime: Any, names: Sequence[str], values: Float, batch: int) -> dict[str, Float]:
+    """A session's outputs for ``values`` [n, …], ``batch`` at a time: name → float32 [n, …]."""
+    entry = runtime.get_inputs()[0].name
+    chunks = [runtime.run(list(names), {entry: values[i : i + batch]}) for i in range(0, len(values), batch)]
+    return {name: np.concatenate(parts) for name, *parts in zip(names, *chunks, strict=True)}
 
 
 def session(model: Path | bytes) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from export.errors import CellError
+from export.errors import CellError, first_line
 
 if TYPE_CHECKING:
     import onnx
@@ -79,7 +79,7 @@ def watch(
         for start in range(0, len(values), batch):
             yield dict(zip(tensors, runtime.run(list(tensors), {name: values[start : start + batch]}), strict=True))
     except Exception as error:  # its own kinds of error have no common base
-        raise CellError("ONNX Runtime does not run this file.", str(error).strip().splitlines()[0][:300]) from error
+        raise CellError("ONNX Runtime does not run this file.", first_line(error)) from error
 
 
 def histograms(model: onnx.ModelProto, tensors: Sequence[str], values: Float) -> dict[str, Histogram]:
@@ -107,7 +107,16 @@ def channel_peaks(model: onnx.ModelProto, tensors: Sequence[str], values: Float)
     return found
 
 
-def outputs(model: onnx.ModelProto, values: Float) -> Float:
-    """The model's first output for all photographs, [n, …] float32."""
-    name = model.graph.output[0].name
-    return np.concatenate([np.asarray(seen[name], np.float32) for seen in watch(model, [name], values)])
+def features(model: onnx.ModelProto, values: Float) -> Float:
+    """The model's main output for all photographs, [n, …] float32."""
+    return _whole(model, [model.graph.output[0].name], values)[model.graph.output[0].name]
+
+
+def outputs(model: onnx.ModelProto, values: Float) -> dict[str, Float]:
+    """All of the model's outputs for all photographs: name → [n, …] float32."""
+    return _whole(model, [o.name for o in model.graph.output], values)
+
+
+def _whole(model: onnx.ModelProto, names: Sequence[str], values: Float) -> dict[str, Float]:
+    batches = list(watch(model, names, values))
+    return {name: np.concatenate([np.asarray(seen[name], np.float32) for seen in batches]) for name in names}

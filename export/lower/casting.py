@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from export.convert.opset import opset
 from export.errors import CellError
 from export.lower.graph import Graph, raised, tensor_types
 from export.spec import Precision
@@ -73,7 +74,7 @@ class _Caster:
         self.graph = Graph(model)
         self.narrow, self.keep = narrow, frozenset(keep)
         self.types = tensor_types(model)
-        self.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+        self.opset = opset(model)
         self.outputs = {o.name for o in model.graph.output}
         self.now: dict[str, int] = {}  # float tensor → the type that it has in the file being written
         self.copies: dict[tuple[str, int], str] = {}

@@ -8,16 +8,15 @@ features against fp32 over the photographs, never on those that the parity gate 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from export.errors import CellError
 from export.lower import quantization
-from export.lower.activations import Float, histograms, outputs, watch
+from export.lower.activations import Float, features, histograms, watch
 from export.lower.casting import cast, narrowable, rounded
 from export.lower.diagnosis import GROUP
 from export.lower.graph import tensor_types
@@ -45,19 +44,59 @@ AT_MOST = 4
 
 
 @dataclass(frozen=True)
+class Quantized:
+    """One way of quantising: calibrator, smoothing, bits of the weights; and the least cosine over the photographs."""
+
+    calibrator: str
+    smoothed: bool
+    weight_bits: int
+    cosine_min: float
+
+
+@dataclass(frozen=True)
+class QuantizedChoice(Quantized):
+    """The way that was taken. ``tried`` are all ways, before nodes were kept in fp32, and the last with 7 bits."""
+
+    quantized_nodes: int
+    kept_fp32: tuple[str, ...]
+    tried: tuple[Quantized, ...]
+
+
+@dataclass(frozen=True)
+class Cast:
+    """One way of casting: what stays fp32, in words; how many nodes those are; and the least cosine."""
+
+    kept: str
+    nodes: int
+    cosine_min: float
+
+
+@dataclass(frozen=True)
+class CastChoice:
+    """The way of casting that was taken: ``overflow`` are the nodes whose tensors do not fit, whatever was taken."""
+
+    cosine_min: float
+    kept: str
+    kept_fp32: tuple[str, ...]
+    overflow: tuple[str, ...]
+    narrow_nodes: int
+    tried: tuple[Cast, ...]
+
+
+@dataclass(frozen=True)
 class Chosen:
     """A lowered file and how it came about.
 
     Attributes:
         model: the file. judged: the form of it that ONNX Runtime computes as it is meant.
         reference: the fp32 file whose tensors the lowered ones stand for (smoothing moves factors between them).
-        detail: what was chosen, in JSON values.
+        choice: what was chosen, for the manifest.
     """
 
     model: onnx.ModelProto
     judged: onnx.ModelProto
     reference: onnx.ModelProto
-    detail: Mapping[str, Any]
+    choice: QuantizedChoice | CastChoice
 
 
 def choose(model: onnx.ModelProto, precision: Precision, train: Float, val: Float, say: Say) -> Chosen:
@@ -82,10 +121,10 @@ def _quantised(model: onnx.ModelProto, precision: Precision, train: Float, val: 
         raise CellError(
             f"The file has nothing to quantise to {precision}.", "No Conv, Gemm or MatMul reads a constant."
         )
-    wanted = outputs(model, val)
-    tried: list[dict[str, Any]] = []
-    best: tuple[float, onnx.ModelProto, dict[str, float], dict[str, Any]] | None = None
-    for smooth, base in (("no", model), ("yes", smoothed(model, train))):
+    wanted = features(model, val)
+    tried: list[Quantized] = []
+    best: tuple[Quantized, onnx.ModelProto, dict[str, float]] | None = None
+    for smooth, base in ((False, model), (True, smoothed(model, train))):
         if base is None:
             continue
         seen = histograms(base, quantization.activations(base), train)
@@ -94,34 +133,27 @@ def _quantised(model: onnx.ModelProto, precision: Precision, train: Float, val: 
                 continue  # its error is that of equal steps
             thresholds = {tensor: calibrator(h) for tensor, h in seen.items()}
             found = _cosine(quantization.quantized(base, thresholds, precision), val, wanted)
-            row = {"calibrator": name, "smoothed": smooth == "yes", "cosine_min": found}
-            tried.append(row)
-            if best is None or found > best[0]:
-                best = (found, base, thresholds, row)
+            tried.append(Quantized(name, smooth, 8, found))
+            if best is None or found > best[0].cosine_min:
+                best = (tried[-1], base, thresholds)
     assert best is not None
-    cosine, base, thresholds, row = best
+    way, base, thresholds = best
     kept: list[str] = []
     goal = 1 - (1 - TOLERANCE[precision][0]) / 2  # half of what the gate allows: its photographs are others
-    if cosine < goal:
-        say(f"  {precision}: cosine {cosine:.3f}; looking for the nodes that do the harm …")
+    if way.cosine_min < goal:
+        say(f"  {precision}: cosine {way.cosine_min:.3f}; looking for the nodes that do the harm …")
         kept, cosine = _spared(base, thresholds, precision, val, wanted, goal)
-    made, bits = quantization.quantized(base, thresholds, precision, kept), 8
+        way = replace(way, cosine_min=cosine)
+    made = quantization.quantized(base, thresholds, precision, kept)
     if precision is Precision.INT8:
         safe = quantization.quantized(base, thresholds, precision, kept, half_range=True)
         found = _cosine(safe, val, wanted)
-        tried.append({**row, "weight_bits": 7, "cosine_min": found})
-        if found >= goal or 1 - found <= BIT_WORTH * (1 - cosine):
-            made, bits, cosine = safe, 7, found
-    count = len(quantization.quantizable(base))
-    detail = {
-        **row,
-        "cosine_min": cosine,
-        "weight_bits": bits,
-        "quantized_nodes": count - len(kept),
-        "kept_fp32": kept,
-        "tried": tried,
-    }
-    return Chosen(made, made, base, detail)
+        tried.append(replace(way, weight_bits=7, cosine_min=found))
+        if found >= goal or 1 - found <= BIT_WORTH * (1 - way.cosine_min):
+            made, way = safe, tried[-1]
+    nodes = len(quantization.quantizable(base)) - len(kept)
+    taken = (way.calibrator, way.smoothed, way.weight_bits, way.cosine_min)
+    return Chosen(made, made, base, QuantizedChoice(*taken, nodes, tuple(kept), tuple(tried)))
 
 
 def _spared(
@@ -138,14 +170,14 @@ def _spared(
     most from all of them together.
     """
     size = (wanted**2).sum(axis=1)
-    all_of_them = outputs(quantization.quantized(base, thresholds, precision), val)
+    all_of_them = features(quantization.quantized(base, thresholds, precision), val)
     worst = np.argsort(-((all_of_them - wanted) ** 2).sum(axis=1) / size)[:SUFFERERS]
     few, wanted_few, size_few = val[worst], wanted[worst], size[worst]
     names = [n.name for n in quantization.quantizable(base)]
     harm = {}
     for name in names:
         alone = quantization.quantized(base, thresholds, precision, [n for n in names if n != name])
-        harm[name] = float((((outputs(alone, few) - wanted_few) ** 2).sum(axis=1) / size_few).sum())
+        harm[name] = float((((features(alone, few) - wanted_few) ** 2).sum(axis=1) / size_few).sum())
     order = sorted(names, key=lambda n: -harm[n])
     kept: list[str] = []
     cosine, count = -1.0, 1
@@ -160,39 +192,31 @@ def _spared(
 
 
 def _cast(model: onnx.ModelProto, precision: Precision, train: Float, val: Float, say: Say) -> Chosen:
-    wanted = outputs(model, val)
+    wanted = features(model, val)
     nodes = narrowable(model, precision)
     too_large = _too_large(model, nodes, np.concatenate([train, val])) if precision is Precision.FP16 else []
     delicate = [n.name for n in nodes if n.op_type in DELICATE]
     least = TOLERANCE[precision][0]
     goal = 1 - (1 - least) / 2
-    tried: list[dict[str, Any]] = []
+    tried: list[Cast] = []
     steps: list[tuple[str, list[str]]] = [("what overflows" if too_large else "nothing", too_large)]
     if delicate:
         steps.append(("normalisations and softmax", sorted({*too_large, *delicate})))
-    best: tuple[float, onnx.ModelProto, onnx.ModelProto, list[str], str] | None = None
+    best: tuple[Cast, onnx.ModelProto, onnx.ModelProto, list[str]] | None = None
     for what, keep in steps:
         made = cast(model, precision, keep)
         judged = rounded(made)
-        found = _cosine(judged, val, wanted)
-        tried.append({"kept": what, "nodes": len(keep), "cosine_min": found})
-        if best is None or found > best[0]:
-            best = (found, made, judged, keep, what)
-        if found >= goal:
+        tried.append(Cast(what, len(keep), _cosine(judged, val, wanted)))
+        if best is None or tried[-1].cosine_min > best[0].cosine_min:
+            best = (tried[-1], made, judged, keep)
+        if tried[-1].cosine_min >= goal:
             break
     assert best is not None
-    cosine, made, judged, keep, what = best
+    way, made, judged, keep = best
     if keep:
-        say(f"  {precision}: {len(keep)} nodes stay fp32 ({what})")
-    detail = {
-        "cosine_min": cosine,
-        "kept": what,
-        "kept_fp32": keep,
-        "overflow": too_large,
-        "narrow_nodes": len(nodes) - len(keep),
-        "tried": tried,
-    }
-    return Chosen(made, judged, model, detail)
+        say(f"  {precision}: {len(keep)} nodes stay fp32 ({way.kept})")
+    kept = (way.cosine_min, way.kept, tuple(keep))
+    return Chosen(made, judged, model, CastChoice(*kept, tuple(too_large), len(nodes) - len(keep), tuple(tried)))
 
 
 def _too_large(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], values: Float) -> list[str]:
@@ -217,5 +241,5 @@ def _too_large(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], values: 
 
 def _cosine(model: onnx.ModelProto, values: Float, wanted: Float) -> float:
     """The least cosine over the photographs; −1 where the features hold NaN or Inf."""
-    found = compare(outputs(model, values), wanted, Precision.FP32)
-    return -1.0 if found["nonfinite"] or math.isnan(found["cosine_min"]) else float(found["cosine_min"])
+    found = compare(features(model, values), wanted, Precision.FP32)
+    return -1.0 if found.nonfinite else found.cosine_min

@@ -10,6 +10,7 @@ import onnx
 import onnx.version_converter
 from onnx import numpy_helper
 
+from export.convert.opset import opset as opset_of
 from export.errors import CellError
 
 IR_VERSION = {17: 8, 19: 9, 22: 10}
@@ -86,7 +87,7 @@ def raised(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     Raises:
         CellError: ONNX's converter cannot raise it.
     """
-    own = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    own = opset_of(model)
     if own >= opset:
         return Graph.copy_of(model).model
     try:

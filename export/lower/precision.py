@@ -6,18 +6,18 @@ fp32 file ─▶ watched on photographs ─▶ candidates ─▶ the best on val
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from export.artifact import ONNX, Artifact
+from export.artifact import ONNX, Artifact, Reference
 from export.convert import onnx_from_torch
-from export.convert.verify import REFERENCE
+from export.convert.opset import opset
 from export.errors import UserError
 from export.lower.calibration import CalibrationSet, published
-from export.parity import compare
+from export.parity import compare_outputs
+from export.reference import normalize
 from export.spec import Precision
 from export.store import Store, key
 from export.zoo.backbones import Backbone
@@ -25,7 +25,7 @@ from export.zoo.backbones import Backbone
 if TYPE_CHECKING:
     import onnx
 
-LOWERING = 4
+LOWERING = 5
 """Raised whenever this room would make another file of the same fp32 file and photographs."""
 OPSET = 17
 """Per-channel Q/DQ pairs need 13; a file that came finished may be older."""
@@ -56,16 +56,7 @@ def artifact_key(
 ) -> str:
     """The onnx_key: backbone, weights, exporter, opset, precision, calibration photographs. Loads no framework."""
     base = onnx_from_torch.artifact_key(backbone, store, maps=maps, images=images)
-    if precision is Precision.FP32:
-        return base
-    return key(
-        "onnx",
-        base=base,
-        precision=str(precision),
-        lowering=LOWERING,
-        calibration=(calibration or published(store)).digest,
-        libraries={"onnx": version("onnx"), "onnxruntime": _runtime()},
-    )
+    return base if precision is Precision.FP32 else _lowered_key(base, precision, calibration or published(store))
 
 
 def artifact(
@@ -96,8 +87,18 @@ def artifact(
         store.say(f"{backbone.name}: making {precision} from {len(photographs.train)} photographs …")
         return _lower(base, precision, photographs, folder, store)
 
-    own = artifact_key(backbone, store, precision=precision, maps=maps, images=images, calibration=photographs)
-    return Artifact.of(store.obtain("onnx", own, build))
+    return Artifact.of(store.obtain("onnx", _lowered_key(base.key, precision, photographs), build))
+
+
+def _lowered_key(base: str, precision: Precision, photographs: CalibrationSet) -> str:
+    return key(
+        "onnx",
+        base=base,
+        precision=str(precision),
+        lowering=LOWERING,
+        calibration=photographs.digest,
+        libraries={"onnx": version("onnx"), "onnxruntime": _runtime()},
+    )
 
 
 def fp32_model(path: Path) -> onnx.ModelProto:
@@ -125,28 +126,27 @@ def _lower(
     onnx.save(chosen.model, folder / ONNX)
 
     pixels = photographs.pixels(photographs.val[1::2], spec)
-    values = photographs.values(photographs.val[1::2], spec)
-    wanted = outputs(model, values)
-    np.savez(folder / REFERENCE, pixels=pixels, wanted=wanted)
-    parity = compare(outputs(chosen.judged, values), wanted, precision)
+    values = normalize(pixels, spec)
+    reference = Reference(pixels, outputs(model, values))
+    reference.save(folder)
+    parity = compare_outputs(outputs(chosen.judged, values), reference.outputs, precision)
     bound = bound_db(precision)
     below = first_below(chosen.reference, chosen.judged, values[:DIAGNOSED], bound)
-    parity |= {
-        "reference": "the fp32 file, which is held against eager PyTorch",
-        "snr_bound_db": round(bound, 1),
-        "first_below": below.as_json() if below else None,
-    }
-    if not parity["passed"]:
+    if not parity.passed:
         where = f"; first node below {bound:.0f} dB: {below.node} ({below.operator})" if below else ""
-        store.say(f"{base.backbone} {precision}: parity FAILED, cosine {parity['cosine_min']:.4f}{where}")
-    opset = next(o.version for o in chosen.model.opset_import if o.domain in ("", "ai.onnx"))
+        store.say(f"{base.backbone} {precision}: parity FAILED, {parity.output} cosine {parity.cosine_min:.4f}{where}")
     return {
         **base.fields,
         "precision": str(precision),
-        "opset": opset,
+        "opset": opset(chosen.model),
         "base": base.key,
-        "parity": parity,
-        "chosen": dict(chosen.detail),
+        "parity": asdict(parity),
+        "compared": {
+            "with": "the fp32 file, which is compared with eager PyTorch",
+            "snr_bound_db": round(bound, 1),
+            "first_below": below.as_json() if below else None,
+        },
+        "chosen": asdict(chosen.choice),
         "calibration": photographs.listing(),
     }
 

@@ -6,27 +6,32 @@ A backbone is a *request*: which module, which weights, which preprocessing. ``e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from export.errors import UserError, unknown
 from export.packages import Package
+from export.zoo.sources import (
+    DEFAULTS,
+    ModuleFunction,
+    OnnxFile,
+    OwnWeights,
+    PackageFile,
+    RandomWeights,
+    Source,
+    TimmModel,
+    hub_of,
+    row_of,
+    source_of,
+    with_checkpoint,
+    with_random_weights,
+    words_of,
+)
 
 ZOO = Path(__file__).with_name("zoo.yaml")
 RANDOM = "@random"
-
-Reader = Literal["timm", "in_order", "named", "tensorflow_mobilenetv1", "onnx"]
-
-
-@dataclass(frozen=True)
-class PackageFile:
-    """A file inside a published package, both pinned by SHA-256."""
-
-    package: Package
-    member: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -35,33 +40,13 @@ class Backbone:
 
     Attributes:
         name: what tables show.
-        timm: timm's ``architecture.tag``; empty for a module or an ONNX file of the user's own.
-        module: ``module:function`` that returns a ``torch.nn.Module`` giving features [n, d]; else empty.
-        file: a local checkpoint (or a finished ONNX file); else None.
-        package: a file in a published package; else None.
-        revision: commit, tag or branch on the model hub. What it was resolved to is written into the artifact.
-        random: the module keeps its seeded random weights (*untrained*).
-        reader: how a checkpoint's tensors find their place: by timm itself, by name, in order, or otherwise.
-        headless: the checkpoint has no classifier. classes: the classifier's size where it has one.
-        arguments: keyword arguments for the architecture. prefix: what to strip from the names in the checkpoint.
-        cut: for an ONNX file, the operator type or tensor name whose output is the feature.
+        source: the network, and where its weights come from.
         preprocess: fields of PreprocessSpec that the checkpoint's own configuration does not tell.
         output: "features" (pooled, before the classifier) or "logits" (through the checkpoint's own classifier).
     """
 
     name: str
-    timm: str = ""
-    module: str = ""
-    file: Path | None = None
-    package: PackageFile | None = None
-    revision: str = "main"
-    random: bool = False
-    reader: Reader = "timm"
-    headless: bool = False
-    classes: int = 1000
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    prefix: str = ""
-    cut: str = ""
+    source: Source
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     output: Literal["features", "logits"] = "features"
     family: str = ""
@@ -71,41 +56,49 @@ class Backbone:
     study: str = ""
 
     @property
+    def timm(self) -> str:
+        """timm's ``architecture.tag``; empty for a module or an ONNX file."""
+        return self.source.id if isinstance(self.source, TimmModel) else ""
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """Keyword arguments of its architecture."""
+        return {} if isinstance(self.source, OnnxFile) else self.source.arguments
+
+    @property
     def untrained(self) -> bool:
-        return self.random or bool(self.module and not self.file)
+        return not isinstance(self.source, OnnxFile) and isinstance(self.source.weights, RandomWeights | OwnWeights)
 
     @property
     def feature(self) -> str:
         """What the main output is, in words."""
-        if self.reader == "onnx":
-            return f"output of {self.cut}, flattened" if self.cut else "the file's first output"
+        if isinstance(self.source, OnnxFile):
+            return f"output of {self.source.cut}, flattened" if self.source.cut else "the file's first output"
         return "logits of its own classifier" if self.output == "logits" else "pooled, before the classifier"
 
     @property
     def weights(self) -> str:
         """Where the weights come from, in words."""
-        if self.random:
-            return "random"
-        if self.file:
-            return f"file {self.file.name}"
-        if self.package:
-            return f"package {self.package.package.requirement}"
-        return "module's own" if self.module else "model hub"
+        return words_of(self.source)
 
     def as_json(self) -> dict[str, Any]:
-        """The request in plain values, from which :meth:`of_json` makes it again."""
-        values = asdict(self)
-        values["file"] = str(self.file.resolve()) if self.file else None
-        return values
+        """The request in plain values, from which :meth:`of_json` makes it again; a local file by its absolute path."""
+        row = row_of(self.source)
+        row["file"] = str(row["file"].resolve()) if row["file"] else None
+        row["package"] = asdict(row["package"]) if row["package"] else None
+        return {"name": self.name, **row, **{name: getattr(self, name) for name in _DESCRIBED}}
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> Backbone:
         """The inverse of :meth:`as_json`."""
-        values, package = dict(values), values["package"]
-        values["file"] = Path(values["file"]) if values["file"] else None
-        if package:
-            values["package"] = PackageFile(Package(**package["package"]), package["member"], package["sha256"])
-        return cls(**values)
+        row, package = dict(values), values["package"]
+        row["file"] = Path(row["file"]) if row["file"] else None
+        row["package"] = PackageFile(**{**package, "package": Package(**package["package"])}) if package else None
+        source = source_of(row, f"request for {values['name']!r}")
+        return cls(values["name"], source, **{name: values[name] for name in _DESCRIBED})
+
+
+_DESCRIBED = tuple(f.name for f in fields(Backbone) if f.name not in ("name", "source"))
 
 
 def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None = None) -> Backbone:
@@ -126,18 +119,22 @@ def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None =
         raise UserError(f"The checkpoint {weights} does not exist.", f"It was given as the weights of {name!r}.")
     plain = name.removesuffix(RANDOM)
     if ":" in plain:
-        return Backbone(plain, module=plain, file=weights, reader="named", family="user's own", licence="user's own")
+        source: Source = ModuleFunction(plain)
+        if weights is not None:
+            source = with_checkpoint(source, weights, plain)
+        return Backbone(plain, source, family="user's own", licence="user's own")
     rows = {**_zoo(ZOO), **{k: v for file in zoo_files for k, v in _zoo(file).items()}}
-    by_timm = {row.timm: row for row in rows.values() if row.package is None and row.timm}
+    by_timm = {row.timm: row for row in rows.values() if hub_of(row.source)}
     row = rows.get(plain) or by_timm.get(plain)
     if row is None and "." in plain:
         row = _other(plain)
     if row is None:
         raise unknown("backbone", plain, [*rows, *by_timm], "python -m export --list")
     if name.endswith(RANDOM):
-        return replace(row, name=f"{row.name}{RANDOM}", random=True, package=None, file=None, reader="timm")
+        return replace(row, name=f"{row.name}{RANDOM}", source=with_random_weights(row.source, row.name))
     if weights is not None:
-        return replace(row, name=f"{row.name}@{weights.stem}", file=weights, package=None, reader="timm")
+        source = with_checkpoint(row.source, weights, row.name)
+        return replace(row, name=f"{row.name}@{weights.stem}", source=source)
     return row
 
 
@@ -148,7 +145,7 @@ def _other(timm_id: str) -> Backbone:
     known = import_timm().list_pretrained()
     if timm_id not in known:
         raise unknown("backbone", timm_id, known, "python -m export --list")
-    return Backbone(timm_id, timm=timm_id)
+    return Backbone(timm_id, TimmModel(timm_id))
 
 
 def listing(zoo_files: Sequence[Path] = ()) -> list[Backbone]:
@@ -185,57 +182,36 @@ def _zoo(path: Path) -> dict[str, Backbone]:
     return rows
 
 
-_FIELDS = {"algo": "pretrain_algo", "data": "pretrain_data"}
-_KNOWN = [
-    "name",
-    "timm",
-    "module",
-    "file",
-    "package",
-    "revision",
-    "reader",
-    "headless",
-    "classes",
-    "arguments",
-    "prefix",
-    "cut",
-    "preprocess",
-    "family",
-    "algo",
-    "data",
-    "licence",
-    "study",
-]
+_NAMES = {"algo": "pretrain_algo", "data": "pretrain_data"}
+"""Fields of a row that a Backbone has under a longer name."""
+_OWN = ("preprocess", "family", "algo", "data", "licence", "study")
+_KNOWN = ("name", *(name for name in DEFAULTS if name != "random"), *_OWN)
 
 
 def _row(row: dict[str, Any], path: Path) -> Backbone:
-    row = dict(row)
+    where = f"row {row['name']!r} of {path}"
     for name in row:
         if name not in _KNOWN:
-            raise unknown("field", name, _KNOWN, f"correct the row {row['name']!r} of {path}")
-    package = row.pop("package", None)
-    if package is not None:
-        try:
-            row["package"] = PackageFile(
-                Package(
-                    package["name"],
-                    str(package["version"]),
-                    package["sha256"],
-                    row.get("licence", "not told"),
-                    package.get("sdist", False),
-                ),
-                package["member"],
-                package["member_sha256"],
-            )
-        except (KeyError, TypeError) as error:
-            raise UserError(f"The row {row['name']!r} of {path} has no whole package.", f"Missing: {error}.") from error
-    if row.get("file"):
-        row["file"] = (path.parent / row["file"]).resolve()
-        if not row["file"].is_file():
-            raise UserError(f"The checkpoint {row['file']} does not exist.", f"Named by {row['name']!r} in {path}.")
-    if not any(row.get(k) for k in ("timm", "module", "file", "package")):
-        raise UserError(f"The row {row['name']!r} of {path} names nothing to load.", "timm, module, file or package.")
-    return Backbone(**{_FIELDS.get(k, k): v for k, v in row.items()})
+            raise unknown("field", name, _KNOWN, f"correct the {where}")
+    given = dict(row)
+    if given.get("package") is not None:
+        given["package"] = _package(given, where)
+    if given.get("file"):
+        given["file"] = (path.parent / given["file"]).resolve()
+        if not given["file"].is_file():
+            raise UserError(f"The checkpoint {given['file']} does not exist.", f"Named by {row['name']!r} in {path}.")
+    own = {_NAMES.get(name, name): given[name] for name in _OWN if name in given}
+    return Backbone(given["name"], source_of(given, where), **own)
+
+
+def _package(row: dict[str, Any], where: str) -> PackageFile:
+    given = row["package"]
+    try:
+        licence = row.get("licence", "not told")
+        package = Package(given["name"], str(given["version"]), given["sha256"], licence, given.get("sdist", False))
+        return PackageFile(package, given["member"], given["member_sha256"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"The {where} has no whole package.", f"Missing: {error}.") from error
 
 
 def _finished(path: Path) -> Backbone:

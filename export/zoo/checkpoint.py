@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.errors import UserError
+from export.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -44,9 +44,9 @@ def read(path: Path) -> State:
                 "It is a pickle that holds more than tensors.",
                 "save its state_dict() alone, best as safetensors",
             ) from error
-        raise UserError(f"The checkpoint {path.name} is damaged or truncated.", _line(error)) from error
+        raise UserError(f"The checkpoint {path.name} is damaged or truncated.", first_line(error)) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"The checkpoint {path.name} is damaged or truncated.", _line(error)) from error
+        raise UserError(f"The checkpoint {path.name} is damaged or truncated.", first_line(error)) from error
     for name in ("state_dict_ema", "state_dict", "model_ema", "model", "teacher"):
         if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
             found = found[name]
@@ -125,7 +125,3 @@ def _mismatch(what: str, missing: list[str], shapes: list[str], total: int) -> U
     ]
     why = "; ".join(told) or "It holds another number of tensors"
     return UserError(f"The checkpoint does not fit {what}.", f"{why}.", "name the backbone that it was trained as")
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

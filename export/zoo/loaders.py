@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from export.artifact import Artifact
-from export.errors import UserError, unknown
+from export.errors import UserError, first_line, unknown
 from export.registry import load_target
 from export.spec import CropMode, Interpolation, PreprocessSpec
 from export.store import Store
 from export.zoo import checkpoint, weights
 from export.zoo.backbones import Backbone
+from export.zoo.sources import (
+    ByName,
+    Checkpoint,
+    ModuleFunction,
+    OnnxFile,
+    Reader,
+    TensorFlowMobileNetV1,
+    TimmModel,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -39,16 +49,18 @@ class Loaded:
 
 
 def eager(backbone: Backbone, store: Store) -> Loaded:
-    """The backbone as a PyTorch module with its weights loaded.
+    """The backbone as a PyTorch module with its weights loaded. The global random state and ``sys.path`` stay as they
+    were.
 
     Raises:
         UserError: the architecture is unknown, or the checkpoint is damaged, unsafe or of another architecture.
         Unavailable: the weights cannot be fetched.
     """
-    if backbone.reader == "onnx":
+    source = backbone.source
+    if isinstance(source, OnnxFile):
         raise UserError(f"{backbone.name!r} is a finished ONNX file: it has no PyTorch module.")
     file = weights.fetch(backbone, store)
-    module = _custom(backbone, file) if backbone.module else _timm(backbone, file)
+    module = _timm(backbone, source, file) if isinstance(source, TimmModel) else _custom(backbone, source, file)
     spec = _preprocess(backbone, module)
     return Loaded(module.eval().requires_grad_(False), spec)
 
@@ -64,45 +76,54 @@ def eager_of(artifact: Artifact, store: Store) -> torch.nn.Module:
     return eager(Backbone.of_json(artifact.source["request"]), store).module
 
 
-def _timm(backbone: Backbone, file: Path | None) -> torch.nn.Module:
-    import torch
-
+def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> torch.nn.Module:
     from export.torchvision_ops import import_timm
 
     timm = import_timm()
-    architecture = backbone.timm.split(".")[0]
+    architecture = source.architecture
     if not timm.is_model(architecture):
         raise unknown("timm architecture", architecture, timm.list_models(), "python -m export --list")
-    name = backbone.timm if backbone.timm in timm.list_pretrained(architecture + ".*") else architecture
-    headless = 0 if backbone.output == "features" else backbone.classes
-    torch.manual_seed(weights.SEED if file is None else _LOADING_SEED)
-    if backbone.output == "logits" and backbone.headless:
+    headed = backbone.output == "logits"
+    if headed and not source.classes:
         raise UserError(f"The checkpoint of {backbone.name!r} has no classifier.")
-    module: torch.nn.Module
-    if file is None or backbone.reader != "timm":
-        classes = headless if file is None or backbone.headless else backbone.classes
-        module = timm.create_model(name, pretrained=False, num_classes=classes, **backbone.arguments)
-        if file is not None:
-            _fill(module, backbone, file)
-        if classes and not headless:
+    name = source.id if source.id in timm.list_pretrained(architecture + ".*") else architecture
+    classes = source.classes if headed else 0
+
+    def made(seed: int, classes: int, **pretrained: Any) -> torch.nn.Module:
+        with _seeded(seed):
+            module: torch.nn.Module = timm.create_model(name, num_classes=classes, **pretrained, **source.arguments)
+            return module
+
+    if file is None:
+        return made(weights.SEED, classes, pretrained=False)
+    if isinstance(source.weights, Checkpoint):
+        module = made(_LOADING_SEED, source.classes, pretrained=False)
+        _fill(module, source.weights.reader, file, backbone.name)
+        if source.classes and not headed:
             module.reset_classifier(0)  # type: ignore[operator]
         return module
     checkpoint.read(file)  # refuses what is damaged or would run code, with a sentence, before timm reads it
     try:
         overlay = {"file": str(file), "hf_hub_id": None, "url": ""}
-        module = timm.create_model(
-            name, pretrained=True, num_classes=headless, pretrained_cfg_overlay=overlay, **backbone.arguments
-        )
+        module = made(_LOADING_SEED, classes, pretrained=True, pretrained_cfg_overlay=overlay)
     except (RuntimeError, KeyError, AssertionError, ValueError) as error:
-        first = (str(error).strip().splitlines() or [""])[0]
         raise UserError(
             f"The checkpoint {file.name} does not fit {architecture}.",
-            first[:300],
+            first_line(error),
             "name the backbone that it was trained as",
         ) from error
-    torch.manual_seed(_LOADING_SEED)
-    _require_filled(module, timm.create_model(name, pretrained=False, num_classes=headless, **backbone.arguments), file)
+    _require_filled(module, made(_LOADING_SEED, classes, pretrained=False), file)
     return module
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw from ``seed`` on the processor, and give the random state back; other devices draw nothing here."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def _require_filled(module: torch.nn.Module, random: torch.nn.Module, file: Path) -> None:
@@ -120,30 +141,46 @@ def _require_filled(module: torch.nn.Module, random: torch.nn.Module, file: Path
         )
 
 
-def _fill(module: torch.nn.Module, backbone: Backbone, file: Path) -> None:
-    if backbone.reader == "tensorflow_mobilenetv1":
-        checkpoint.in_order(module, checkpoint.tensorflow_mobilenetv1(file), backbone.name)
-    elif backbone.reader == "in_order":
-        checkpoint.in_order(module, checkpoint.read(file), backbone.name)
-    else:
-        checkpoint.by_name(module, checkpoint.read(file), backbone.prefix, backbone.name)
+def _fill(module: torch.nn.Module, reader: Reader, file: Path, what: str) -> None:
+    if isinstance(reader, ByName):
+        checkpoint.by_name(module, checkpoint.read(file), reader.prefix, what)
+        return
+    mobilenet = isinstance(reader, TensorFlowMobileNetV1)
+    checkpoint.in_order(module, checkpoint.tensorflow_mobilenetv1(file) if mobilenet else checkpoint.read(file), what)
 
 
-def _custom(backbone: Backbone, file: Path | None) -> torch.nn.Module:
+def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> torch.nn.Module:
     import torch
 
-    torch.manual_seed(weights.SEED)
-    if str(Path.cwd()) not in sys.path:  # a console script, unlike python -m, does not look into the working folder
-        sys.path.insert(0, str(Path.cwd()))
-    factory = load_target(backbone.module, "backbone")
-    if not callable(factory):
-        raise UserError(f"{backbone.module} is not a function that returns a torch.nn.Module.")
-    module = factory(**backbone.arguments)
+    with _seeded(weights.SEED), _working_folder_on_path():
+        factory = load_target(source.target, "backbone")
+        if not callable(factory):
+            raise UserError(f"{source.target} is not a function that returns a torch.nn.Module.")
+        module = factory(**source.arguments)
     if not isinstance(module, torch.nn.Module):
-        raise UserError(f"{backbone.module} returned a {type(module).__name__}, not a torch.nn.Module.")
-    if file is not None:
-        checkpoint.by_name(module, checkpoint.read(file), backbone.prefix, backbone.name)
+        raise UserError(f"{source.target} returned a {type(module).__name__}, not a torch.nn.Module.")
+    if file is not None and isinstance(source.weights, Checkpoint):
+        _fill(module, source.weights.reader, file, backbone.name)
     return module
+
+
+@contextmanager
+def _working_folder_on_path() -> Iterator[None]:
+    """Import from the working folder, as ``python -m`` does and a console script does not.
+
+    Around the import of the user's module and the call of its function, so that what the function imports is found too.
+    What it imports later still, when the network runs, has to be on Python's own path.
+    """
+    here = str(Path.cwd())
+    if here in sys.path:
+        yield
+        return
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        if here in sys.path:  # the user's module may have taken it out
+            sys.path.remove(here)
 
 
 def preprocess_of(config: Mapping[str, Any]) -> PreprocessSpec:
@@ -189,7 +226,7 @@ def spec_of(fields: Mapping[str, Any], base: PreprocessSpec | None = None) -> Pr
 
 
 def _preprocess(backbone: Backbone, module: torch.nn.Module) -> PreprocessSpec:
-    if backbone.timm:
+    if isinstance(backbone.source, TimmModel):
         from export.torchvision_ops import import_timm
 
         base = preprocess_of(import_timm().data.resolve_data_config({}, model=module))

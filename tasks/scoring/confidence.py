@@ -35,7 +35,8 @@ def confidence_metrics(probabilities: Doubles, labels: npt.NDArray[np.int64], se
     right = (predicted == labels).astype(np.float64)
     of_label = probabilities[np.arange(len(labels)), labels]
     brier = (probabilities**2).sum(axis=1) - 2 * of_label + 1
-    found = [expected_calibration_error(confidence, right, seed), mean_metric("Brier", brier, "", False)]
+    found = [expected_calibration_error(confidence, right, seed)]
+    found.append(mean_metric("Brier", brier, "", higher_is_better=False))
     if (of_label > 0).all():
         found.append(mean_metric("log_loss", -np.log(of_label), "nats", higher_is_better=False))
     else:

@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from export.errors import UserError
 from export.spec import Metric
-from tasks.base import Splits
-from tasks.scoring.features import Floats, l2_normalized, require_finite
+from tasks.base import FEATURES, Splits
+from tasks.scoring.features import Floats, l2_normalized
 from tasks.scoring.metrics import Doubles, mean_metric
 from tasks.scoring.neighbours import K, largest, votes
+from tasks.scoring.requirements import require_finite
 from tasks.scoring.resampling import Difference, paired_difference
 
 NEIGHBOURS = 10
@@ -62,8 +63,8 @@ def damage(reference: Splits, deployed: Splits, seed: int = 0) -> Damage:
     for one, other in ((reference.train, deployed.train), (reference.test, deployed.test)):
         if not np.array_equal(one.labels, other.labels):
             raise UserError("The two cells were not given the same images.")
-    require_finite(reference)
-    require_finite(deployed)
+    for splits in (reference, deployed):
+        require_finite((FEATURES,), train=splits.train, val=splits.val, test=splits.test)
     labels, classes = reference.test.labels, len(reference.test.classes)
     before, after = _Seen.of(reference), _Seen.of(deployed)
     right, now = before.predicted == labels, after.predicted == labels

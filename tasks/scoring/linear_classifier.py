@@ -1,62 +1,56 @@
-"""The linear classifier of every probe that has one: fitted on train for a sweep of penalties, one chosen on val."""
+"""The linear classifier of every probe that has one: fitted on train for a sweep of penalties, one chosen on val.
+
+Tasks that judge it name :data:`FIT` in their metadata, so that it is fitted once for all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks.base import FeatureSet, Splits
-from tasks.scoring.features import Floats
-from tasks.scoring.metrics import accuracy, log_loss
-from tasks.scoring.softmax_regression import ITERATIONS, TOLERANCE, fit
+from tasks.base import FEATURES, Batchwise, FitMeta, Fitted
+from tasks.scoring import softmax_regression
+from tasks.scoring.features import Floats, Indices
+from tasks.scoring.metrics import Doubles, accuracy, log_loss
+from tasks.scoring.requirements import require_finite, require_fittable
+from tasks.scoring.softmax_regression import ITERATIONS, TOLERANCE, affine
 
 PENALTIES = tuple(float(value) for value in np.logspace(2, -5, 20))
-SETTINGS: Mapping[str, Any] = {
-    "penalties": list(PENALTIES),
-    "tolerance": TOLERANCE,
-    "iterations": ITERATIONS,
-    "fitted_on": "train",
-}
-"""What of it goes into a score's key."""
+FIT = FitMeta(
+    "linear_classifier",
+    1,
+    {"penalties": list(PENALTIES), "tolerance": TOLERANCE, "iterations": ITERATIONS, "fitted_on": "train"},
+)
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The classifier at the penalty that val chose.
-
-    Attributes:
-        logits: of the test images, float32 [n, classes that train has].
-        present: the labels that train has, int64, in the columns' order.
-        chosen, sweep: as in :class:`tasks.base.Score`.
-    """
-
-    logits: Floats
-    present: npt.NDArray[np.int64]
-    chosen: Mapping[str, Any]
-    sweep: Sequence[Mapping[str, Any]]
-
-
-def choose(splits: Splits) -> Chosen:
+def fit(train: Batchwise, val: Batchwise, seed: int) -> Fitted:
     """Multinomial logistic regression on standardised features, the penalty by accuracy on val, then by log-loss.
 
-    Labels of test are not looked at; those of val must occur in train.
+    Returns:
+        ``arrays``: ``present``, int64 [c], the labels that train has, in the order of the logits; ``mean`` and
+        ``scale``, float64 [d], the standardisation; ``weights`` and ``bias``, float32 [c, d] and [c], of standardised
+        features, at the chosen penalty.
+
+    Raises:
+        UserError: the labels cannot be fitted on. CellError: features hold NaN or Inf.
     """
-    train, val, test = standardized(splits.train.features, splits.val.features, splits.test.features)
-    present, labels = np.unique(splits.train.labels, return_inverse=True)
-    val_labels = within(present, splits.val)
-    solutions = fit(train, labels, len(present), PENALTIES)
+    require_fittable(train.targets, val.targets)
+    require_finite((FEATURES,), train=train, val=val)
+    mean, scale = standardisation(train.features)
+    present, labels = np.unique(train.labels, return_inverse=True)
+    train_rows, val_rows = (standardized(part.features, mean, scale) for part in (train, val))
+    solutions = softmax_regression.fit(train_rows, labels, len(present), PENALTIES)
+    val_labels = columns(present, val)
     sweep: list[dict[str, Any]] = []
     for solution in solutions:
-        logits = solution.logits(val)
+        found = solution.logits(val_rows)
         sweep.append(
             {
                 "penalty": solution.penalty,
-                "val_accuracy": accuracy(logits.argmax(axis=1), val_labels)[0][0].value,
-                "val_log_loss": float(log_loss(logits, val_labels).mean()),
+                "val_accuracy": accuracy(found.argmax(axis=1), val_labels)[0][0].value,
+                "val_log_loss": float(log_loss(found, val_labels).mean()),
                 "gradient_norm": solution.gradient_norm,
                 "iterations": solution.iterations,
                 "converged": solution.converged,
@@ -66,18 +60,39 @@ def choose(splits: Splits) -> Chosen:
     chosen = {name: sweep[best][name] for name in ("penalty", "val_accuracy", "val_log_loss", "converged")}
     if best in (0, len(sweep) - 1):
         chosen["note"] = "the best penalty lies at the edge of the sweep: a better one may lie beyond"
-    return Chosen(solutions[best].logits(test), present, chosen, sweep)
+    arrays: dict[str, npt.NDArray[Any]] = {"present": present, "mean": mean, "scale": scale}
+    arrays |= {"weights": solutions[best].weights, "bias": solutions[best].bias}
+    return Fitted(train, seed, arrays, chosen, sweep)
 
 
-def within(present: npt.NDArray[np.int64], part: FeatureSet) -> npt.NDArray[np.int64]:
-    """The columns of ``part``'s labels among the labels that train has, int64 [n]."""
+def logits(fitted: Fitted, part: Batchwise) -> Floats:
+    """Of each image of ``part``, float32 [n, c], a column for each label that train has."""
+    learned = fitted.arrays
+    rows = standardized(part.features, learned["mean"], learned["scale"])
+    return affine(rows, learned["weights"], learned["bias"])
+
+
+def columns(present: Indices, part: Batchwise) -> Indices:
+    """The column of each of ``part``'s labels in the logits, int64 [n]."""
     return np.asarray(np.searchsorted(present, part.labels), np.int64)
 
 
-def standardized(train: Floats, *others: Floats) -> list[Floats]:
-    """All parts with train's mean taken away and divided by train's deviation; constant features become zero."""
-    mean = train.mean(axis=0, dtype=np.float64)
-    deviation = train.std(axis=0, dtype=np.float64)
+def folded(fitted: Fitted) -> tuple[Floats, Floats]:
+    """Weights and bias of features as they come, float32 [c, d] and [c]: the standardisation is within them."""
+    learned = fitted.arrays
+    weights: Doubles = learned["weights"] * learned["scale"]
+    bias: Doubles = learned["bias"] - weights @ learned["mean"]
+    return weights.astype(np.float32), bias.astype(np.float32)
+
+
+def standardisation(train: Floats) -> tuple[Doubles, Doubles]:
+    """Mean and 1 / deviation of each feature of train [n, d], both float64 [d]; the latter is 0 for a constant one."""
+    mean: Doubles = np.asarray(train.mean(axis=0, dtype=np.float64))
+    deviation: Doubles = np.asarray(train.std(axis=0, dtype=np.float64))
     constant = deviation <= 1e-6 * np.abs(mean)
-    scale: npt.NDArray[np.float64] = np.where(constant, 0, 1 / np.where(constant, 1, deviation))
-    return [((part - mean) * scale).astype(np.float32) for part in (train, *others)]
+    return mean, np.where(constant, 0, 1 / np.where(constant, 1, deviation))
+
+
+def standardized(rows: Floats, mean: Doubles, scale: Doubles) -> Floats:
+    """(rows − mean) · scale, float32 [n, d]."""
+    return np.asarray((rows - mean) * scale, np.float32)

@@ -12,7 +12,7 @@ from export.spec import Metric
 Doubles = npt.NDArray[np.float64]
 
 
-def mean_metric(name: str, per_sample: Doubles, unit: str = "%", higher_is_better: bool = True) -> Metric:
+def mean_metric(name: str, per_sample: Doubles, unit: str = "%", *, higher_is_better: bool = True) -> Metric:
     """The mean of per-sample values [n]; standard error s/√n (for right-or-wrong values the binomial one)."""
     n = len(per_sample)
     spread = float(per_sample.std(ddof=1)) if n > 1 else 0.0

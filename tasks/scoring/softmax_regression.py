@@ -55,12 +55,12 @@ class Solution:
 
     def logits(self, features: Floats) -> Floats:
         """float32 [n, classes] for features float32 [n, d]."""
-        return np.asarray(features @ self.weights.T + self.bias, np.float32)
+        return affine(features, self.weights, self.bias)
 
 
-def rights(solutions: Sequence[Solution], features: Floats, labels: npt.NDArray[np.int64]) -> Doubles:
-    """0 or 100 for each fit and sample, float64 [fits, n]."""
-    return np.stack([100.0 * (solution.logits(features).argmax(axis=1) == labels) for solution in solutions])
+def affine(features: Floats, weights: Floats, bias: Floats) -> Floats:
+    """Logits, float32 [n, classes], of features [n, d] by weights [classes, d] and bias [classes]."""
+    return np.asarray(features @ weights.T + bias, np.float32)
 
 
 def fit(
@@ -74,7 +74,7 @@ def fit(
     """Fit once for each penalty.
 
     Args:
-        features: float32 [n, d], of a scale near 1 (see :func:`tasks.scoring.linear_classifier.standardized`).
+        features: float32 [n, d], of a scale near 1 (see :func:`tasks.scoring.linear_classifier.standardisation`).
         labels: int64 [n]; every class from 0 to classes − 1 must occur.
         penalties: λ > 0, any number, any order.
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fake_records import Lab
+from fake_records import ODD, Lab
 
 from bench import pick, rank
 from export.errors import UserError
@@ -100,6 +101,46 @@ def test_a_bar_in_a_name_does_not_end_a_cell(figures: Path, capsys: pytest.Captu
     figures.write_text(FIGURES.replace("cars", "cars|vans"))
     assert rank.main(["--table", str(figures), *ARGUMENTS, "--markdown"]) == 0
     assert "| cars\\|vans |" in capsys.readouterr().out
+
+
+def test_a_data_set_is_one_whatever_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside sets that are called as parts of its name."""
+    labs = [Lab(data=name, digest=f"{n:08d}") for n, name in enumerate((ODD, "a", "a→b", "c@d"))]
+    folder = labs[0].write(tmp_path)
+    for lab in labs[1:]:
+        for backbone in lab.backbones:
+            lab.score(backbone, "ort:cpu", "knn").write(folder / "records")
+    plain = {r["backbone"]: r["z"] for r in ranked(Lab().write(tmp_path / "plain"), capsys) if r["engine"] == "ort:cpu"}
+    odd = ranked(folder, capsys, "--data", ODD)
+    assert {r["backbone"]: r["z"] for r in odd if r["engine"] == "ort:cpu"} == plain
+    assert {c for c in odd[0] if "@" in c} == {
+        f"{task}@{ODD}{part}"
+        for task in ("knn", "linear_probe", "retrieval")
+        for part in ("", "_stderr", "_z", "_overlap")
+    }
+    alone = ranked(folder, capsys, "--setting", f"knn@{ODD}", "--by", f"knn@{ODD}")
+    scores = [r[f"knn@{ODD}"] for r in alone if r["status"] == "ok"]
+    assert len(scores) == 10
+    assert scores == sorted(scores, reverse=True)
+    assert [c for c in ranked(folder, capsys)[0] if c.startswith("knn") and c.count("_") == 0] == [
+        f"knn@{name}" for name in ("a", "a→b", ODD, "c@d")
+    ]
+    assert rank.main([str(folder), "--data", ODD, "--csv", str(tmp_path / "ranks.csv")]) == 0
+    terminal = capsys.readouterr().out
+    head = next(line for line in terminal.splitlines() if ODD in line)
+    assert head.split()[2:5] == [ODD, ODD, ODD]
+    assert f"failed: made_up_broken · ort:cpu · fp32: knn@{ODD}: The engine cannot build it." in terminal
+    with (tmp_path / "ranks.csv").open(newline="") as file:
+        assert float(next(csv.DictReader(file))[f"knn@{ODD}"]) == odd[0][f"knn@{ODD}"]
+    assert rank.main([str(folder), "--data", ODD, "--markdown"]) == 0
+    heads = capsys.readouterr().out.splitlines()[0]
+    assert "| knn a→b\\|c@d % |" in heads
+    assert heads.replace("\\|", "").count("|") == 16
+
+
+def ranked(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    assert rank.main([str(folder), "--json", *arguments]) == 0
+    return list(json.loads(capsys.readouterr().out)["rows"])
 
 
 def test_order_and_cost_are_chosen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,7 +236,10 @@ def test_exit_codes_are_those_of_the_convention(folder: Path, tmp_path: Path) ->
     assert "Try: python -m bench.run" in lost.stderr
 
 
-@pytest.mark.parametrize("module", ["rank", "pick", "compare", "correlations", "report.__main__"])
+@pytest.mark.parametrize(
+    "module",
+    ["rank", "pick", "compare", "correlations", "inversions", "robustness", "damage", "report.__main__"],
+)
 def test_help_loads_nothing_heavy(module: str) -> None:
     code = (
         f"import sys, importlib; m = importlib.import_module('bench.{module}')\n"

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from bench import robustness
-from bench.records.record import Record, read
+from bench.records.record import Record, ScoreRecord, TimingRecord, read
 from bench.run import main
 from bench.sweep.cells import expand
 from export.errors import UserError
@@ -80,6 +80,14 @@ def records(folder: Path) -> dict[str, Record]:
     return {p.stem: read(p) for p in (folder / "out" / "records").glob("*.json")}
 
 
+def scored(folder: Path) -> list[ScoreRecord]:
+    return [r for r in records(folder).values() if isinstance(r, ScoreRecord)]
+
+
+def timed(folder: Path) -> list[TimingRecord]:
+    return [r for r in records(folder).values() if isinstance(r, TimingRecord)]
+
+
 def test_a_sweep_ends_in_records_a_table_a_pick_and_a_page(
     sweep: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,22 +97,23 @@ def test_a_sweep_ends_in_records_a_table_a_pick_and_a_page(
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     found = records(tmp_path)
-    scores = {r.subject["task"]: r for r in found.values() if r.kind == "score" and r.status == "ok"}
+    scores = {r.subject.task: r for r in scored(tmp_path) if r.status == "ok"}
     assert set(scores) == {"knn", "linear_probe", "few_shot", "retrieval"}
-    timings = {(r.subject["scenario"], r.cell.engine) for r in found.values() if r.kind == "timing"}
+    timings = {(r.subject.scenario, r.cell.engine) for r in timed(tmp_path)}
     assert len(timings) == 6, "three scenarios of the cell, and of the baseline that computes nothing"
     knn = scores["knn"]
-    assert len(knn.per_sample) == knn.subject["n_test"] == 12
-    assert knn.detail["parity"]["passed"]
-    assert {"onnx", "plan", "plan_content", "features"} <= knn.keys.keys()
-    plans = {r.keys["plan_content"] for r in found.values() if r.status == "ok" and r.cell == knn.cell}
+    assert len(knn.per_sample) == knn.subject.n_test == 12
+    assert knn.parity
+    assert knn.parity.passed
+    assert all((knn.keys.onnx, knn.keys.plan, knn.keys.plan_content, knn.keys.features, knn.keys.fit))
+    plans = {r.keys.plan_content for r in found.values() if r.status == "ok" and r.cell == knn.cell}
     assert len(plans) == 1, "accuracy and cost come from one plan"
-    single = next(r for r in found.values() if r.subject.get("scenario") == "single_stream" and r.cell == knn.cell)
-    assert single.metrics[0].name == "latency_p50_ms"
+    single = next(r for r in timed(tmp_path) if r.subject.scenario == "single_stream" and r.cell == knn.cell)
+    assert single.main.name == "latency_p50_ms"
     assert single.metric("peak_memory_mib")
     assert single.metric("load_ms")
     assert single.metric("first_run_ms")
-    assert sum(map(len, single.samples.values())) == single.metrics[0].n
+    assert sum(len(series.samples) for series in single.series) == single.main.n
     assert MODEL in out
     assert "Ship" in out
     page = tmp_path / "out" / "report.html"
@@ -118,12 +127,13 @@ def test_a_search_stands_beside_the_latency_and_leaves_the_memory_of_the_rest_al
     pytest.importorskip("faiss")
     assert main(sweep("--tasks", "retrieval", "--scenario", "search,single_stream", "--index-size", "2000")) == 0
     out = capsys.readouterr().out
-    timings = {(r.subject["scenario"], r.cell.engine): r for r in records(tmp_path).values() if r.kind == "timing"}
+    timings = {(r.subject.scenario, r.cell.engine): r for r in timed(tmp_path)}
     assert len(timings) == 4, "the baseline that computes nothing is searched too"
     engine = next(name for _, name in timings if name.startswith("ort"))
     search, single = timings["search", engine], timings["single_stream", engine]
-    assert search.subject["settings"]["index_size"] == 2000
-    width = search.backbone["dim"]
+    assert search.subject.settings["index_size"] == 2000
+    width = search.about.dim
+    assert width
     for name, size in (("index_mib", 4 * width), ("index_int8_mib", width), ("index_binary_mib", width / 8)):
         metric = search.metric(name)
         assert metric is not None
@@ -151,7 +161,7 @@ def test_a_finished_sweep_does_nothing_again(
 
 
 def test_a_sweep_that_was_killed_goes_on(sweep: Callable[..., list[str]], tmp_path: Path) -> None:
-    arguments = sweep("--models", f"{MODEL},{MODEL}@random", "--seconds", "0.5", "--repeats", "3")
+    arguments = sweep("--models", f"{MODEL},{MODEL}@random", "--seconds", "0.2", "--repeats", "3")
     folder = tmp_path / "out"
     with subprocess.Popen(
         [sys.executable, "-m", "bench.run", *arguments], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
@@ -167,17 +177,17 @@ def test_a_sweep_that_was_killed_goes_on(sweep: Callable[..., list[str]], tmp_pa
     assert parts
     assert main(arguments) == 0
     assert all(p.stat().st_mtime_ns == t for p, t in before.items())
-    timed = [r for r in records(tmp_path).values() if r.kind == "timing" and r.status == "ok"]
-    assert len(timed) == 3
-    assert all(len(r.samples) == 3 for r in timed), "three repeats each, the measured ones not measured again"
+    done = [r for r in timed(tmp_path) if r.status == "ok"]
+    assert len(done) == 3
+    assert all(len(r.series) == 3 for r in done), "three repeats each, the measured ones not measured again"
     assert not list((folder / "parts").iterdir())
 
 
 def test_untrained_is_timed_and_never_scored(sweep: Callable[..., list[str]], tmp_path: Path) -> None:
     assert main([a for a in sweep("--models", f"{MODEL}@random") if "=" not in a and a != "--weights"]) == 0
     found = [r for r in records(tmp_path).values() if r.cell.untrained]
-    assert {(r.kind, r.status) for r in found} == {("score", "skipped"), ("timing", "ok"), ("timing", "ok")}
-    assert all(r.failure and "Untrained" in r.failure.what for r in found if r.kind == "score")
+    assert {(type(r), r.status) for r in found} == {(ScoreRecord, "skipped"), (TimingRecord, "ok")}
+    assert all(r.failure and "Untrained" in r.failure.what for r in found if isinstance(r, ScoreRecord))
 
 
 def test_what_failed_is_kept_with_its_reason_and_the_rest_goes_on(
@@ -191,15 +201,13 @@ def test_what_failed_is_kept_with_its_reason_and_the_rest_goes_on(
     failed = [r for r in records(tmp_path).values() if r.status == "failed"]
     assert {r.cell.backbone for r in failed} == {"broken"}
     assert all(r.failure and "damaged or truncated" in r.failure.what for r in failed)
-    assert any(r.status == "ok" and r.kind == "score" for r in records(tmp_path).values())
+    assert any(r.status == "ok" for r in scored(tmp_path))
 
 
 def test_fewer_images_than_shots_is_said(sweep: Callable[..., list[str]], tmp_path: Path) -> None:
     few = draw(tmp_path / "few", each=6)
     assert main(sweep("--tasks", "few_shot,knn", data=few)) == 1
-    scores = {
-        r.subject["task"]: r for r in records(tmp_path).values() if r.cell.engine == "ort:cpu" and r.kind == "score"
-    }
+    scores = {r.subject.task: r for r in scored(tmp_path) if r.cell.engine == "ort:cpu"}
     assert scores["knn"].status == "ok", "one task's failure is not another's"
     assert scores["few_shot"].status == "failed"
     assert scores["few_shot"].failure
@@ -213,7 +221,7 @@ def test_one_flipped_byte_in_the_features_is_set_aside_and_made_again(
     line = sweep("--store", str(own), "--scenario", "none")
     assert main(line) == 0
     before = {k: r.metrics for k, r in records(tmp_path).items()}
-    (file,) = own.glob("features/*/features.npy")
+    (file,) = own.glob("features/*/rows.npy")
     raw = bytearray(file.read_bytes())
     raw[-5] ^= 64
     file.write_bytes(raw)
@@ -242,7 +250,7 @@ def test_a_corrupt_photograph_is_named_and_left_out_up_to_a_limit(
         main(sweep(data=folder))
     assert main(sweep("--max-unreadable", "0.1", "--scenario", "none", data=folder)) == 0
     assert "class1/03.jpg" in capsys.readouterr().err
-    assert {r.subject["unreadable"] for r in records(tmp_path).values() if r.kind == "score"} == {1}
+    assert {r.subject.unreadable for r in scored(tmp_path)} == {1}
 
 
 def test_a_dry_run_builds_nothing(
@@ -323,14 +331,14 @@ def test_a_shift_is_scored_with_what_was_fitted_and_its_cost_is_told(
             pixels = np.repeat(noise.integers(0, 220, (170, 180, 1), dtype=np.uint8), 3, axis=2)
             Image.fromarray(pixels).save(grey / f"class{c}" / f"{i:02d}.jpg")
     assert main(sweep("--tasks", "knn", "--scenario", "none", "--shifted", str(grey))) == 0
-    found = {r.subject["data"]: r for r in records(tmp_path).values() if r.status == "ok"}
+    found = {r.subject.data: r for r in scored(tmp_path) if r.status == "ok"}
     assert set(found) == {"set", "set|grey", "set→grey"}
-    assert found["set→grey"].subject["n_test"] == 18
-    assert found["set→grey"].subject["n_train"] == found["set|grey"].subject["n_train"] == 24
+    assert found["set→grey"].subject.n_test == 18
+    assert found["set→grey"].subject.n_train == found["set|grey"].subject.n_train == 24
     capsys.readouterr()
     assert robustness.main([str(tmp_path / "out"), "--json"]) == 0
     [drop] = json.loads(capsys.readouterr().out)
-    assert drop["without"] == found["set|grey"].metrics[0].value
+    assert drop["without"] == found["set|grey"].main.value
     assert drop["drop"] == pytest.approx(drop["without"] - drop["under"])
     assert drop["without"] > drop["under"]
 
@@ -365,16 +373,16 @@ def test_images_out_of_scope_are_scored_by_their_task_alone(
     assert main(sweep(*few, "--scenario", "single_stream")) == 0
     out, _ = capsys.readouterr()
     assert "scope" in out
-    found = [r for r in records(tmp_path).values() if r.kind == "score" and r.cell.engine == "ort:cpu"]
-    assert {(r.subject["task"], r.subject["data"], r.status) for r in found} == {
+    found = [r for r in scored(tmp_path) if r.cell.engine == "ort:cpu"]
+    assert {(r.subject.task, r.subject.data, r.status) for r in found} == {
         ("knn", "set", "ok"),
         ("out_of_scope", "set∌noise", "ok"),
     }
-    mine = next(r for r in found if r.subject["task"] == "out_of_scope")
-    assert mine.subject["n_test"] == len(mine.per_sample) == 12 + 8
-    assert mine.metrics[0].name == "knn_AUROC"
-    skipped = [r for r in records(tmp_path).values() if r.kind == "score" and r.status == "skipped"]
-    assert {(r.subject["task"], r.subject["data"]) for r in skipped} == {("knn", "set"), ("out_of_scope", "set∌noise")}
+    mine = next(r for r in found if r.subject.task == "out_of_scope")
+    assert mine.subject.n_test == len(mine.per_sample) == 12 + 8
+    assert mine.main.name == "knn_AUROC"
+    skipped = [r for r in scored(tmp_path) if r.status == "skipped"]
+    assert {(r.subject.task, r.subject.data) for r in skipped} == {("knn", "set"), ("out_of_scope", "set∌noise")}
     capsys.readouterr()
     assert main(sweep(*few, "--dry-run", "--json")) == 0
     assert json.loads(capsys.readouterr().out)[0]["scores_left"] == 0

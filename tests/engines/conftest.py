@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from engines import library
 from engines.base import EngineSpec, Pixels, Plan, Profile
 from engines.catalog import engine
+from engines.cuda.nvrtc import Program
+from engines.preprocess import host
 from export.artifact import ONNX, Artifact
+from export.errors import Unavailable
 from export.spec import PreprocessSpec
 from export.store import Store
 from export.zoo.backbones import Backbone
+from export.zoo.sources import ModuleFunction
 
 SIDE = 32
 
@@ -52,8 +59,8 @@ def artifact(room: Store) -> Artifact:
             "untrained": True,
             "parameters": 0,
             "gmacs": None,
-            "source": {"request": Backbone("tiny", module="nets:tiny", reader="named").as_json()},
-            "parity": {},
+            "source": {"request": Backbone("tiny", ModuleFunction("nets:tiny")).as_json()},
+            "parity": None,
         }
 
     return Artifact.of(room.obtain("onnx", "0" * 32, build))
@@ -78,3 +85,34 @@ def planned(room: Store, artifact: Artifact) -> Any:
         return engine(spec).plan(artifact, Profile((1, 4)), room)
 
     return plan
+
+
+@pytest.fixture
+def only_installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``only_installed("onnxruntime")``: of all distributions, these are here, each in version 1.0."""
+
+    def only(*names: str) -> None:
+        def version(name: str) -> str:
+            if name not in names:
+                raise importlib.metadata.PackageNotFoundError(name)
+            return "1.0"
+
+        monkeypatch.setattr(library, "version", version)
+
+    return only
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store that the preprocessing kernels lie in, as they were compiled for this processor."""
+    try:
+        host.compiler()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    return Store(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture(scope="session")
+def host_code(kernels: Store) -> Program:
+    """The real kernels, compiled for this processor: the fake device runs them."""
+    return Program("host", "host", str(host.library(kernels)).encode(), {})

@@ -70,7 +70,7 @@ def test_a_file_stays_close_to_fp32_on_every_engine_that_runs_it(
         return
     wanted, _ = features("ort:cpu", lowered[Precision.FP32], pixels, room)
     found, plan = features(name, lowered[precision], pixels, room)
-    assert compare(found, wanted, precision)["cosine_min"] >= TOLERANCE[precision][0]
+    assert compare(found, wanted, precision).cosine_min >= TOLERANCE[precision][0]
     assert sum(plan.fields["arithmetic"].values()) >= 5
 
 
@@ -78,7 +78,7 @@ def test_engines_agree_on_an_int8_file(lowered: dict[Precision, Artifact], pixel
     """A file with pairs at the outputs as well came apart here: pairs are at the inputs only."""
     one, _ = features("ort:cpu", lowered[Precision.INT8], pixels, room)
     other, _ = features("openvino:cpu", lowered[Precision.INT8], pixels, room)
-    assert compare(other, one, Precision.INT8)["cosine_min"] > 0.995
+    assert compare(other, one, Precision.INT8).cosine_min > 0.995
 
 
 def test_eight_bit_weights_need_vnni(
@@ -96,12 +96,12 @@ def test_eight_bit_weights_need_vnni(
     whole = Artifact.of(room.obtain("onnx", "8" * 32, build))
     wanted, _ = features("ort:cpu", lowered[Precision.FP32], pixels, room)
     exact, _ = features("ort:cpu", whole, pixels, room)
-    assert compare(exact, wanted, Precision.INT8)["cosine_min"] > 0.999
+    assert compare(exact, wanted, Precision.INT8).cosine_min > 0.999
     if any("vnni" in name or name == "amx_int8" for name in instructions()) or "avx2" not in instructions():
         pytest.skip("this processor multiplies bytes without saturating")
     saturated, _ = features("openvino:cpu", whole, pixels, room)
     safe, _ = features("openvino:cpu", lowered[Precision.INT8], pixels, room)
-    lost, kept = (1 - compare(found, wanted, Precision.INT8)["cosine_min"] for found in (saturated, safe))
+    lost, kept = (1 - compare(found, wanted, Precision.INT8).cosine_min for found in (saturated, safe))
     assert lost > 10 * kept
 
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pytest
 
 from engines import ov
-from engines.base import EngineSpec, Pixels, Plan, Profile, Session
+from engines.base import Availability, EngineSpec, Pixels, Plan, Profile, Purpose, Session
 from engines.catalog import BASELINE, ENGINES, engine
+from engines.ort.engine import OrtEngine
 from export.artifact import ONNX, Artifact
 from export.errors import CellError, Unavailable, UserError
 from export.reference import normalize
@@ -200,6 +201,25 @@ def test_every_engine_says_whether_it_runs_here() -> None:
             else:
                 with pytest.raises(Unavailable, match="cannot run on this machine"):
                     plug_in.require()
+
+
+def test_a_plan_that_the_store_has_needs_no_builder(
+    planned: Planned, artifact: Artifact, room: Store, pixels: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, probe = planned("ort"), OrtEngine._probe
+
+    def only_the_runtime(self: OrtEngine, purpose: Purpose) -> Availability:
+        return Availability(False, "The builder is missing.") if purpose == "build" else probe(self, purpose)
+
+    monkeypatch.setattr(OrtEngine, "_probe", only_the_runtime)
+    runner = engine(plan.engine)
+    assert runner.available().ok
+    again = runner.plan(artifact, plan.profile, room)
+    assert again == plan
+    with opened(again) as session:
+        assert session.run(pixels)["features"].any()
+    with pytest.raises(Unavailable, match=r"'ort:cpu' cannot build on this machine\.\nThe builder is missing"):
+        runner.plan(artifact, Profile((2,)), room)
 
 
 def test_null_answers_zeros(planned: Planned, pixels: Pixels) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from engines.base import Availability, Purpose
 from engines.build import main
 from engines.cuda.device import device
+from engines.ort.engine import OrtEngine
 from export.errors import UserError
 from export.store import Store
 
@@ -62,7 +64,7 @@ def test_one_that_cannot_be_built_does_not_end_the_others(tiny: list[str], capsy
     [
         (["--engine", "ort", "--target", "8.6"], "'ort' builds for the device of this machine only"),
         (["--engine", "nothing"], "Unknown engine 'nothing'"),
-        (["--engine", "ort", "--batches", "one"], "no list of batch sizes"),
+        (["--engine", "ort", "--batches", "one"], "whole numbers"),
         (["--engine", "ort", "--batches", "0"], "batch sizes of at least 1"),
         (["--engine", "ort", "--precision", "fp33"], "Unknown precision 'fp33'"),
     ],
@@ -70,3 +72,22 @@ def test_one_that_cannot_be_built_does_not_end_the_others(tiny: list[str], capsy
 def test_bad_input_is_a_sentence(arguments: list[str], sentence: str, tiny: list[str]) -> None:
     with pytest.raises(UserError, match=sentence):
         main([*tiny, *arguments])
+
+
+@pytest.mark.network  # the parity gate reads published photographs
+def test_a_plan_that_the_store_has_is_told_where_none_can_be_built(
+    tiny: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main([*tiny, "--engine", "ort", "--json"]) == 0
+    built = json.loads(capsys.readouterr().out)
+    probe = OrtEngine._probe
+
+    def only_the_runtime(self: OrtEngine, purpose: Purpose) -> Availability:
+        return Availability(False, "The builder is missing.") if purpose == "build" else probe(self, purpose)
+
+    monkeypatch.setattr(OrtEngine, "_probe", only_the_runtime)
+    assert main([*tiny, "--engine", "ort", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["path"] == built[0]["path"]
+    monkeypatch.setattr("export.lower.precision.artifact", lambda *_, **__: pytest.fail("refused too late"))
+    assert main([*tiny, "--engine", "ort", "--batches", "2"]) == 2
+    assert "The builder is missing." in capsys.readouterr().err

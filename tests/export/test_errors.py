@@ -5,37 +5,7 @@ import pickle
 
 import pytest
 
-from export.errors import CellError, OutOfSpace, UserError, disk_full, run_cli, unknown
-
-
-def leave(main: object) -> int:
-    with pytest.raises(SystemExit) as left:
-        run_cli(main)  # type: ignore[arg-type]
-    return int(left.value.code or 0)
-
-
-def raising(error: BaseException) -> object:
-    def main() -> int:
-        raise error
-
-    return main
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (UserError("what", "why", "do"), 2),
-        (CellError("what"), 1),
-        (KeyboardInterrupt(), 130),
-        (OSError(errno.ENOSPC, "full", "file"), 2),
-        (OSError(errno.EIO, "broken"), 3),
-        (ZeroDivisionError(), 3),
-    ],
-)
-def test_exit_codes(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert leave(raising(error)) == code
-    told = capsys.readouterr().err
-    assert ("Traceback" in told) == (code == 3)
+from export.errors import CellError, OutOfSpace, UserError, disk_full, unknown
 
 
 def test_an_error_is_three_short_lines() -> None:

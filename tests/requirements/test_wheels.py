@@ -88,6 +88,7 @@ def test_a_lock_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
         main([str(tmp_path), "--requirements", str(tmp_path / "none.txt")])
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_gathers_goes_on_and_installs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dest, lock = tmp_path / "bundle", tmp_path / "tiny.txt"
@@ -108,7 +109,7 @@ def test_gathers_goes_on_and_installs(tmp_path: Path, capsys: pytest.CaptureFixt
     for what in (tiny, own):
         subprocess.run([*command, *what], cwd=dest, check=True, capture_output=True)
     assert (where / "iniconfig").is_dir()
-    assert (where / "bench" / "gpu.yaml").is_file()
+    assert (where / "bench" / "sweep" / "gpu.yaml").is_file()
 
 
 @pytest.mark.network

@@ -6,10 +6,11 @@ from typing import Protocol
 
 import numpy as np
 import pytest
+from batches import pooled
 from fakes import photograph
 
 from export.store import Store
-from tasks.base import FeatureSet, Splits
+from tasks.base import Splits
 
 
 @pytest.fixture
@@ -44,12 +45,9 @@ def digit_splits() -> Splits:
 
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
-    names = tuple("0123456789")
-    parts = [
-        FeatureSet(digits.data[part].astype(np.float32), digits.target[part].astype(np.int64), names)
-        for part in np.split(order, [900, 1300])
-    ]
-    train, val, test = parts
+    train, val, test = (
+        pooled(digits.data[part], digits.target[part], tuple("0123456789")) for part in np.split(order, [900, 1300])
+    )
     return Splits(train, val, test)
 
 

@@ -4,18 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from batches import rows_of, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.errors import UserError
-from tasks.base import FeatureSet, Splits
+from tasks.base import Batchwise, Splits
 from tasks.few_shot import CENTROID_DRAWS, FewShot, draws, nearest_centroid
 from tasks.scoring.features import l2_normalized
 
 
-def first_of_each_class(part: FeatureSet, count: int) -> FeatureSet:
+def first_of_each_class(part: Batchwise, count: int) -> Batchwise:
     kept = np.concatenate([np.flatnonzero(part.labels == label)[:count] for label in range(len(part.classes))])
-    return replace(part, features=part.features[kept], labels=part.labels[kept])
+    return rows_of(part, kept)
 
 
 def test_draws_hold_every_class_equally_and_follow_the_seed(digit_splits: Splits) -> None:
@@ -63,28 +64,26 @@ def test_nearest_centroid_is_scikit_learns(seed: int, shots: int, classes: int) 
 
 
 def test_more_shots_score_higher_and_the_error_is_stated(digit_splits: Splits) -> None:
-    score = FewShot().score(digit_splits, seed=0)
-    value = {m.name: m.value for m in score.metrics if m.value is not None}
-    assert score.main.name == "centroid_5_shot"
+    found = score(FewShot(), digit_splits)
+    value = {m.name: m.value for m in found.metrics if m.value is not None}
+    assert found.main.name == "centroid_5_shot"
     for method in ("centroid", "logistic"):
         one, five, ten = (value[f"{method}_{shots}_shot"] for shots in (1, 5, 10))
         assert 30 < one < five < ten < 100
-    assert score.per_sample.mean() == pytest.approx(score.main.value)
-    assert score.per_draw.shape == (CENTROID_DRAWS,)
-    assert score.per_draw.mean() == pytest.approx(score.main.value)
-    assert score.main.stderr is not None
+    assert found.per_sample.mean() == pytest.approx(found.main.value)
+    assert found.per_draw.shape == (CENTROID_DRAWS,)
+    assert found.per_draw.mean() == pytest.approx(found.main.value)
+    assert found.main.stderr is not None
     n = len(digit_splits.test)
-    assert score.main.stderr > score.per_sample.std(ddof=1) / n**0.5  # the draws add to it
-    assert f"{CENTROID_DRAWS} draws" in score.main.note
-    again = FewShot().score(digit_splits, seed=0)
-    assert again.metrics == score.metrics
-    assert FewShot().score(digit_splits, seed=1).main.value != score.main.value
+    assert found.main.stderr > found.per_sample.std(ddof=1) / n**0.5  # the draws add to it
+    assert f"{CENTROID_DRAWS} draws" in found.main.note
+    assert score(FewShot(), digit_splits).metrics == found.metrics
+    assert score(FewShot(), digit_splits, seed=1).main.value != found.main.value
 
 
 def test_shots_that_a_class_cannot_give_are_left_out_and_said(digit_splits: Splits) -> None:
     splits = replace(digit_splits, train=first_of_each_class(digit_splits.train, 7))
-    FewShot().check(splits)
-    metrics = {m.name: m for m in FewShot().score(splits, seed=0).metrics}
+    metrics = {m.name: m for m in score(FewShot(), splits).metrics}
     assert metrics["centroid_10_shot"].value is None
     assert "has 7 training images" in metrics["centroid_10_shot"].note
     assert metrics["centroid_5_shot"].value is not None
@@ -92,4 +91,4 @@ def test_shots_that_a_class_cannot_give_are_left_out_and_said(digit_splits: Spli
 
 def test_fewer_images_than_shots_are_refused(digit_splits: Splits) -> None:
     with pytest.raises(UserError, match="'0' has 4"):
-        FewShot().check(replace(digit_splits, train=first_of_each_class(digit_splits.train, 4)))
+        FewShot().fit(first_of_each_class(digit_splits.train, 4), digit_splits.val, seed=0)

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from copy import deepcopy
 
 import numpy as np
 import pytest
+from batches import pooled, rows_of, score, with_features, with_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.errors import CellError, UserError
-from tasks.base import FeatureSet, Splits
+from tasks.base import Splits
 from tasks.knn import Knn
 from tasks.scoring import neighbours
 from tasks.scoring.features import l2_normalized
@@ -21,10 +22,10 @@ def test_votes_are_those_of_scikit_learn(digit_splits: Splits) -> None:
     train, test = digit_splits.train, digit_splits.test
     peer = KNeighborsClassifier(20, weights=lambda distance: np.exp((1 - distance) / 0.07), metric="cosine")
     peer.fit(train.features.astype(np.float64), train.labels)
-    score = Knn().score(digit_splits, seed=0)
+    found = score(Knn(), digit_splits)
     expected = peer.predict(test.features.astype(np.float64)) == test.labels
-    np.testing.assert_array_equal(score.per_sample, 100.0 * expected)
-    assert score.main.value == pytest.approx(100 * expected.mean())
+    np.testing.assert_array_equal(found.per_sample, 100.0 * expected)
+    assert found.main.value == pytest.approx(100 * expected.mean())
 
 
 @settings(max_examples=60)
@@ -61,14 +62,13 @@ def test_the_kth_similarity_is_scikit_learns(monkeypatch: pytest.MonkeyPatch, k:
 
 
 def test_scale_and_order_do_not_matter(digit_splits: Splits) -> None:
-    plain = Knn().score(digit_splits, seed=0)
+    plain = score(Knn(), digit_splits)
     order = np.random.default_rng(1).permutation(len(digit_splits.train))
-    train = digit_splits.train
-    shuffled = replace(train, features=train.features[order] * 1000, labels=train.labels[order])
-    test = replace(digit_splits.test, features=digit_splits.test.features / np.float32(1000))
-    np.testing.assert_array_equal(
-        Knn().score(Splits(shuffled, digit_splits.val, test), seed=0).per_sample, plain.per_sample
-    )
+    shuffled = rows_of(digit_splits.train, order)
+    shuffled = with_features(shuffled, shuffled.features * 1000)
+    test = with_features(digit_splits.test, digit_splits.test.features / np.float32(1000))
+    other = score(Knn(), Splits(shuffled, digit_splits.val, test))
+    np.testing.assert_array_equal(other.per_sample, plain.per_sample)
 
 
 def test_every_k_of_the_sweep_is_predicted_from_its_own_neighbours(digit_splits: Splits) -> None:
@@ -80,19 +80,27 @@ def test_every_k_of_the_sweep_is_predicted_from_its_own_neighbours(digit_splits:
 
 
 def test_a_small_gallery_caps_k_and_says_so(digit_splits: Splits) -> None:
-    few = replace(
-        digit_splits.train, features=digit_splits.train.features[:12], labels=np.arange(12, dtype=np.int64) % 10
-    )
-    score = Knn().score(replace(digit_splits, train=few), seed=0)
-    assert score.chosen["k"] == 12
-    assert "12 images" in score.chosen["note"]
-    assert [row["k"] for row in score.sweep] == [1, 5, 10, 12]
+    few = with_labels(rows_of(digit_splits.train, slice(0, 12)), np.arange(12) % 10)
+    fitted = Knn().fit(few, digit_splits.val, seed=0)
+    assert fitted.chosen["k"] == 12
+    assert "12 images" in fitted.chosen["note"]
+    assert [row["k"] for row in fitted.sweep] == [1, 5, 10, 12]
+    assert Knn().judge(fitted, digit_splits.test).main.n == len(digit_splits.test)
+
+
+def test_the_sweep_is_of_val_and_the_score_of_the_pinned_k(digit_splits: Splits) -> None:
+    fitted = Knn().fit(digit_splits.train, digit_splits.val, seed=0)
+    assert [row["k"] for row in fitted.sweep] == [1, 5, 10, 20, 50, 100]
+    on_val = Knn().judge(fitted, digit_splits.val).main.value
+    assert [row["val_accuracy"] for row in fitted.sweep if row["k"] == fitted.chosen["k"]] == [on_val]
 
 
 def test_the_test_split_does_not_reach_the_sweep(digit_splits: Splits) -> None:
-    wrong = replace(digit_splits.test, labels=(digit_splits.test.labels + 1) % 10)
-    plain, other = (Knn().score(splits, 0) for splits in (digit_splits, replace(digit_splits, test=wrong)))
-    assert plain.sweep == other.sweep
+    wrong = with_labels(digit_splits.test, (digit_splits.test.labels + 1) % 10)
+    fitted = Knn().fit(digit_splits.train, digit_splits.val, seed=0)
+    before = deepcopy((fitted.chosen, fitted.sweep))
+    plain, other = (Knn().judge(fitted, test) for test in (digit_splits.test, wrong))
+    assert (fitted.chosen, fitted.sweep) == before
     assert plain.main.value != other.main.value
 
 
@@ -100,18 +108,15 @@ def test_bad_features_and_bad_data_are_refused(digit_splits: Splits) -> None:
     broken = digit_splits.val.features.copy()
     broken[3, 5] = np.nan
     with pytest.raises(CellError, match="1 of 400 val samples"):
-        Knn().score(replace(digit_splits, val=replace(digit_splits.val, features=broken)), 0)
-    one = FeatureSet(np.ones((3, 2), np.float32), np.zeros(3, np.int64), ("only",))
+        Knn().fit(digit_splits.train, with_features(digit_splits.val, broken), seed=0)
+    one = pooled(np.ones((3, 2)), np.zeros(3), ("only",))
     with pytest.raises(UserError, match="one class only"):
-        Knn().check(Splits(one, one, one))
-    no_nines = digit_splits.train.labels != 9
-    train = replace(
-        digit_splits.train,
-        features=digit_splits.train.features[no_nines],
-        labels=digit_splits.train.labels[no_nines],
-    )
-    with pytest.raises(UserError, match="Without training images: 9"):
-        Knn().check(replace(digit_splits, train=train))
+        Knn().fit(one, one, seed=0)
+    train, val = (rows_of(part, part.labels != 9) for part in (digit_splits.train, digit_splits.val))
+    with pytest.raises(UserError, match=r"The val split(.|\n)*Without training images: 9"):
+        Knn().fit(train, digit_splits.val, seed=0)
+    with pytest.raises(UserError, match=r"The test split(.|\n)*Without training images: 9"):
+        Knn().judge(Knn().fit(train, val, seed=0), digit_splits.test)
 
 
 def test_l2_normalisation_survives_extremes() -> None:

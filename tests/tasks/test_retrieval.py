@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
+from batches import rows_of, score, with_features, with_junk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,16 +33,15 @@ def test_average_precision_is_that_of_scikit_learn(digit_splits: Splits) -> None
 
 
 def test_blocks_do_not_change_the_result(digit_splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Retrieval().score(digit_splits, 0)
+    whole = score(Retrieval(), digit_splits)
     monkeypatch.setattr(retrieval, "BLOCK", 7 * len(digit_splits.train))
-    np.testing.assert_array_equal(Retrieval().score(digit_splits, 0).per_sample, whole.per_sample)
+    np.testing.assert_array_equal(score(Retrieval(), digit_splits).per_sample, whole.per_sample)
 
 
 def test_scale_and_order_do_not_matter(digit_splits: Splits) -> None:
-    train = digit_splits.train
-    order = np.random.default_rng(1).permutation(len(train))
-    shuffled = replace(train, features=8 * train.features[order], labels=train.labels[order])
-    plain, other = (Retrieval().score(splits, 0) for splits in (digit_splits, replace(digit_splits, train=shuffled)))
+    shuffled = rows_of(digit_splits.train, np.random.default_rng(1).permutation(len(digit_splits.train)))
+    scaled = replace(digit_splits, train=with_features(shuffled, 8 * shuffled.features))
+    plain, other = (score(Retrieval(), splits) for splits in (digit_splits, scaled))
     np.testing.assert_allclose(other.per_sample, plain.per_sample, rtol=1e-12)
     assert [m.name for m in plain.metrics] == ["mAP", "R@1", "R@5", "R@10", "MRR", "mAP_int8", "mAP_binary"]
     assert all(m.value is not None and 0 < m.value <= 100 and m.stderr is not None for m in plain.metrics)
@@ -49,34 +49,29 @@ def test_scale_and_order_do_not_matter(digit_splits: Splits) -> None:
 
 @pytest.fixture
 def without_val(digit_splits: Splits) -> Splits:
-    val = digit_splits.val
-    return replace(digit_splits, val=replace(val, features=val.features[:0], labels=val.labels[:0]))
+    return replace(digit_splits, val=rows_of(digit_splits.val, slice(0, 0)))
 
 
 def test_retrieval_needs_no_val_and_what_chooses_on_val_says_so(without_val: Splits, digit_splits: Splits) -> None:
-    Retrieval().check(without_val)
-    np.testing.assert_array_equal(
-        Retrieval().score(without_val, 0).per_sample, Retrieval().score(digit_splits, 0).per_sample
-    )
+    without, plain = (score(Retrieval(), splits) for splits in (without_val, digit_splits))
+    np.testing.assert_array_equal(without.per_sample, plain.per_sample)
     for name in TASKS:
         if name != "retrieval" and task(name).meta.scope == "closed":
             with pytest.raises(UserError, match=r"no val split(.|\n)*serves the task retrieval"):
-                task(name).check(without_val)
+                task(name).fit(without_val.train, without_val.val, seed=0)
 
 
 def test_what_cannot_be_searched_is_refused(without_val: Splits) -> None:
-    test, train = without_val.test, without_val.train
+    train, val, test = without_val.train, without_val.val, without_val.test
     seven = train.labels == 7
-    for splits, sentence in (
-        (
-            replace(without_val, test=replace(test, features=test.features[:0], labels=test.labels[:0])),
-            "no images in the queries",
-        ),
-        (replace(without_val, train=replace(train, features=train.features[seven], labels=train.labels[seven])), "one"),
-        (replace(without_val, train=replace(train, features=train.features[~seven], labels=train.labels[~seven])), "7"),
-    ):
-        with pytest.raises(UserError, match=sentence):
-            Retrieval().check(splits)
+    with pytest.raises(UserError, match="one class only"):
+        Retrieval().fit(rows_of(train, seven), val, seed=0)
+    with pytest.raises(UserError, match="no images in the gallery"):
+        Retrieval().fit(rows_of(train, slice(0, 0)), val, seed=0)
+    with pytest.raises(UserError, match="no images in the queries"):
+        Retrieval().judge(Retrieval().fit(train, val, seed=0), rows_of(test, slice(0, 0)))
+    with pytest.raises(UserError, match=r"not in the gallery(.|\n)*They are: 7\."):
+        Retrieval().judge(Retrieval().fit(rows_of(train, ~seven), val, seed=0), test)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30).filter(any))
@@ -137,11 +132,11 @@ def test_metrics_are_those_of_torchmetrics(digit_splits: Splits) -> None:
     from torchmetrics.retrieval import RetrievalHitRate, RetrievalMAP, RetrievalMRR
 
     train, test = digit_splits.train, digit_splits.test
-    test = replace(test, features=test.features[:80], labels=test.labels[:80])
+    test = rows_of(test, slice(0, 80))
     junk = np.argwhere(np.random.default_rng(0).random((80, len(train))) < 0.1)
     nothing = np.argwhere(test.labels[3] == train.labels)  # all that is right for query 3 is junk
     junk = np.unique(np.concatenate([junk, np.pad(nothing, ((0, 0), (1, 0)), constant_values=3)]), axis=0)
-    score = Retrieval().score(replace(digit_splits, test=test, junk=junk), 0)
+    found = score(Retrieval(), with_junk(replace(digit_splits, test=test), junk))
     similarity = on_grid(l2_normalized(test.features)) @ on_grid(l2_normalized(train.features)).T
     relevant = test.labels[:, None] == train.labels
     kept = np.ones(similarity.shape, bool)
@@ -150,22 +145,22 @@ def test_metrics_are_those_of_torchmetrics(digit_splits: Splits) -> None:
     arguments = (torch.tensor(similarity[kept]), torch.tensor(relevant[kept]), torch.tensor(query))
     peers = {"mAP": RetrievalMAP("skip"), "MRR": RetrievalMRR("skip")}
     peers |= {f"R@{k}": RetrievalHitRate("skip", top_k=k) for k in (1, 5, 10)}
-    values = {metric.name: metric for metric in score.metrics}
+    values = {metric.name: metric for metric in found.metrics}
     for name, peer in peers.items():
         assert values[name].value == pytest.approx(100 * float(peer(*arguments)), abs=1e-4), name  # it is in float32
-        assert values[name].n == len(score.per_sample) == 79
+        assert values[name].n == len(found.per_sample) == 79
         assert "without 1 queries" in values[name].note
     left = values["mAP_junk_wrong"].value
     assert left is not None
     assert values["mAP"].value is not None
     assert left < values["mAP"].value
-    assert score.per_sample.mean() == values["mAP"].value
+    assert found.per_sample.mean() == values["mAP"].value
 
 
 def test_queries_for_which_all_that_is_right_is_junk_are_not_all_there_is(digit_splits: Splits) -> None:
     everything = np.argwhere(np.ones((len(digit_splits.test), len(digit_splits.train)), bool))
     with pytest.raises(UserError, match="No query has anything right"):
-        Retrieval().check(replace(digit_splits, junk=everything))
+        score(Retrieval(), with_junk(digit_splits, everything))
 
 
 @pytest.mark.parametrize("width", [3, 64, 1280, 2048])

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from tasks.data.base import SPLITS, DataSet, Sample, Scope
+from tasks.data.base import SPLITS, DataSet, Sample, Scope, Shifted, Split
 
 
 def composed(
     name: str,
-    samples: Iterable[Sample],
+    samples: Sequence[Sample],
     classes: tuple[str, ...],
     parts: tuple[DataSet, ...],
     splits_from: str,
     scope: Scope = "closed",
+    shift: Shifted | None = None,
 ) -> DataSet:
-    """The data set of ``samples``, whose ids are ``INDEX OF PART:ID THERE``; its digest follows from the parts'."""
+    """The data set of ``samples``, each with its origin (see :func:`taken`); its digest follows from the parts'."""
+    origins = {s.id: s.origin for s in samples if s.origin}
 
     def read(sample_id: str) -> bytes:
-        part, _, inner = sample_id.partition(":")
-        return parts[int(part)].read(inner)
+        part, inner = origins[sample_id]
+        return parts[part].read(inner)
 
     ordered = sorted(samples, key=lambda s: (SPLITS.index(s.split), s.id))
     told = "\0".join([name, *(part.digest for part in parts), *classes])
     digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
     # a closed set's test images, and so its queries, are the last part's; its gallery is the first's
-    ids = {s.id for s in ordered}
-    junk = ((f"{len(parts) - 1}:{query}", f"0:{image}") for query, image in parts[-1].junk)
+    ids = {s.origin: s.id for s in ordered}
+    last = len(parts) - 1
+    junk = ((ids.get((last, query)), ids.get((0, image))) for query, image in parts[-1].junk)
     return DataSet(
         name,
         ordered,
@@ -38,9 +41,15 @@ def composed(
         licence="; ".join(dict.fromkeys(part.licence for part in parts if part.licence)),
         published=parts[-1 if scope == "closed" else 0].published,
         parts=parts,
-        junk=tuple(pair for pair in junk if set(pair) <= ids),
+        junk=tuple((query, image) for query, image in junk if query is not None and image is not None),
         scope=scope,
+        shift=shift,
     )
+
+
+def taken(part: int, sample: Sample, label: int, split: Split | None = None) -> Sample:
+    """A sample of the part of that index, as one of the set that is put together."""
+    return Sample(f"{part}:{sample.id}", label, split or sample.split, (part, sample.id))
 
 
 def shared(one: Iterable[Sample], of: DataSet, other: DataSet) -> list[str]:

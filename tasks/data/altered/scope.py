@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from export.errors import UserError
-from tasks.data.altered.composed import composed, shared
-from tasks.data.base import OUTSIDE, DataSet, Sample
+from tasks.data.altered.composed import composed, shared, taken
+from tasks.data.base import OUTSIDE, DataSet
 from tasks.data.layout import few
 
 NOT_IN = "∌"
@@ -36,8 +36,8 @@ def beside(fitted: DataSet, outside: DataSet) -> DataSet:
             f"The first is {same[0]}.",
             "take them out of one of the two",
         )
-    own = [Sample(f"0:{s.id}", s.label, s.split) for s in fitted.samples]
-    others = [Sample(f"1:{s.id}", len(fitted.classes), "test") for s in outside.samples]
+    own = [taken(0, s, s.label) for s in fitted.samples]
+    others = [taken(1, s, len(fitted.classes), "test") for s in outside.samples]
     note = f"{fitted.splits_from}; beside test, as {OUTSIDE}, all {len(others)} images of {outside.name}"
     classes = (*fitted.classes, OUTSIDE)
     return composed(f"{fitted.name}{NOT_IN}{outside.name}", [*own, *others], classes, (fitted, outside), note, "open")

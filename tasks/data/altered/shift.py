@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from export.errors import UserError
 from tasks.data.altered.class_maps import named_alike
-from tasks.data.altered.composed import composed, shared
-from tasks.data.base import DataSet, Sample
+from tasks.data.altered.composed import composed, shared, taken
+from tasks.data.base import DataSet, Shifted
 from tasks.data.layout import few
 
 ARROW = "→"
@@ -57,17 +57,16 @@ def shifted(fitted: DataSet, seen: DataSet) -> list[DataSet]:
             f"give {fitted.name} test images of each class, or leave its splitting to the program",
         )
     number = {name: i for i, name in enumerate(classes)}
-    own = [
-        Sample(f"0:{s.id}", number[fitted.classes[s.label]], s.split)
-        for s in fitted.samples
-        if fitted.classes[s.label] in number
-    ]
-    test = [Sample(f"1:{s.id}", number[seen.classes[s.label]], "test") for s in seen.samples]
-    found = []
+    own = [taken(0, s, number[fitted.classes[s.label]]) for s in fitted.samples if fitted.classes[s.label] in number]
+    test = [taken(1, s, number[seen.classes[s.label]], "test") for s in seen.samples]
+    found, without = [], fitted
     if len(classes) < len(fitted.classes):
         note = f"{fitted.splits_from}; the {len(classes)} classes of {seen.name}"
-        found.append(composed(f"{fitted.name}{BAR}{seen.name}", own, classes, (fitted,), note))
+        without = composed(f"{fitted.name}{BAR}{seen.name}", own, classes, (fitted,), note)
+        found.append(without)
     note = f"train and val of {fitted.name} ({fitted.splits_from}), test is all of {seen.name}"
     samples = [*(s for s in own if s.split != "test"), *test]
-    found.append(composed(f"{fitted.name}{ARROW}{seen.name}", samples, classes, (fitted, seen), note))
+    shift = Shifted(fitted.name, seen.name, without.digest)
+    name = f"{fitted.name}{ARROW}{seen.name}"
+    found.append(composed(name, samples, classes, (fitted, seen), note, shift=shift))
     return found

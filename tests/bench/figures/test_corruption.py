@@ -1,4 +1,4 @@
-"""The corruption figure measures every setting, on the same photographs harmed and unharmed."""
+"""The corruption figure measures every setting, on the same photographs corrupted and clean."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engines.preprocess.base import Preprocess
 from tasks.data.altered.corruption import CORRUPTIONS, SEVERITIES, SIDE
 
 
-def test_every_setting_is_measured_beside_the_same_images_unharmed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_is_measured_beside_the_same_images_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corruption_figures, "EACH", 1)
     sizes: Counter[bool] = Counter()
 
@@ -27,9 +27,9 @@ def test_every_setting_is_measured_beside_the_same_images_unharmed(monkeypatch: 
     path: Preprocess = Counting()
     session = fakes.MeanColour(fakes.plan())
     found = measure(session, path, [fakes.photograph(i) for i in range(4)])
-    assert set(found.harmed) == set(found.unharmed) == set(CORRUPTIONS)
+    assert set(found.corrupted) == set(found.clean) == set(CORRUPTIONS)
     settings = len(CORRUPTIONS) * len(SEVERITIES)
     assert sizes == {True: settings, False: settings + 1}, "one more warms up"
-    assert min(*found.harmed.values(), *found.unharmed.values()) > 0
-    assert found.ratio == pytest.approx(sum(found.harmed.values()) / sum(found.unharmed.values()))
+    assert min(*found.corrupted.values(), *found.clean.values()) > 0
+    assert found.ratio == pytest.approx(sum(found.corrupted.values()) / sum(found.clean.values()))
     assert min(found.ratios.values()) <= found.ratio <= max(found.ratios.values())

@@ -10,10 +10,11 @@ import pytest
 from fakes import MeanColour, PillowPath, photograph, plan
 
 from bench.figures import gpu as gpu_figures
-from bench.figures.gpu import OnDevice, of_photographs, of_session
+from bench.figures.gpu import of_photographs, of_session
 from bench.measure.queries import Queries
 from engines.base import Outputs, Pixels
 from engines.cuda.device import Device
+from engines.cuda.nvimgcodec import DeviceImage
 from engines.cuda.nvrtc import Program
 from export.store import Store
 
@@ -35,11 +36,6 @@ class Timed(MeanColour):
     def bare_ms(self, pixels: Pixels, count: int) -> list[float]:
         return [1.0] * count
 
-    def photographs_ms(self, photographs: Sequence[Pixels], program: Program, count: int) -> list[float]:
-        assert program.capability == "8.6"
-        assert all(photograph.shape == (60, 80, 3) for photograph in photographs)
-        return [1.0 + self.overhead] * count
-
     def stream(self, batches: Iterable[Pixels]) -> Generator[Outputs, None, None]:
         for batch in batches:
             end = time.perf_counter() + (1 + self.cost) / 1000
@@ -50,8 +46,7 @@ class Timed(MeanColour):
 
 
 def test_a_session_that_does_not_time_its_device_has_no_figures() -> None:
-    assert not isinstance(MeanColour(plan()), OnDevice)
-    assert isinstance(Timed(), OnDevice)
+    assert list(of_session(MeanColour(plan()), QUERIES, "a cell")) == []
 
 
 @pytest.mark.parametrize(("overhead", "reached"), [(0.01, True), (0.03, False), (-0.03, False)])
@@ -81,6 +76,16 @@ def test_what_preprocessing_adds_is_told_for_every_batch_size(
         def device_ms(self, pixels: Pixels, count: int) -> list[float]:
             return [1.0] * count
 
+        def run_photographs(self, photographs: Sequence[Pixels | DeviceImage], program: Program) -> Outputs:
+            raise AssertionError("it is timed on the device alone")
+
+        def photographs_ms(
+            self, photographs: Sequence[Pixels | DeviceImage], program: Program, count: int
+        ) -> list[float]:
+            assert program.capability == "8.6"
+            assert all(not isinstance(one, DeviceImage) and one.shape == (60, 80, 3) for one in photographs)
+            return [1.0 + self.overhead] * count
+
     monkeypatch.setattr(gpu_figures, "device", lambda: Device("a GPU", "8.6", "580", 1))
     monkeypatch.setattr(gpu_figures, "program_for", lambda capability, store: Program("", capability, b"", {}))
     rotation = Queries(QUERIES.pixels, [photograph(seed) for seed in range(8)])
@@ -88,3 +93,4 @@ def test_what_preprocessing_adds_is_told_for_every_batch_size(
     assert [f.value for f in found] == [pytest.approx(1 + overhead)] * 2
     assert [f.reached for f in found] == [reached] * 2
     assert "batch 4" in found[1].name
+    assert list(of_photographs(Timed(), rotation, PillowPath(), store, "a cell")) == []  # it preprocesses nothing

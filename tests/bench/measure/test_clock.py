@@ -1,27 +1,15 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import time
 from itertools import chain, repeat
 
+import msgspec
 import pytest
+from fake_clock import Scripted
 
-from bench.measure.clock import measure
+from bench.measure.clock import CLOCK, Series, measure
 from bench.measure.criterion import Stop, WarmUp
-
-
-class Scripted:
-    """A clock that moves only when a query says so."""
-
-    def __init__(self, durations: Iterator[int]) -> None:
-        self.time, self.durations, self.asked = 0, durations, list[int]()
-
-    def now(self) -> int:
-        return self.time
-
-    def query(self, i: int) -> None:
-        self.asked.append(i)
-        self.time += next(self.durations)
 
 
 def test_first_run_and_warm_up_stay_out_of_the_steady_state() -> None:
@@ -71,3 +59,36 @@ def test_garbage_collection_is_on_again_after_an_error() -> None:
     with pytest.raises(RuntimeError, match="the engine died"):
         measure(query, WarmUp(window=2), Stop(1.0, 8, 4.0), clock.now)
     assert gc.isenabled()
+
+
+def test_a_series_says_when_its_steady_state_began_and_ended_and_why() -> None:
+    clock = Scripted(chain([500], repeat(100_000_000)))
+    seen = measure(clock.query, WarmUp(window=2), Stop(1.0, 8, 4.0), clock.now)
+    assert seen.begin_ns == seen.first + sum(seen.warm_up)
+    assert seen.end_ns - seen.begin_ns == sum(seen.samples)
+    assert not seen.stopped.timeout
+    assert seen.stopped.reason == "noise 0.0 % ≤ 0.5 %"
+
+
+def test_a_noise_that_goes_on_moving_is_measured_to_the_limit() -> None:
+    """Each sample is twice the last one."""
+    clock = Scripted(chain(repeat(1_000_000, 17), (1_000_000 * 2**i for i in range(60))))
+    seen = measure(clock.query, WarmUp(window=8), Stop(1.0, 4, 4.0), clock.now)
+    assert seen.stopped.timeout
+    assert seen.end_ns - seen.begin_ns >= 4e9
+    assert "still moving" in seen.stopped.reason
+
+
+def test_the_window_is_on_the_clock_that_other_processes_have() -> None:
+    before = time.monotonic_ns()
+    seen = measure(lambda i: time.sleep(0.001), WarmUp(window=2), Stop(0.01, 2, 0.04))
+    assert before < seen.begin_ns < seen.end_ns <= time.monotonic_ns()
+    assert CLOCK is time.monotonic_ns
+
+
+def test_a_series_goes_through_json_as_children_send_it() -> None:
+    for step in (10_000_000, 5_000_000_000):
+        clock = Scripted(repeat(step))
+        seen = measure(clock.query, WarmUp(window=2), Stop(1.0, 4, 4.0), clock.now)
+        assert (seen.stopped.noise is None) == (step > 4e9)
+        assert msgspec.json.decode(msgspec.json.encode(seen), type=Series) == seen

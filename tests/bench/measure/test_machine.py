@@ -12,8 +12,9 @@ def test_a_gpu_makes_another_machine_and_its_driver_does_not(monkeypatch: pytest
         monkeypatch.setattr(machine, "device", lambda gpu=gpu: gpu)
         found.append(machine.environment())
     without, a, newer, b = found
-    assert "gpu" not in without
-    assert a["gpu"] == {"name": "A", "capability": "8.6", "driver": "580.1"}
-    assert a["id"] == newer["id"]
-    assert newer["gpu"]["driver"] == "590.2"
-    assert len({without["id"], a["id"], b["id"]}) == 3
+    assert without.gpu is None
+    assert a.gpu == {"name": "A", "capability": "8.6", "driver": "580.1"}
+    assert a.id == newer.id
+    assert newer.gpu
+    assert newer.gpu["driver"] == "590.2"
+    assert len({without.id, a.id, b.id}) == 3

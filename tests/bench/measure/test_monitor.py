@@ -6,6 +6,7 @@ import sys
 import time
 
 from bench.measure.monitor import FOREIGN_SHARE, Monitor, gpu_summary
+from bench.records.parts import GpuMonitoring
 from engines.cuda.nvml import Reading
 
 BURN = "import time\nend = time.time() + {}\nwhile time.time() < end: pass"
@@ -20,8 +21,8 @@ def test_a_busy_neighbour_is_seen() -> None:
         for neighbour in neighbours:
             neighbour.wait()
         measured.terminate()
-    assert seen["disturbed"]
-    assert seen["foreign_share"] > FOREIGN_SHARE
+    assert seen.disturbed
+    assert seen.foreign_share > FOREIGN_SHARE
 
 
 def test_a_process_that_is_gone_is_no_error() -> None:
@@ -29,7 +30,7 @@ def test_a_process_that_is_gone_is_no_error() -> None:
         child.wait()
     with Monitor(child.pid, interval=0.05) as monitor:
         time.sleep(0.2)
-    assert monitor.summary()["foreign_share"] == 0.0
+    assert monitor.summary().foreign_share == 0.0
 
 
 def test_a_gpus_memory_is_what_came_on_top() -> None:
@@ -37,16 +38,10 @@ def test_a_gpus_memory_is_what_came_on_top() -> None:
     busy = Reading(5 << 30, 1800, 70, False, True)
     hot = Reading(4 << 30, 900, None, True, False)
     assert gpu_summary([]) is None
-    assert gpu_summary([before, busy]) == {
-        "memory_bytes": 3 << 30,
-        "clock_mhz": [300, 1800],
-        "temperature_c": [40, 70],
-        "throttled": False,
-        "power_capped": True,
-    }
+    assert gpu_summary([before, busy]) == GpuMonitoring(3 << 30, (300, 1800), (40, 70), False, True)
     found = gpu_summary([before, busy, hot])
     assert found is not None
-    assert found["throttled"]
+    assert found.throttled
 
 
 def test_a_gpu_that_throttles_voids_the_run() -> None:
@@ -63,6 +58,7 @@ def test_a_gpu_that_throttles_voids_the_run() -> None:
         with Monitor(child.pid, interval=0.05, gpu=Board()) as monitor:  # type: ignore[arg-type]
             time.sleep(0.5)
         seen = monitor.summary()
-    assert seen["throttled"]
-    assert seen["gpu"]["memory_bytes"] >= 1 << 20
-    assert seen["gpu"]["clock_mhz"] is None
+    assert seen.throttled
+    assert seen.gpu is not None
+    assert seen.gpu.memory_bytes >= 1 << 20
+    assert seen.gpu.clock_mhz is None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_clock import Ticking
 from fakes import MeanColour, PillowPath, photograph, plan
 
 from bench.measure.queries import Queries
@@ -88,6 +90,19 @@ def test_a_run_gives_a_series_for_each_index_and_leaves_faiss_its_threads() -> N
     assert names[0] == "search_p50_ms"
     assert {"search_int8_p50_ms", "search_binary_p50_ms", "search_p90_ms", "search_binary_p99_ms"} <= set(names)
     assert len(set(names)) == len(names)
+
+
+def test_its_clock_is_the_one_that_it_is_given() -> None:
+    """The clock moves by a millisecond whenever it is read, and by nothing else: each look-up has one."""
+    settings = Settings(0.2, index_size=50)
+    found = Search().run(MeanColour(plan()), queries(), settings, PillowPath(), Ticking().now)
+    assert found["features"].warm_up == [1_000_000] * 5
+    assert found["features"].samples == []
+    for kind in SIZES:
+        assert set(found[kind].samples) == {1_000_000}
+        assert not found[kind].stopped.timeout
+    windows = [(series.begin_ns, series.end_ns) for series in found.values()]
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(windows))
 
 
 def test_percentiles_follow_the_rule_of_the_other_scenarios() -> None:

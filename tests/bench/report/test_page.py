@@ -6,15 +6,17 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_records import Lab
+from fake_records import ODD, SMALL, Lab
 
 from bench import report
-from bench.records.record import Record
+from bench.records.parts import Failure
+from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.records.results import Results
 from bench.report import __main__ as command
 from bench.report.plots import STEPS, distributions, embedded, points
@@ -91,14 +93,88 @@ def test_the_page_needs_no_network(tmp_path: Path) -> None:
 def test_a_name_that_is_markup_stays_text(tmp_path: Path) -> None:
     lab = Lab(backbones={EVIL: (2.0, 9.0, 1e6), "b<i>&\"'": (1.0, 5.0, 1e6)}, data=EVIL)
     broken = lab.failure(lab.score(EVIL, "ort:cpu", "knn"), "failed", EVIL, EVIL)
-    about = {**lab.about(EVIL), "licence": EVIL, "source": {EVIL: EVIL}}
-    records = [replace(r, backbone=about, environment={**r.environment, "processor": EVIL}) for r in lab.records()]
-    page = read(results(*records, replace(broken, cell=lab.cell("also " + EVIL, "ort:cpu"))), tmp_path)
+    about = replace(lab.about(EVIL), licence=EVIL, source={EVIL: EVIL})
+    records = [
+        replace(r, about=about, environment=replace(r.environment, processor=EVIL), protocol=EVIL + r.protocol)
+        for r in lab.records()
+    ]
+    bug = replace(broken, cell=lab.cell("also " + EVIL, "ort:cpu"), failure=Failure(EVIL, EVIL, EVIL, EVIL, EVIL))
+    page = read(results(*records, bug), tmp_path)
     assert sum(tag == "script" for tag, _ in page.tags) == 4
     assert not any("alert(1)</script>" in script for script in page.scripts)
     assert EVIL in " ".join(page.text)
     data = json.loads(next(s for s in page.scripts if s.startswith('{"x":')))
     assert any(EVIL in row["name"] for row in data["rows"])
+
+
+def sections(page: str) -> dict[str, str]:
+    """The page's sections by their heading."""
+    return dict(re.findall(r"<section><h2>(.*?)</h2>(.*?)</section>", page, re.DOTALL))
+
+
+def bug(text: str) -> Failure:
+    try:
+        raise ValueError(text)
+    except ValueError as error:
+        return Failure.of(error)
+
+
+def test_a_bug_is_counted_apart_and_shows_its_traceback_folded(tmp_path: Path) -> None:
+    good = [SMALL.score("made_up_base", "ort:cpu", "knn"), SMALL.timing("made_up_base", "ort:cpu")]
+    failed = [SMALL.failure(SMALL.score("made_up_base", "ort:cpu", t), "failed", "") for t in ("retrieval", "knn")]
+    one, other = bug("shapes do not match\nin <einsum>"), Failure("CellError", "It is too large.", "8 GiB.", "fp16")
+    cells = [SMALL.cell(name, "ort:cpu") for name in ("odd_one", "odd_two", "too_large")]
+    records = [replace(r, cell=cell, failure=one, key=f"{cell} {r.key}") for cell in cells[:2] for r in failed]
+    records += [replace(r, cell=cells[2], failure=other, key=f"large {r.key}") for r in failed]
+    text = report.write(results(*good, *records), tmp_path / "report.html").read_text()
+    found = sections(text)["Failed"]
+    assert "<p>6 results failed, 4 of them by a bug.</p>" in found
+    assert found.count("<li>") == 2
+    assert found.count("<details>") == 1, "what the user can fix has no traceback"
+    [trace] = re.findall(r"<details><summary>traceback</summary><pre>(.*?)</pre></details>", found, re.DOTALL)
+    assert "<einsum>" not in trace
+    assert unescape(trace) == one.traceback
+    assert "<b>odd_one · ort:cpu · fp32</b> (knn@drawings, retrieval@drawings)" in found
+    assert "<b>odd_two · ort:cpu · fp32</b>" in found
+    assert "A bug: ValueError: shapes do not match" in found
+    assert "It is too large. 8 GiB. Try: fp16" in found
+    assert "odd_one" not in sections(text).get("Not ranked, or incomplete", "")
+    assert "Traceback" not in sections(text)["All cells"]
+
+
+def test_one_failure_is_one_and_none_is_no_section(tmp_path: Path) -> None:
+    good = [SMALL.score("made_up_base", "ort:cpu", "knn"), SMALL.timing("made_up_base", "ort:cpu")]
+    text = report.write(results(*good), tmp_path / "none.html").read_text()
+    assert "Failed" not in sections(text)
+    bad = SMALL.failure(SMALL.score("made_up_base", "ort:cpu", "retrieval"), "failed", "It did not work.")
+    text = report.write(results(*good, bad), tmp_path / "one.html").read_text()
+    assert "<p>1 result failed.</p>" in sections(text)["Failed"]
+    assert "incomplete: retrieval@drawings: It did not work." in sections(text)["Not ranked, or incomplete"]
+
+
+def test_what_was_skipped_beside_a_failure_keeps_its_reason(tmp_path: Path) -> None:
+    cell = SMALL.cell("half", "ort:cpu")
+    bad = SMALL.failure(SMALL.score("made_up_base", "ort:cpu", "knn", cell=cell), "failed", "It did not work.")
+    skipped = SMALL.failure(SMALL.timing("made_up_base", "ort:cpu", cell=cell), "skipped", "Not meant to be.")
+    good = [SMALL.score("made_up_base", "ort:cpu", "knn"), SMALL.timing("made_up_base", "ort:cpu")]
+    text = report.write(results(*good, bad, skipped), tmp_path / "report.html").read_text()
+    assert (
+        "<b>half · ort:cpu · fp32</b>, not ranked: Not meant to be.</li>" in sections(text)["Not ranked, or incomplete"]
+    )
+
+
+def test_a_data_set_is_one_whatever_its_name(tmp_path: Path) -> None:
+    labs = [replace(Lab(), data=ODD), replace(Lab(), data="a", digest="ffff0000")]
+    records = [*labs[0].records(), *(r for r in labs[1].records() if isinstance(r, ScoreRecord))]
+    page = read(results(*records), tmp_path)
+    text = " ".join(page.text)
+    assert f"{ODD}: 400 train, 100 val, 200 test" in text
+    assert f"knn on {ODD}" in text
+    assert "knn on a" in text
+    data = json.loads(next(s for s in page.scripts if s.startswith('{"x":')))
+    names = [axis["name"] for axis in data["y"]]
+    assert {f"knn@{ODD}", "knn@a"} <= set(names)
+    assert set(data["fronts"]["latency_p50_ms"]) == set(names)
 
 
 def test_embedded_json_cannot_end_its_element() -> None:
@@ -113,10 +189,11 @@ def test_the_plot_holds_every_ranked_row_and_the_front_of_every_pair() -> None:
     ranking = Ranking(sheet(found, notes))
     data = points(ranking, "latency_p50_ms")
     assert len(data["rows"]) == len(ranking.ranked) == 10
-    assert len(data["fronts"]) == len(data["x"]) * len(data["y"])
-    names = [data["rows"][i]["name"] for i in data["fronts"]["latency_p50_ms z"]]
+    assert list(data["fronts"]) == [x["name"] for x in data["x"]]
+    assert all(list(of) == [y["name"] for y in data["y"]] for of in data["fronts"].values())
+    names = [data["rows"][i]["name"] for i in data["fronts"]["latency_p50_ms"]["z"]]
     assert names == [ranking.sheet.name(r) for r in ranking.front("latency_p50_ms")]
-    fastest = data["fronts"]["throughput_images_per_s knn@drawings"][0]
+    fastest = data["fronts"]["throughput_images_per_s"]["knn@drawings"][0]
     axis: dict[str, Any] = next(a for a in data["x"] if a["name"] == "throughput_images_per_s")
     assert axis["values"][fastest] == max(axis["values"])
     assert "latency_p99_ms" not in [a["name"] for a in data["x"]], "a column without a value cannot be an axis"
@@ -128,7 +205,7 @@ def test_distributions_are_small_and_true() -> None:
     assert list(curves) == ["single_stream", "offline: batch 8"]
     curve = next(c for c in curves["single_stream"] if c["name"] == "made_up_base · ort:cpu · fp32")
     record = Lab().timing("made_up_base", "ort:cpu")
-    samples = sorted(v for series in record.samples.values() for v in series)
+    samples = sorted(v for series in record.series for v in series.samples)
     assert (curve["n"], len(curve["ms"])) == (300, STEPS + 1)
     assert curve["ms"][0] == pytest.approx(samples[0] / 1e6, rel=1e-3)
     assert curve["ms"][-1] == pytest.approx(samples[-1] / 1e6, rel=1e-3)
@@ -137,11 +214,11 @@ def test_distributions_are_small_and_true() -> None:
     assert curve["ms"][STEPS // 2] == pytest.approx(median.value, rel=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["score", "timing"])
-def test_half_a_result_is_still_a_page(tmp_path: Path, kind: str) -> None:
-    page = read(results(*(r for r in Lab().records() if r.kind == kind)), tmp_path)
+@pytest.mark.parametrize("kind", [ScoreRecord, TimingRecord])
+def test_half_a_result_is_still_a_page(tmp_path: Path, kind: type[Record]) -> None:
+    page = read(results(*(r for r in Lab().records() if isinstance(r, kind))), tmp_path)
     text = " ".join(page.text)
-    assert ("Nothing could be ranked" in text) == (kind == "timing")
+    assert ("Nothing could be ranked" in text) == (kind is TimingRecord)
     assert "made_up_base" in text
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_records import Lab
+from fake_records import ODD, Lab
 
 from bench.compare import main
+from bench.records.record import Record
 from bench.records.results import Results
 from bench.verdict.comparison import Difference, compare
 from bench.verdict.table import rows
@@ -20,6 +22,10 @@ def verdicts(after: Lab) -> dict[str, Difference]:
     sides = [rows(Results(tuple(lab.records())))[0] for lab in (LAB, after)]
     found = compare(*sides)
     return {d.result: d for d in found if d.cell.startswith("made_up_base")}
+
+
+def compared(before: Sequence[Record], after: Sequence[Record]) -> list[Difference]:
+    return compare(*(rows(Results(tuple(side)))[0] for side in (before, after)))
 
 
 def test_the_same_results_cannot_be_told_apart() -> None:
@@ -62,6 +68,29 @@ def test_the_command_prints_a_table_or_json(tmp_path: Path, capsys: pytest.Captu
     assert "ambiguous" in capsys.readouterr().out
     assert main([str(one), str(two), "--json"]) == 0
     assert {d["verdict"] for d in json.loads(capsys.readouterr().out)} == {"ambiguous"}
+
+
+def test_a_data_set_is_one_whatever_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labs = [replace(LAB, data=ODD), replace(LAB, data="a"), replace(LAB, data="a→b", digest="ffff0000")]
+    one, *others = [[lab.score("made_up_base", "ort:cpu", "knn")] for lab in labs]
+    assert [d.result for d in compared(one, [*one, *others[0], *others[1]])] == [f"knn@{ODD}"]
+    folders = [str(labs[0].write(tmp_path / side)) for side in ("one", "two")]
+    assert main(folders) == 0
+    assert f"knn@{ODD} " in capsys.readouterr().out
+
+
+def test_a_cell_is_compared_with_the_one_of_the_same_fields() -> None:
+    """Two cells whose names read alike stand in one folder."""
+    record = LAB.score("made_up_base", "ort:cpu", "knn")
+    twin = replace(record, cell=replace(record.cell, preprocess="cuda"))
+    worse = replace(twin, per_sample=[0.0] * 200, metrics=(replace(twin.main, value=0.0), *twin.metrics[1:]))
+    assert [d.verdict for d in compared([record, twin], [record, worse])] == ["ambiguous", "worse"]
+    assert [d.verdict for d in compared([twin, record], [worse])] == ["worse"]
+    assert compared([record], [worse]) == []
+
+
+def test_threads_make_a_timing_incomparable_and_not_another_cell() -> None:
+    assert verdicts(replace(LAB, threads=8))["single_stream"].why.startswith("other data, task version")
 
 
 def test_folders_that_share_nothing_are_said(tmp_path: Path) -> None:

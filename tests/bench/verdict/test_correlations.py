@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_records import Lab
+from fake_records import ODD, Lab
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
@@ -34,7 +34,7 @@ def sheet(values: list[list[float]], parameters: list[float] | None = None, lowe
         cost_values=np.array(parameters or []).reshape(n, -1),
         status=tuple("ok" for _ in range(n)),
         why=("",) * n,
-        flags=("",) * n,
+        flags=((),) * n,
     )
 
 
@@ -119,6 +119,17 @@ def test_the_command_prints_markdown_or_json(tmp_path: Path, capsys: pytest.Capt
     assert {c["other"] for c in document["correlations"]} >= {"gmacs", "latency_p50_ms", "parameters_m"}
     gmacs = [c for c in document["correlations"] if c["other"] == "gmacs"]
     assert {c["rho"] for c in gmacs} == {None}  # made up: all alike
+
+
+def test_a_data_set_is_one_whatever_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = replace(Lab(), data=ODD).write(tmp_path)
+    assert main([str(folder)]) == 0
+    assert "| knn@a→b\\|c@d | linear_probe@a→b\\|c@d | 5 |" in capsys.readouterr().out
+    assert main([str(folder), "--json"]) == 0
+    odd = json.loads(capsys.readouterr().out)["correlations"]
+    plain = correlations(found := sheet_of(Results(tuple(Lab().records()))), choose(found).rows)
+    assert [c["rho"] for c in odd] == [c.rho for c in plain]
+    assert (odd[0]["one"], odd[0]["other"]) == (f"knn@{ODD}", f"linear_probe@{ODD}")
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_records import Lab
+from fake_records import FAR, ODD, Lab
 
 from bench.inversions import main
-from bench.records.record import Record
+from bench.records.record import Record, ScoreRecord
 from bench.records.results import Results
 from bench.verdict.inversions import orders
 from bench.verdict.table import rows
 from export.errors import UserError
 
-LAB = Lab(engines={"made:eager": 1.0, "ort:cpu": 0.5}, n_test=400)
+LAB = Lab(engines={"made:eager": 1.0, "ort:cpu": 0.5}, reference="made:eager", n_test=400)
 
 
-def score(backbone: str, engine: str, right: Any) -> Record:
+def score(backbone: str, engine: str, right: Any, lab: Lab = LAB) -> ScoreRecord:
     """A k-NN score of which ``right`` [n] says which test images were right."""
-    record = LAB.score(backbone, engine, "knn")
+    record = lab.score(backbone, engine, "knn")
     per_sample = 100.0 * np.asarray(right, float)
     main = replace(record.metrics[0], value=float(per_sample.mean()))
     return replace(record, metrics=(main, *record.metrics[1:]), per_sample=per_sample.tolist())
@@ -63,7 +63,7 @@ def test_a_certain_inversion_is_listed() -> None:
 def test_the_luck_of_the_training_draws_counts_as_luck() -> None:
     """As in the certain case, but the draws of training images differ by more than the backbones do."""
 
-    def drawn(record: Record, moves: list[float]) -> Record:
+    def drawn(record: ScoreRecord, moves: list[float]) -> Record:
         return replace(record, per_draw=[(record.metrics[0].value or 0) + m for m in moves])
 
     [order] = found(
@@ -98,10 +98,9 @@ def test_the_same_order_has_a_tau_of_one() -> None:
 
 
 def test_a_cell_that_failed_parity_is_left_out() -> None:
-    bad = {"parity": {"cosine_min": 0.5, "relative_error": 1.0, "passed": False}}
     records = [score(name, engine, rights(50)) for name in ("made_up_large", "made_up_base") for engine in LAB.engines]
     assert len(found(*records)) == 1
-    assert found(*(replace(r, detail=bad) if r.cell.engine == "ort:cpu" else r for r in records)) == []
+    assert found(*(replace(r, parity=FAR) if r.cell.engine == "ort:cpu" else r for r in records)) == []
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,6 +110,26 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "| knn@drawings | ort:cpu fp32 | 5 | 1.00 | 0 | none |" in text
     main([str(folder), "--json"])
     assert len(json.loads(capsys.readouterr().out)) == 3
+
+
+def test_a_data_set_is_one_whatever_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = replace(LAB, data=ODD)
+    [order] = found(
+        score("made_up_large", "made:eager", rights(90), lab),
+        score("made_up_base", "made:eager", rights(70), lab),
+        score("made_up_large", "ort:cpu", rights(60), lab),
+        score("made_up_base", "ort:cpu", rights(80), lab),
+    )
+    assert (order.result, order.backbones, len(order.inverted)) == (f"knn@{ODD}", 2, 1)
+    assert main([str(lab.write(tmp_path))]) == 0
+    assert "| knn@a→b\\|c@d | ort:cpu fp32 | 5 | 1.00 | 0 | none |" in capsys.readouterr().out
+
+
+def test_the_reference_is_a_field_of_the_cell_and_not_its_engine_s_name() -> None:
+    lab = replace(LAB, engines={"my:eager": 1.0, "plain:cpu": 0.5}, reference="plain:cpu")
+    records = [score(b, e, rights(50), lab) for b in ("made_up_large", "made_up_base") for e in lab.engines]
+    [order] = found(*records)
+    assert order.deployed == "my:eager fp32"
 
 
 def test_without_a_reference_there_is_a_sentence(tmp_path: Path) -> None:

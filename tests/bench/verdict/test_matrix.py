@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fake_records import Lab
+from fake_records import CLOSE, Lab
 
+from bench.records.parts import Keys
 from bench.records.record import Record
 from bench.records.results import Results
 from bench.verdict.matrix import ALL, COLUMNS, matrix
@@ -15,7 +16,7 @@ BACKBONES = ("made_up_large", "made_up_small")
 
 
 def timed(lab: Lab, engine: str, precision: str = "fp32", cosine: float = 0.99999) -> list[Record]:
-    found = []
+    found: list[Record] = []
     for backbone in BACKBONES:
         for scenario in ("single_stream", "offline"):
             record = lab.timing(backbone, engine, scenario)
@@ -23,18 +24,18 @@ def timed(lab: Lab, engine: str, precision: str = "fp32", cosine: float = 0.9999
                 replace(
                     record,
                     cell=replace(record.cell, precision=precision),
-                    keys={"plan": f"{backbone}{engine}{precision}"},
+                    keys=Keys(plan=f"{backbone}{engine}{precision}"),
                     metrics=(*record.metrics, Metric.cost("device_memory_mib", 512.0, "MiB")),
-                    detail={"parity": {"cosine_min": cosine, "passed": cosine > 0.9}, "settled": True},
+                    parity=replace(CLOSE, cosine_min=cosine, passed=cosine > 0.9),
                     key=f"{record.key}-{precision}",
                 )
             )
     return found
 
 
-def absent(lab: Lab, engine: str, why: str = "Missing: the driver.") -> list[Record]:
-    records = timed(replace(lab, engines={**lab.engines, engine: 1.0}), engine)
-    return [lab.failure(r, "skipped", f"{engine} cannot run fp32 here.", why) for r in records]
+def absent(lab: Lab, engine: str, why: str = "Missing: the driver.", precision: str = "fp32") -> list[Record]:
+    records = timed(replace(lab, engines={**lab.engines, engine: 1.0}), engine, precision)
+    return [lab.failure(r, "skipped", f"{engine} cannot run {precision} here.", why) for r in records]
 
 
 def test_one_line_a_cell_in_order_of_precision() -> None:
@@ -59,8 +60,22 @@ def test_an_engine_that_does_not_run_is_one_line_with_the_reason() -> None:
     assert len(found.lines) == len(BACKBONES) + 1
     last = found.lines[-1]
     assert (last.backbone, last.precision, last.engine) == (ALL, ALL, "imaginary:gpu")
-    assert last.note == "imaginary:gpu cannot run here. Missing: the driver."
+    assert last.note == "Missing: the driver."
     assert set(last.numbers.values()) == {None}
+
+
+def test_the_precision_that_was_asked_for_is_no_reason_of_its_own() -> None:
+    """An engine's name may hold a precision's, and a reason too: neither is looked into."""
+    lab, why = Lab(), "Missing: the int8 driver, and the fp32 one."
+    gone = [record for p in ("fp32", "int8") for record in absent(lab, "my int8 engine:gpu", why, p)]
+    [line] = matrix(Results(tuple(gone))).lines
+    assert (line.backbone, line.precision, line.engine, line.note) == (ALL, ALL, "my int8 engine:gpu", why)
+
+
+def test_cells_that_ran_are_never_gathered() -> None:
+    lab = Lab()
+    scored = [lab.score(backbone, "ort:cpu", "knn") for backbone in BACKBONES]
+    assert [line.backbone for line in matrix(Results(tuple(scored))).lines] == list(BACKBONES)
 
 
 def test_different_reasons_stay_apart() -> None:
@@ -82,7 +97,7 @@ def test_what_failed_parity_says_so_and_keeps_its_numbers() -> None:
 
 def test_what_is_only_emulated_says_so() -> None:
     said = "2 of 50 products run in int8, the others in fp32"
-    records = [replace(r, detail={**r.detail, "emulated": said}) for r in timed(Lab(), "ort:cpu", "int8")]
+    records = [replace(r, emulated=said) for r in timed(Lab(), "ort:cpu", "int8")]
     found = matrix(Results(tuple(records)))
     assert all(f"emulated: {said}" in line.note for line in found.lines)
 
@@ -96,7 +111,7 @@ def test_what_was_only_timed_needs_no_excuse() -> None:
 def test_markdown_can_be_pasted() -> None:
     lab = Lab()
     gpu = {"name": "Imaginary GPU", "capability": "8.6", "driver": "999.1"}
-    records = [replace(r, environment={**r.environment, "gpu": gpu}) for r in timed(lab, "ort:cpu")]
+    records = [replace(r, environment=replace(r.environment, gpu=gpu)) for r in timed(lab, "ort:cpu")]
     lines = matrix(Results((*records, *absent(lab, "imaginary:gpu", "a | b")))).markdown().splitlines()
     assert lines[0] == "Imaginary GPU, compute capability 8.6, driver 999.1"
     assert lines[1] == "Imaginary CPU made-up-a, 2 cores"

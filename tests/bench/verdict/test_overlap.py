@@ -12,7 +12,7 @@ import pytest
 from fake_records import Lab
 
 from bench import rank
-from bench.records.record import Record, read
+from bench.records.record import Record, ScoreRecord
 from bench.records.results import Results
 from bench.verdict.overlap import ORDER, STEPS, Overlap, Strength, facts, overlap, told
 from bench.verdict.ranking import Options, Ranking
@@ -77,27 +77,18 @@ def test_what_is_not_published_is_never_flagged(data: str) -> None:
 
 def test_a_folder_that_bears_a_known_name_stays_the_user_s_own() -> None:
     """What a record calls its data is only a name; whether it is the published set, it tells apart."""
-    records = [replace(r, subject={**r.subject, "data": "cifar10"}) for r in of(Lab(), "LAION-2B")]
+    records = [replace(r, subject=replace(r.subject, data="cifar10")) for r in of(Lab(), "LAION-2B")]
     assert sheet_of(Results(tuple(records))).overlaps == {}
 
 
-def test_records_of_schema_1_tell_named_sets_by_their_licence(tmp_path: Path) -> None:
-    document = json.loads((Path(__file__).parents[1] / "records" / "record-1.json").read_text())
-    for licence, published in (("MIT", "drawings"), ("", None)):
-        document["subject"]["data_licence"] = licence
-        (tmp_path / "one.json").write_text(json.dumps(document))
-        assert read(tmp_path / "one.json").subject.get("published") == published
-
-
 def of(lab: Lab, trained_on: str, published: str = "") -> list[Record]:
-    return [
-        replace(
-            r,
-            subject={**r.subject, "published": published},
-            backbone={**r.backbone, "pretrain_data": trained_on if r.cell.backbone == "made_up_large" else "SA-1B"},
-        )
-        for r in lab.records()
-    ]
+    found = []
+    for r in lab.records():
+        about = replace(r.about, pretrain_data=trained_on if r.cell.backbone == "made_up_large" else "SA-1B")
+        if isinstance(r, ScoreRecord):
+            r = replace(r, subject=replace(r.subject, published=published))
+        found.append(replace(r, about=about))
+    return found
 
 
 FLAG = Overlap("LAION-2B", "cifar10", "may contain", "a crawl", "a paper")
@@ -113,7 +104,7 @@ def sheet(values: list[list[float]], flagged: dict[tuple[int, int], Overlap]) ->
         errors=np.full(numbers.shape, np.nan),
         status=tuple("ok" for _ in range(rows)),
         why=("",) * rows,
-        flags=("",) * rows,
+        flags=((),) * rows,
         overlaps=flagged,
     )
 

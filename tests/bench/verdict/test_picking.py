@@ -56,6 +56,7 @@ def test_a_budget_narrows_the_choice() -> None:
         pick(ranking, limits=[Limit.parse("throughput_images_per_s=300")])
     with pytest.raises(UserError, match="lower is better"):
         pick(ranking, limits=[Limit.parse("latency_p50_ms=5", least=True)])
+    assert Limit.parse("a=b=5") == Limit("a=b", 5)
     for text in ("latency", "latency=fast", "latency=nan"):
         with pytest.raises(UserError, match="COLUMN=NUMBER"):
             Limit.parse(text)

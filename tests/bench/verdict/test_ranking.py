@@ -5,10 +5,11 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from fake_records import Lab, made_up, sheet
+from fake_records import FAR, Lab, made_up, sheet
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.records.results import Results
 from bench.verdict.picking import pick, sentence, suggestion
 from bench.verdict.ranking import Options, Ranking
@@ -156,11 +157,10 @@ def test_untrained_cells_are_not_ranked_even_where_somebody_scored_them() -> Non
     assert all("untrained" in row["why"] for row in aside)
 
 
-@pytest.mark.parametrize("kind", ["score", "timing"])
-def test_parity_that_failed_in_any_record_of_a_cell_keeps_it_out(kind: str) -> None:
-    failed = {"parity": {"cosine_min": 0.5, "relative_error": 0.9, "passed": False}}
+@pytest.mark.parametrize("kind", [ScoreRecord, TimingRecord])
+def test_parity_that_failed_in_any_record_of_a_cell_keeps_it_out(kind: type[Record]) -> None:
     records = [
-        replace(r, detail=failed) if r.cell.backbone == "made_up_base" and r.kind == kind else r
+        replace(r, parity=FAR) if r.cell.backbone == "made_up_base" and isinstance(r, kind) else r
         for r in Lab().records()
     ]
     ranking = Ranking(sheet_of(Results(tuple(records))))
@@ -191,7 +191,7 @@ def test_one_row_has_no_z_and_is_said_so() -> None:
 
 
 def test_no_row_is_a_table_of_costs() -> None:
-    timed = [r for r in Lab().records() if r.kind == "timing"]
+    timed = [r for r in Lab().records() if isinstance(r, TimingRecord)]
     ranking = Ranking(sheet_of(Results(tuple(timed))))
     assert ranking.standings == []
     assert ranking.front("latency_p50_ms") == []

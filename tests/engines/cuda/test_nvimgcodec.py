@@ -16,7 +16,6 @@ from engines.cuda.nvimgcodec import PACKAGE, DeviceImage, NvImageDecoder
 from engines.cuda.nvrtc import Program
 from engines.library import installed
 from engines.preprocess.catalog import preprocess
-from engines.preprocess.host import compiler, library
 from export.errors import CellError, Unavailable
 from export.reference import Undecodable, decode, resize_and_crop
 from export.store import Store
@@ -52,15 +51,6 @@ class FakeNvImageCodec:
             "data": (memory.ctypes.data, False),
         }
         return SimpleNamespace(__cuda_array_interface__=told, memory=memory, cpu=lambda: image)
-
-
-@pytest.fixture(scope="module")
-def host_code(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    try:
-        compiler()
-    except Unavailable as error:
-        pytest.skip(str(error))
-    return Program("host", "host", str(library(Store(tmp_path_factory.mktemp("kernel")))).encode(), {})
 
 
 def encoded(count: int) -> list[bytes]:

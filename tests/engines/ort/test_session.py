@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +176,28 @@ def test_the_environment_is_as_it_was_afterwards(monkeypatch: pytest.MonkeyPatch
     assert "NEW" not in os.environ
 
 
+def test_two_that_set_the_environment_do_not_give_back_each_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.delenv("NEW", raising=False)
+    inside = threading.Barrier(2, timeout=0.2)
+
+    def build() -> None:
+        with ort_session._environment({"NEW": "during"}), suppress(threading.BrokenBarrierError):
+            inside.wait()  # the other, if it is let in
+
+    def leave_late() -> None:
+        with ort_session._environment({"NEW": "during"}):
+            with suppress(threading.BrokenBarrierError):
+                inside.wait()
+            time.sleep(0.05)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(build), pool.submit(leave_late)]:
+            done.result()
+    assert "NEW" not in os.environ
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -253,25 +278,18 @@ def test_the_key_holds_the_gpu_and_its_driver(monkeypatch: pytest.MonkeyPatch) -
     assert len(keys) == 4
 
 
-def test_a_package_for_gpus_without_a_gpu_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_for_gpus_without_a_gpu_is_not_available(
+    monkeypatch: pytest.MonkeyPatch, only_installed: Callable[..., None]
+) -> None:
     """It lists its providers on every machine."""
     import onnxruntime
 
-    from engines import library
     from engines.ort import engine as ort
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", CPU])
-    monkeypatch.setattr(library, "version", lambda name: _only(name, "onnxruntime-gpu"))
+    only_installed("onnxruntime-gpu")
     monkeypatch.setattr(ort, "device", lambda: None)
     monkeypatch.setattr(ort, "why_no_device", lambda: "an NVIDIA GPU")
     found = engine("ort:cuda").available()
     assert not found.ok
     assert found.reason == "Missing: an NVIDIA GPU."
-
-
-def _only(name: str, there: str) -> str:
-    from importlib.metadata import PackageNotFoundError
-
-    if name != there:
-        raise PackageNotFoundError(name)
-    return "1.0"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
+import random
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import get_args
@@ -15,25 +18,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from specs import SPECS
 
+from engines.preprocess import resize as resizing
 from engines.preprocess.catalog import identity
 from engines.preprocess.cpu import CpuPreprocess
-from engines.preprocess.resize import resize
+from engines.preprocess.resize import TIED, resize, ties
 from export.errors import UserError
 from export.reference import Undecodable, decode, resize_and_crop
 from export.spec import CropMode, Interpolation, PreprocessSpec
 from export.store import Store
 
 RgbImage = npt.NDArray[np.uint8]
-SPECS = st.builds(
-    PreprocessSpec,
-    height=st.integers(1, 64),
-    width=st.integers(1, 64),
-    interpolation=st.sampled_from(get_args(Interpolation)),
-    crop_pct=st.sampled_from([0.5, 0.8, 0.875, 0.95, 1.0]),
-    crop_mode=st.sampled_from(get_args(CropMode)),
-    fill=st.tuples(*[st.integers(0, 255)] * 3),
-)
 
 
 def drawn(height: int, width: int, seed: int = 0) -> RgbImage:
@@ -109,6 +105,74 @@ def test_rows_and_columns_are_taken_in_pillows_order() -> None:
     spec = PreprocessSpec(224, 224, "bicubic", 1.0, "squash")
     assert difference(drawn(450, 300), spec).mean() <= 0.05
     assert difference(drawn(300, 450), spec).mean() <= 0.05
+
+
+CAMERAS = [(640, 480), (1024, 768), (1280, 720), (1600, 1200), (1920, 1080), (2048, 1536), (1500, 1000), (512, 512)]
+
+
+@pytest.mark.parametrize("size", CAMERAS, ids=str)
+@pytest.mark.parametrize("crop", [0.875, 0.95, 1.0])
+def test_the_sizes_of_cameras(size: tuple[int, int], crop: float) -> None:
+    """Simple ratios, at which bilinear sums are often one half, landscape and portrait."""
+    width, height = size
+    spec = PreprocessSpec(224, 224, "bilinear", crop)
+    for image in (drawn(height, width), drawn(width, height)):
+        found = difference(image, spec)
+        assert found.max() <= 2
+        assert found.mean() <= 0.01
+
+
+@settings(max_examples=100)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 60), st.integers(1, 60), st.integers(0, 3))
+def test_simple_ratios(rows: int, to_rows: int, columns: int, to_columns: int, seed: int) -> None:
+    """All of them: up and down, and another along each axis."""
+    down, across = (max(1, 240 // max(pair)) for pair in ((rows, to_rows), (columns, to_columns)))
+    spec = PreprocessSpec(to_rows * down, to_columns * across, "bilinear", 1.0, "squash")
+    found = difference(drawn(rows * down, columns * across, seed), spec)
+    assert found.max() <= 2
+    assert found.size < 20_000 or found.mean() <= 0.01
+
+
+@pytest.mark.parametrize(("size", "out"), [(480, 256), (300, 400), (7, 3), (20, 20), (8, 2), (90, 60)])
+def test_the_share_of_ties(size: int, out: int) -> None:
+    """Against sums over drawn values, in fractions."""
+    draw = random.Random(0)
+    scale = Fraction(size, out)
+    reach = max(scale, Fraction(1))
+    halves = total = 0
+    for turn in range(4_000):
+        centre = (turn % out + Fraction(1, 2)) * scale
+        inside = range(math.floor(centre - reach), math.ceil(centre + reach))
+        weights = [max(Fraction(0), 1 - abs(x + Fraction(1, 2) - centre) / reach) for x in inside]
+        found = sum(w * draw.randrange(256) for w in weights) / sum(weights)
+        exact = all((w / sum(weights)).denominator.bit_count() == 1 for w in weights)
+        halves += not exact and found % 1 == Fraction(1, 2)
+        total += 1
+    assert ties(size, out) == pytest.approx(halves / total, abs=0.006)
+
+
+def test_pillow_does_no_more_than_the_axis_with_ties(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow is five times slower."""
+    asked: list[tuple[tuple[int, ...], tuple[int, int]]] = []
+    by_torch = resizing._by_torch
+
+    def asking(image: RgbImage, size: tuple[int, int], interpolation: str) -> RgbImage:
+        asked.append((image.shape[:2], size))
+        return by_torch(image, size, interpolation)
+
+    monkeypatch.setattr(resizing, "_by_torch", asking)
+    spec = PreprocessSpec(224, 224, "bilinear", 0.875)
+    for width, height in ((1920, 1080), (4000, 3000), (1500, 1000)):
+        resize(np.zeros((height, width, 3), np.uint8), spec)
+    assert asked == [((1080, 1920), (256, 455)), ((3000, 4000), (256, 341)), ((1000, 1500), (256, 384))]
+    asked.clear()
+    assert ties(480, 256) > TIED > ties(640, 341)
+    resize(np.zeros((480, 640, 3), np.uint8), spec)
+    resize(np.zeros((640, 480, 3), np.uint8), spec)
+    assert asked == [((480, 640), (480, 341)), ((640, 256), (341, 256))]
+    asked.clear()
+    resize(np.zeros((480, 480, 3), np.uint8), spec)
+    assert asked == []
 
 
 def test_read_only_and_sliced_images_are_taken_as_they_are() -> None:

@@ -10,16 +10,17 @@ import ml_dtypes
 import numpy as np
 import pytest
 from fake_cuda import FakeDriver
+from fakes import MeanColour, plan
 
 from bench.figures.gpu_preprocess import must_move, torch_path
 from engines.base import EngineSpec
 from engines.catalog import engine
 from engines.cuda.device import device
 from engines.cuda.driver import Driver, Kernels
+from engines.cuda.nvrtc import Program
 from engines.cuda.pycuda_driver import open_driver
 from engines.preprocess.catalog import identity, preprocess, refusal
-from engines.preprocess.device import Feeder, program_for
-from engines.preprocess.host import compiler, library
+from engines.preprocess.device import Feeder, program_for, run
 from engines.preprocess.kernel import PIXELS, Target
 from engines.preprocess.normalize import Normalizer
 from export.errors import Unavailable, UserError
@@ -69,20 +70,15 @@ class Stage:
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)], scope="module")
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    store = Store(tmp_path_factory.mktemp("kernel"))
     if request.param == "fake":
-        try:
-            compiler()
-        except Unavailable as error:
-            pytest.skip(str(error))
         driver: Driver = FakeDriver(size=1 << 27)
-        code = str(library(store)).encode()
+        code = request.getfixturevalue("host_code").cubin
     else:
         pytest.importorskip("pycuda.driver", reason="pycuda is not installed")
         driver = open_driver()
         gpu = device()
         assert gpu is not None
-        code = program_for(gpu.capability, store).cubin
+        code = program_for(gpu.capability, Store(tmp_path_factory.mktemp("kernel"))).cubin
     with driver.active():
         kernels = driver.kernels(code)
     yield Stage(driver, kernels)
@@ -132,6 +128,11 @@ def test_the_path_says_what_it_lacks(store: Store) -> None:
     with pytest.raises(UserError, match="preprocessing path"):
         refusal("gpu", engine(EngineSpec("ort")))
     assert identity("cuda")["kernel"] != identity("cpu")
+
+
+def test_a_session_that_does_not_preprocess_says_so() -> None:
+    with pytest.raises(UserError, match=r"fake:cpu does not preprocess\.\nTry: --preprocess cpu"):
+        run(MeanColour(plan()), taken(1, 0, 9), Program("", "8.6", b"", {}))
 
 
 def test_bytes_that_must_move() -> None:

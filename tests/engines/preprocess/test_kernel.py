@@ -18,9 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from specs import SPECS
 
 from engines.preprocess import kernel
-from engines.preprocess.host import FLAGS, HostKernel, compiler, library
+from engines.preprocess.host import FLAGS, HostKernel, library
 from engines.preprocess.kernel import PIXELS, Frame, Standard, Target, Type, batch
 from engines.preprocess.normalize import Normalizer
 from export.errors import CellError, Unavailable, UserError
@@ -30,31 +31,12 @@ from export.store import Store
 
 RgbImage = npt.NDArray[np.uint8]
 HERE = Path(__file__).parent
-SPECS = st.builds(
-    PreprocessSpec,
-    height=st.integers(1, 80),
-    width=st.integers(1, 80),
-    interpolation=st.sampled_from(get_args(Interpolation)),
-    crop_pct=st.sampled_from([0.5, 0.8, 0.875, 0.95, 1.0]),
-    crop_mode=st.sampled_from(get_args(CropMode)),
-    fill=st.tuples(*[st.integers(0, 255)] * 3),
-)
 SIDES = st.lists(st.tuples(st.integers(1, 200), st.integers(1, 200)), min_size=1, max_size=5)
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store that the compiled kernel lies in."""
-    try:
-        compiler()
-    except Unavailable as error:
-        pytest.skip(str(error))
-    return Store(tmp_path_factory.mktemp("kernel"))
-
-
-@pytest.fixture(scope="session")
-def host(built: Store) -> HostKernel:
-    return HostKernel(library(built))
+def host(kernels: Store) -> HostKernel:
+    return HostKernel(library(kernels))
 
 
 def drawn(height: int, width: int, seed: int = 0) -> RgbImage:
@@ -222,9 +204,9 @@ def runtime(flags: list[str]) -> str:
 
 
 @pytest.mark.parametrize("flags", [ADDRESSES, THREADS], ids=["address and undefined behaviour", "threads"])
-def test_sanitizers_find_nothing(built: Store, flags: list[str]) -> None:
+def test_sanitizers_find_nothing(kernels: Store, flags: list[str]) -> None:
     runtime(flags)
-    done = sanitized(library(built, flags), flags)
+    done = sanitized(library(kernels, flags), flags)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from engines.base import EngineSpec, Plan, Profile
 from engines.catalog import engine
 from engines.cuda.device import device
 from engines.trt.builder import LOG, PLAN, SUMMARY
-from engines.trt.flavour import RTX
+from engines.trt.flavour import RTX, Flavour
 from engines.trt.inspector import placement
 from export.artifact import Artifact
 from export.errors import Unavailable, UserError
@@ -73,6 +74,18 @@ def test_a_second_time_the_store_has_it(artifact: Artifact, room: Store, built: 
     again = engine(EngineSpec("trt-rtx", targets=("8.9", "8.6"))).plan(artifact, Profile((1, 4)), room)
     assert again.key == built.key
     assert (again.path / PLAN).stat().st_mtime_ns == before
+
+
+def test_where_nothing_can_be_built_the_store_has_it(
+    artifact: Artifact, room: Store, built: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(self: Flavour) -> Any:
+        raise Unavailable("TensorRT-RTX does not import.", "", "install it")
+
+    monkeypatch.setattr(Flavour, "load", missing)
+    assert engine(built.engine).plan(artifact, Profile((1, 4)), room) == built
+    with pytest.raises(Unavailable, match="cannot build on this machine"):
+        engine(built.engine).plan(artifact, Profile((1, 2)), room)
 
 
 @pytest.mark.skipif(device() is not None, reason="there is a GPU here")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from engines import library
 from engines.base import EngineSpec, Plan, Profile
 from engines.catalog import engine
 from engines.cuda.device import Device
@@ -22,26 +20,15 @@ from export.store import Store
 GPU = Device("NVIDIA A10", "8.6", "580.65.06", 24 << 30)
 
 
-def only(*names: str) -> Callable[[str], str]:
-    """``importlib.metadata.version`` where only these are installed."""
-
-    def version(name: str) -> str:
-        if name not in names:
-            raise importlib.metadata.PackageNotFoundError(name)
-        return "1.0"
-
-    return version
-
-
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def here(monkeypatch: pytest.MonkeyPatch, only_installed: Callable[..., None]) -> Callable[..., None]:
     """``here(GPU, "tensorrt")``: a machine with that device, or without one for that reason, and these packages."""
 
     def set_machine(gpu: Device | str, *installed: str) -> None:
         found = gpu if isinstance(gpu, Device) else None
         monkeypatch.setattr("engines.trt.engine.device", lambda: found)
         monkeypatch.setattr("engines.trt.engine.why_no_device", lambda: gpu)
-        monkeypatch.setattr(library, "version", only(*installed))
+        only_installed(*installed)
 
     return set_machine
 
@@ -74,12 +61,12 @@ def test_tensorrt_needs_its_gpu_to_build(here: Callable[..., None], artifact: Ar
 
 def test_rtx_without_gpu_builds_for_a_named_one_only(here: Callable[..., None]) -> None:
     here("the NVIDIA driver (libcuda)", "tensorrt-rtx-cu13-bindings")
-    found = engine("trt-rtx").buildable()
+    found = engine("trt-rtx").available("build")
     assert not found.ok
     assert "no other was named" in found.reason
     assert "--target" in found.remedy
     here("the NVIDIA driver (libcuda)")
-    found = engine(EngineSpec("trt-rtx", targets=("8.6",))).buildable()
+    found = engine(EngineSpec("trt-rtx", targets=("8.6",))).available("build")
     assert found.reason == "Missing: the NVIDIA driver (libcuda), the TensorRT-RTX library."
     assert "backbones-deployed[rtx]" in found.remedy
 

@@ -18,7 +18,6 @@ from engines.base import EngineSpec, Pixels, Profile
 from engines.catalog import engine
 from engines.cuda import device as cuda_device
 from engines.cuda.nvrtc import Program
-from engines.preprocess.host import compiler, library
 from engines.trt.flavour import RTX
 from engines.trt.session import TrtSession
 from export.artifact import Artifact
@@ -193,6 +192,7 @@ def test_a_real_gpu_computes_what_the_processor_does(
     reference = engine("ort:cpu")
     with runner.load(plan) as session, reference.load(reference.plan(artifact, Profile((1, 4)), room)) as known:
         close = known.run(pixels)["features"]
+        assert isinstance(session, TrtSession)
         np.testing.assert_allclose(session.run(pixels)["features"], close, rtol=1e-2, atol=1e-3)
         for result in session.stream([pixels] * 5):
             np.testing.assert_allclose(result["features"], close, rtol=1e-2, atol=1e-3)
@@ -201,17 +201,6 @@ def test_a_real_gpu_computes_what_the_processor_does(
 
 
 # -- photographs, preprocessed on the device -------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def host_code(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    """The real kernels, compiled for this processor: the fake device runs them."""
-    try:
-        compiler()
-    except Unavailable as error:
-        pytest.skip(str(error))
-    path = library(Store(tmp_path_factory.mktemp("kernel")))
-    return Program("host", "host", str(path).encode(), {})
 
 
 def taken(count: int, seed: int, largest: int = 90) -> list[Pixels]:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import CellError
-from export.lower.activations import outputs
+from export.lower.activations import features
 from export.lower.casting import NUMPY, cast, narrowable, narrowed, rounded
-from export.lower.choice import choose
+from export.lower.choice import CastChoice, choose
 from export.lower.diagnosis import bound_db, first_below, noise
 from export.lower.graph import named, raised, tensor_types
 from export.spec import Precision
@@ -58,11 +58,12 @@ def values() -> npt.NDArray[np.float32]:
 def test_what_overflows_in_fp16_stays_fp32(values: npt.NDArray[np.float32]) -> None:
     model = norm_by_hand(gain=400.0)
     raw = rounded(cast(model, Precision.FP16))
-    assert not np.allclose(outputs(raw, values), outputs(model, values), rtol=0.1)
+    assert not np.allclose(features(raw, values), features(model, values), rtol=0.1)
     chosen = choose(model, Precision.FP16, values[:8], values[8:], lambda line: None)
-    assert "square" in chosen.detail["overflow"]
-    assert chosen.detail["cosine_min"] > 0.9999
-    np.testing.assert_allclose(outputs(chosen.judged, values), outputs(model, values), rtol=0.05, atol=0.02)
+    assert isinstance(chosen.choice, CastChoice)
+    assert "square" in chosen.choice.overflow
+    assert chosen.choice.cosine_min > 0.9999
+    np.testing.assert_allclose(features(chosen.judged, values), features(model, values), rtol=0.05, atol=0.02)
     types = tensor_types(chosen.model)
     assert types["squares"] == TensorProto.FLOAT
     assert types["normal"] == TensorProto.FLOAT16
@@ -70,8 +71,9 @@ def test_what_overflows_in_fp16_stays_fp32(values: npt.NDArray[np.float32]) -> N
 
 def test_nothing_stays_fp32_where_nothing_overflows(values: npt.NDArray[np.float32]) -> None:
     chosen = choose(norm_by_hand(), Precision.FP16, values[:8], values[8:], lambda line: None)
-    assert chosen.detail["kept_fp32"] == []
-    assert chosen.detail["narrow_nodes"] == 6
+    assert isinstance(chosen.choice, CastChoice)
+    assert chosen.choice.kept_fp32 == ()
+    assert chosen.choice.narrow_nodes == 6
 
 
 def test_the_first_broken_node_is_named(values: npt.NDArray[np.float32]) -> None:
@@ -101,7 +103,7 @@ def test_a_cast_file_is_valid_and_its_ends_are_float32(precision: Precision, val
     assert {e.type.tensor_type.elem_type for e in (*made.graph.input, *made.graph.output)} == {TensorProto.FLOAT}
     assert [n.name for n in narrowable(model, precision)] == [n.name for n in model.graph.node]
     assert len(model.graph.node) == 6  # the original is as it was
-    error = np.abs(outputs(rounded(made), values) - outputs(model, values)).max()
+    error = np.abs(features(rounded(made), values) - features(model, values)).max()
     assert 0 < error < 0.1
 
 
@@ -121,7 +123,7 @@ def test_rounding_on_the_way_is_numpys(precision: Precision) -> None:
         return array.astype(kind).astype(np.float32)
 
     wanted = narrow(narrow(narrow(values) * narrow(factor)) + narrow(term))
-    np.testing.assert_array_equal(outputs(rounded(cast(model, precision)), values), wanted)
+    np.testing.assert_array_equal(features(rounded(cast(model, precision)), values), wanted)
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=30))

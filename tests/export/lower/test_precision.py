@@ -14,13 +14,14 @@ from fakes import photograph
 from onnx import TensorProto, numpy_helper
 
 from export.artifact import Artifact
-from export.convert.verify import REFERENCE
 from export.errors import UserError
-from export.lower.activations import outputs
+from export.lower.activations import features, outputs
 from export.lower.calibration import CalibrationSet, of_folder, published
 from export.lower.draft import draft
+from export.lower.graph import Graph
 from export.lower.precision import artifact, artifact_key, precision_of
-from export.parity import TOLERANCE
+from export.parity import TOLERANCE, compare_outputs
+from export.reference import normalize
 from export.spec import Precision
 from export.store import Store
 from export.zoo.backbones import resolve
@@ -49,9 +50,11 @@ def test_each_precision_is_a_file_that_is_close_to_fp32(precision: Precision, ma
     onnx.checker.check_model(str(found.onnx), full_check=True)
     assert found.precision is precision
     assert found.key != made[Precision.FP32].key
-    assert found.parity["passed"]
-    assert found.parity["cosine_min"] >= TOLERANCE[precision][0]
-    assert found.parity["first_below"] is None
+    assert found.fields["base"] == made[Precision.FP32].key
+    assert found.parity is not None
+    assert found.parity.passed
+    assert found.parity.cosine_min >= TOLERANCE[precision][0]
+    assert found.fields["compared"]["first_below"] is None
     assert found.outputs == made[Precision.FP32].outputs
 
 
@@ -62,8 +65,9 @@ def test_the_manifest_lists_and_hashes_the_photographs(precision: Precision, mad
     assert len(told["val"]) == 8
     assert not set(told["train"]) & set(told["val"])
     assert all(len(digest) == 64 for digest in {**told["train"], **told["val"]}.values())
-    with np.load(made[precision].path / REFERENCE) as saved:
-        assert len(saved["pixels"]) == 4  # the other half of val was used for the choice
+    reference = made[precision].reference()
+    assert reference is not None
+    assert len(reference.pixels) == 4  # the other half of val was used for the choice
 
 
 @pytest.mark.parametrize("precision", [Precision.FP16, Precision.BF16])
@@ -99,7 +103,7 @@ def test_two_calibrators_or_more_were_tried_and_the_best_was_taken(made: dict[Pr
     chosen = made[Precision.INT8].fields["chosen"]
     assert {row["calibrator"] for row in chosen["tried"]} == {"minmax", "percentile", "mse"}
     assert {row["smoothed"] for row in chosen["tried"]} == {True, False}
-    whole = [row["cosine_min"] for row in chosen["tried"] if "weight_bits" not in row]
+    whole = [row["cosine_min"] for row in chosen["tried"] if row["weight_bits"] == 8]
     assert chosen["tried"][-1]["weight_bits"] == chosen["weight_bits"] == 7
     assert chosen["cosine_min"] == chosen["tried"][-1]["cosine_min"] <= max(whole)
 
@@ -110,12 +114,59 @@ def test_the_file_computes_what_its_manifest_says(made: dict[Precision, Artifact
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(found.onnx), options, providers=["CPUExecutionProvider"])
-    features = session.run(None, {found.input: values})[0]
-    with np.load(found.path / REFERENCE) as saved:
-        wanted = saved["wanted"]
-    cosine = (features * wanted).sum(1) / np.linalg.norm(features, axis=1) / np.linalg.norm(wanted, axis=1)
-    assert cosine.min() == pytest.approx(found.parity["cosine_min"], abs=1e-4)
-    np.testing.assert_allclose(outputs(onnx.load(made[Precision.FP32].onnx), values), wanted, rtol=1e-4, atol=1e-5)
+    computed = session.run(None, {found.input: values})[0]
+    reference, parity = found.reference(), found.parity
+    assert reference is not None
+    assert parity is not None
+    assert reference.outputs.keys() == {"features"}
+    wanted = reference.outputs["features"]
+    cosine = (computed * wanted).sum(1) / np.linalg.norm(computed, axis=1) / np.linalg.norm(wanted, axis=1)
+    assert cosine.min() == pytest.approx(parity.cosine_min, abs=1e-4)
+    np.testing.assert_allclose(features(onnx.load(made[Precision.FP32].onnx), values), wanted, rtol=1e-4, atol=1e-5)
+
+
+MAPS = {
+    "test_vit.r160_in1k@random": ["features", "tokens"],
+    "test_resnet.r160_in1k@random": ["features", "map_s2", "map_s4", "map_s8", "map_s16", "map_s32"],
+}
+
+
+@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+def test_every_output_is_compared_and_a_damaged_one_is_named(
+    name: str, precision: Precision, shared_store: Store, photos: Path, calibration: CalibrationSet
+) -> None:
+    backbone, store = resolve(name), shared_store
+    found = artifact(backbone, store, precision=precision, maps=True, images=photos, calibration=calibration)
+    own = artifact_key(backbone, store, precision=precision, maps=True, images=photos, calibration=calibration)
+    assert found.key == own
+    reference = found.reference()
+    assert reference is not None
+    assert [o.name for o in found.outputs] == list(reference.outputs) == MAPS[name]
+    for spec in found.outputs:
+        assert reference.outputs[spec.name].shape == (len(reference.pixels), *spec.shape)
+    values = normalize(reference.pixels, found.preprocess)
+    model = onnx.load(found.onnx)
+    whole = compare_outputs(outputs(model, values), reference.outputs, precision)
+    assert found.parity is not None
+    assert found.parity.passed
+    assert (whole.output, whole.passed) == (found.parity.output, True)
+    assert whole.cosine_min == pytest.approx(found.parity.cosine_min, abs=1e-6)
+    for output in MAPS[name]:
+        damaged = compare_outputs(outputs(with_negated(model, output), values), reference.outputs, precision)
+        assert (damaged.output, damaged.passed) == (output, False)
+
+
+def with_negated(model: onnx.ModelProto, output: str) -> onnx.ModelProto:
+    """The same file, of which one output has the wrong sign, and the others are as they were."""
+    graph = Graph.copy_of(model)
+    maker = graph.maker(output)
+    assert maker is not None
+    maker.output[list(maker.output).index(output)] = "right"
+    for node in graph.readers(output):
+        node.input[list(node.input).index(output)] = "right"
+    graph.model.graph.node.append(onnx.helper.make_node("Neg", ["right"], [output]))
+    return graph.model
 
 
 def test_every_setting_moves_the_key(store: Store, calibration: CalibrationSet) -> None:

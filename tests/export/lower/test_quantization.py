@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from export.errors import CellError
-from export.lower.activations import BINS, Histogram, channel_peaks, histograms, outputs
-from export.lower.choice import choose
+from export.lower.activations import BINS, Histogram, channel_peaks, features, histograms
+from export.lower.choice import QuantizedChoice, choose
 from export.lower.quantization import (
     CALIBRATORS,
     HALF_RANGE,
@@ -104,11 +104,11 @@ def test_int8_is_what_the_runtimes_own_quantiser_makes(
             "OpTypesToExcludeOutputQuantization": operators,
         },
     )
-    theirs = outputs(onnx.load(tmp_path / "theirs.onnx"), values)
-    ours = outputs(quantized(model, thresholds_of(model, values), Precision.INT8, half_range=half), values)
+    theirs = features(onnx.load(tmp_path / "theirs.onnx"), values)
+    ours = features(quantized(model, thresholds_of(model, values), Precision.INT8, half_range=half), values)
     step = np.abs(theirs).max() / 127  # their scales are (max − min) / 254 in another order of rounding
     assert np.abs(ours - theirs).max() < step
-    assert compare(ours, theirs, Precision.FP32)["cosine_min"] > 0.9999
+    assert compare(ours, theirs, Precision.FP32).cosine_min > 0.9999
 
 
 def test_half_the_range_is_never_left(values: npt.NDArray[np.float32]) -> None:
@@ -126,7 +126,7 @@ def test_a_channel_of_zeros_stays_zero(values: npt.NDArray[np.float32]) -> None:
     weight.CopyFrom(numpy_helper.from_array(dead, "second"))
     bias = numpy_helper.to_array(next(i for i in model.graph.initializer if i.name == "bias"))
     for precision in (Precision.INT8, Precision.FP8):
-        found = outputs(quantized(model, thresholds_of(model, values), precision), values)
+        found = features(quantized(model, thresholds_of(model, values), precision), values)
         assert np.isfinite(found).all()
         np.testing.assert_allclose(found[:, 4], bias[4], rtol=1e-6)
 
@@ -136,7 +136,7 @@ def test_a_node_that_is_left_out_stays_fp32(values: npt.NDArray[np.float32]) -> 
     thresholds = thresholds_of(model, values)
     assert [n.name for n in quantizable(model)] == ["first", "second"]
     none = quantized(model, thresholds, Precision.INT8, ["first", "second"])
-    np.testing.assert_array_equal(outputs(none, values), outputs(model, values))
+    np.testing.assert_array_equal(features(none, values), features(model, values))
     one = quantized(model, thresholds, Precision.INT8, ["first"])
     assert sum(n.op_type == "QuantizeLinear" for n in one.graph.node) == 1
 
@@ -145,18 +145,19 @@ def test_smoothing_keeps_the_function_and_mends_int8(values: npt.NDArray[np.floa
     model = perceptron(outliers=100.0)
     smooth = smoothed(model, values)
     assert smooth is not None
-    wanted = outputs(model, values)
-    np.testing.assert_allclose(outputs(smooth, values), wanted, rtol=1e-4, atol=1e-4)
+    wanted = features(model, values)
+    np.testing.assert_allclose(features(smooth, values), wanted, rtol=1e-4, atol=1e-4)
     peaks = [channel_peaks(m, ["normal"], values)["normal"] for m in (model, smooth)]
     assert peaks[1].max() / np.median(peaks[1]) < peaks[0].max() / np.median(peaks[0]) / 5
     plain, mended = (
-        compare(outputs(quantized(m, thresholds_of(m, values), Precision.INT8), values), wanted, Precision.INT8)
+        compare(features(quantized(m, thresholds_of(m, values), Precision.INT8), values), wanted, Precision.INT8)
         for m in (model, smooth)
     )
-    assert plain["cosine_min"] < 0.9
-    assert mended["cosine_min"] > 0.99
+    assert plain.cosine_min < 0.9
+    assert mended.cosine_min > 0.99
     chosen = choose(model, Precision.INT8, values[:32], values[32:], lambda line: None)
-    assert chosen.detail["smoothed"] is True
+    assert isinstance(chosen.choice, QuantizedChoice)
+    assert chosen.choice.smoothed
 
 
 def test_what_has_no_weights_cannot_be_quantised(values: npt.NDArray[np.float32]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +19,13 @@ from export.lower.precision import artifact
 from export.packages import Package, fetch, member
 from export.reference import decode, normalize, resize_and_crop
 from export.store import Store, sha256_file
-from export.zoo.backbones import listing, resolve
+from export.torchvision_ops import import_timm
+from export.zoo.backbones import Backbone, listing, resolve
 from export.zoo.loaders import eager
+from export.zoo.sources import ByName, Checkpoint, Hub, LocalFile, ModuleFunction, PackageFile, TimmModel, file_of
+from export.zoo.weights import SEED
 
-PACKAGED = [row.name for row in listing() if row.package]
+PACKAGED = [row.name for row in listing() if isinstance(file_of(row.source), PackageFile)]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,8 @@ def top1(name: str, store: Store) -> float:
     with zipfile.ZipFile(fetch(PACKAGE, store)) as bundle:
         names = sorted(n for n in bundle.namelist() if n.startswith("foolbox/data/imagenet_"))
         pixels = np.stack([resize_and_crop(decode(bundle.read(n)), loaded.preprocess) for n in names])
-    labels = [int(Path(n).stem.split("_")[2]) + backbone.classes - 1000 for n in names]
+    assert isinstance(backbone.source, TimmModel)
+    labels = [int(Path(n).stem.split("_")[2]) + backbone.source.classes - 1000 for n in names]
     with torch.inference_mode():
         found = loaded.module(torch.from_numpy(normalize(pixels, loaded.preprocess))).argmax(1).tolist()
     return float(np.mean([a == b for a, b in zip(found, labels, strict=True)]))
@@ -52,7 +58,8 @@ def test_packaged_classifiers_know_imagenet(name: str, real_store: Store) -> Non
 @pytest.mark.parametrize("name", PACKAGED)
 def test_every_packaged_backbone_passes_parity(name: str, real_store: Store) -> None:
     made = artifact(resolve(name), real_store)
-    assert made.parity["passed"]
+    assert made.parity is not None
+    assert made.parity.passed
     assert not made.untrained
     assert made.source["sha256"]
 
@@ -77,6 +84,7 @@ def test_hub_weights_are_taken_from_the_hubs_cache(
 ) -> None:
     """The real loading code, offline, on a cache of the hub's own layout."""
     import huggingface_hub.constants
+    from huggingface_hub.utils import logging as hub_logging
 
     commit = "0123456789abcdef0123456789abcdef01234567"
     repository = tmp_path / "models--timm--test_resnet.r160_in1k"
@@ -91,11 +99,80 @@ def test_hub_weights_are_taken_from_the_hubs_cache(
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
-    backbone = replace(resolve("test_resnet.r160_in1k"), revision="pinned")
+    verbosity = hub_logging.get_verbosity()
+    monkeypatch.setattr(hub_logging._get_library_root_logger(), "level", logging.INFO)
+    backbone = replace(resolve("test_resnet.r160_in1k"), source=TimmModel("test_resnet.r160_in1k", Hub("pinned")))
     made = artifact(backbone, store, images=photos)
+    assert hub_logging.get_verbosity() == logging.INFO != verbosity
     assert not made.untrained
     assert made.source["commit"] == commit
     assert made.source["sha256"] == sha256_file(snapshot / "model.safetensors")
     loaded = eager(backbone, store).module
     for name, tensor in loaded.state_dict().items():
         torch.testing.assert_close(tensor, state[name])
+
+
+def random_state(seed: int) -> torch.Tensor:
+    """Put the global state somewhere, and tell where."""
+    torch.manual_seed(seed)
+    return torch.get_rng_state()
+
+
+def mine(folder: Path) -> Path:
+    """A local checkpoint of a small network of timm's."""
+    module = eager(resolve("test_resnet.r160_in1k@random"), Store(folder / "made", lambda line: None)).module
+    with torch.no_grad():
+        for tensor in module.parameters():
+            tensor.mul_(1.5)
+    save_file(module.state_dict(), folder / "mine.safetensors")
+    return folder / "mine.safetensors"
+
+
+@pytest.mark.parametrize("kind", ["random", "checkpoint", "by name", "module"])
+def test_weights_do_not_depend_on_the_random_state_and_leave_it_alone(kind: str, store: Store, tmp_path: Path) -> None:
+    file = LocalFile(mine(tmp_path))
+    backbone = {
+        "random": resolve("test_resnet.r160_in1k@random"),
+        "checkpoint": resolve("test_resnet.r160_in1k", weights=file.path),
+        "by name": Backbone("x", TimmModel("test_resnet.r160_in1k", Checkpoint(file, ByName()), classes=0)),
+        "module": Backbone("x", ModuleFunction("torch.nn:Linear", arguments={"in_features": 4, "out_features": 3})),
+    }[kind]
+    states = []
+    for seed in (1, 2):
+        before = random_state(seed)
+        states.append(eager(backbone, store).module.state_dict())
+        assert torch.equal(torch.get_rng_state(), before)
+    for name, tensor in states[0].items():
+        assert torch.equal(tensor, states[1][name])
+
+
+def test_random_weights_are_those_of_the_seed(store: Store) -> None:
+    torch.manual_seed(SEED)
+    wanted = import_timm().create_model("test_resnet", num_classes=0).state_dict()
+    found = eager(resolve("test_resnet.r160_in1k@random"), store).module.state_dict()
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in found.items())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_module_in_the_working_folder_is_found_and_the_path_is_given_back(
+    fails: bool, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its function imports when it is called lies in the working folder too."""
+    (tmp_path / "part_of_mine.py").write_text("import torch\nclass Net(torch.nn.Identity): pass\n")
+    (tmp_path / "mine_here.py").write_text(
+        "def make(fails):\n    from part_of_mine import Net\n    if fails: raise ZeroDivisionError\n    return Net()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    assert str(tmp_path) not in before
+    backbone = Backbone("mine", ModuleFunction("mine_here:make", arguments={"fails": fails}))
+    try:
+        if fails:
+            with pytest.raises(ZeroDivisionError):
+                eager(backbone, store)
+        else:
+            assert type(eager(backbone, store).module).__module__ == "part_of_mine"
+    finally:
+        for name in ("mine_here", "part_of_mine"):
+            sys.modules.pop(name, None)
+    assert sys.path == before

@@ -4,12 +4,10 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.sweep.pipeline import split
 from export.errors import UserError
 from export.store import Store
 from tasks.__main__ import main
@@ -159,17 +157,6 @@ def test_junk_pairs_are_read_from_folders_archives_and_beside_tables(
     (root / "labels.csv").write_text("path,label,split\n" + "\n".join(rows))
     for ref in (root, root / "labels.csv"):
         assert open_dataset(str(ref), store).digest == data.digest
-
-
-def test_junk_becomes_rows_of_test_and_train(write_tree: Write, store: Store) -> None:
-    root = write_tree(SET)
-    (root / "junk.csv").write_text(JUNK)
-    data = open_dataset(str(root), store)
-    splits = split(np.arange(len(data.samples), dtype=np.float32)[:, None], data)
-    ids = [sample.id for sample in data.samples]
-    for (query, image), (row, column) in zip(data.junk, splits.junk, strict=True):
-        assert ids[int(splits.test.features[row, 0])] == query
-        assert ids[int(splits.train.features[column, 0])] == image
 
 
 def test_a_limit_and_a_corruption_keep_the_pairs_that_are_left(write_tree: Write, store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from batches import score
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,8 +74,7 @@ def test_scales_and_means_come_from_the_gallery_alone() -> None:
 
 
 def test_the_task_reports_both_with_an_error_and_the_bytes_of_a_vector(digit_splits: Splits) -> None:
-    score = Retrieval().score(digit_splits, 0)
-    found = {metric.name: metric for metric in score.metrics}
+    found = {metric.name: metric for metric in score(Retrieval(), digit_splits).metrics}
     train, test = digit_splits.train, digit_splits.test
     gallery, queries = l2_normalized(train.features), l2_normalized(test.features)
     for name, code, note in (

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from batches import score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,7 +154,7 @@ def test_full_coverage_is_accuracy_and_confidence_helps() -> None:
 
 def test_probes_report_them(digit_splits: Splits) -> None:
     for task in (Knn(), LinearProbe()):
-        found = by_name(list(task.score(digit_splits, 0).metrics))
+        found = by_name(list(score(task, digit_splits).metrics))
         assert {"ECE", "Brier", "log_loss", "accuracy_at_90_coverage"} <= set(found)
         assert next(iter(found)) == "accuracy"
         assert (found["accuracy_at_50_coverage"].value or 0) > (found["accuracy"].value or 0)

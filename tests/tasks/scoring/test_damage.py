@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from batches import pooled, with_features, with_labels
 
 from export.errors import CellError, UserError
-from tasks.base import FeatureSet, Splits
+from tasks.base import Splits
 from tasks.scoring.damage import damage, nearest
 from tasks.scoring.features import l2_normalized
 
@@ -19,7 +20,7 @@ def by_name(found: Any) -> dict[str, float]:
 
 
 def with_test(splits: Splits, features: Any) -> Splits:
-    return replace(splits, test=replace(splits.test, features=features.astype(np.float32)))
+    return replace(splits, test=with_features(splits.test, features))
 
 
 def test_the_same_features_are_undamaged(digit_splits: Splits) -> None:
@@ -67,14 +68,12 @@ def test_a_mean_that_hides_flips_is_told() -> None:
     draw = np.random.default_rng(0)
     centres = np.array([[1.0, 0.0], [0.0, 1.0]])
     labels = np.repeat([0, 1], 100)
-    train = FeatureSet(
-        (centres[labels] + draw.normal(scale=0.01, size=(200, 2))).astype(np.float32), labels, ("a", "b")
-    )
+    train = pooled(centres[labels] + draw.normal(scale=0.01, size=(200, 2)), labels, ("a", "b"))
     wrong = np.zeros(200, bool)
     wrong[[*range(10), *range(100, 110)]] = True
 
     def seen(swapped: Any) -> Splits:
-        test = FeatureSet(centres[np.where(swapped, 1 - labels, labels)].astype(np.float32), labels, ("a", "b"))
+        test = pooled(centres[np.where(swapped, 1 - labels, labels)], labels, ("a", "b"))
         return Splits(train, test, test)
 
     moved = np.zeros(200, bool)
@@ -93,12 +92,12 @@ def test_a_mean_that_hides_a_class_is_told() -> None:
     labels = np.repeat(np.arange(10), 40)
     names = tuple(f"class {i}" for i in range(10))
     centres = np.eye(10)
-    train = FeatureSet((centres[labels] + draw.normal(scale=0.01, size=(400, 10))).astype(np.float32), labels, names)
+    train = pooled(centres[labels] + draw.normal(scale=0.01, size=(400, 10)), labels, names)
     fine = centres[labels].copy()
     before, after = fine.copy(), fine.copy()
     before[labels == 3] = centres[4]  # one class is mended, another broken
     after[labels == 7] = centres[4]
-    parts = [FeatureSet(features.astype(np.float32), labels, names) for features in (before, after)]
+    parts = [pooled(features, labels, names) for features in (before, after)]
     healthy, harmed = (Splits(train, part, part) for part in parts)
     found = damage(healthy, harmed)
     assert found.worst_class == ("class 7", -100.0, 40)
@@ -106,7 +105,7 @@ def test_a_mean_that_hides_a_class_is_told() -> None:
 
 
 def test_other_images_and_broken_features_are_refused(digit_splits: Splits) -> None:
-    other = replace(digit_splits, test=replace(digit_splits.test, labels=(digit_splits.test.labels + 1) % 10))
+    other = replace(digit_splits, test=with_labels(digit_splits.test, (digit_splits.test.labels + 1) % 10))
     with pytest.raises(UserError, match="same images"):
         damage(digit_splits, other)
     broken = digit_splits.test.features.copy()

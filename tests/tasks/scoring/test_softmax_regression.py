@@ -4,10 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.base import Splits
-from tasks.linear_probe import LinearProbe
 from tasks.scoring import softmax_regression
-from tasks.scoring.linear_classifier import standardized
 from tasks.scoring.softmax_regression import Solution, fit, principal_axes
 
 
@@ -114,26 +111,3 @@ def test_what_has_no_optimum_is_refused() -> None:
         fit(features, labels, 3, [1.0])
     with pytest.raises(ValueError, match="positive"):
         fit(features, labels, 2, [0.0])
-
-
-def test_linear_probe_chooses_on_val_and_reads_test_once(digit_splits: Splits) -> None:
-    from dataclasses import replace
-
-    score = LinearProbe().score(digit_splits, seed=0)
-    assert len(score.sweep) == 20
-    assert all(row["converged"] for row in score.sweep)
-    assert score.chosen["val_accuracy"] == max(row["val_accuracy"] for row in score.sweep)
-    assert score.main.value is not None
-    assert score.main.value > 94
-    assert score.per_sample.mean() == pytest.approx(score.main.value)
-    wrong = replace(digit_splits.test, labels=(digit_splits.test.labels + 1) % 10)
-    other = LinearProbe().score(replace(digit_splits, test=wrong), seed=0)
-    assert other.chosen == score.chosen
-    assert other.sweep == score.sweep
-
-
-def test_standardisation_is_that_of_train() -> None:
-    train = np.array([[1, 5, 1e8], [3, 5, 1e8]], np.float32)
-    a, b = standardized(train, np.array([[5, 6, 0]], np.float32))
-    np.testing.assert_allclose(a, [[-1, 0, 0], [1, 0, 0]])
-    np.testing.assert_allclose(b, [[3, 0, 0]])

@@ -105,6 +105,7 @@ def test_without_npm_a_sentence_says_so(store: Store, tmp_path: Path, monkeypatc
         open_dataset("emoji_twitter", store)
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_the_published_drawings(store: Store) -> None:
     try:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from fakes import dataset
 
-from bench.sweep.cells import calibrated, expand
+from bench.sweep.calibration import calibrated
+from bench.sweep.cells import expand
 from bench.sweep.spec import SweepSpec
 from export.lower.calibration import VAL
 from export.store import Store

@@ -1,0 +1,300 @@
+"""The parts that a record is made of, each a type: what was run, what was asked of it, what was seen beside it."""
+
+from __future__ import annotations
+
+import traceback
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from export.errors import UserError
+
+Status = Literal["ok", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was run: backbone × engine × precision × preprocess, and the plan's batch sizes.
+
+    Attributes:
+        engine: ``name:provider``.
+        threads: the number really used.
+        untrained: random weights: timed, never ranked.
+        reference: eager fp32 PyTorch, which deployed cells are compared with.
+    """
+
+    backbone: str
+    engine: str
+    precision: str
+    preprocess: str
+    batches: tuple[int, ...]
+    threads: int
+    untrained: bool = False
+    reference: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.backbone} · {self.engine} · {self.precision}"
+
+    @property
+    def identity(self) -> tuple[str, str, str, str, tuple[int, ...]]:
+        """What the records of one cell share. Threads are not among it: a score may come from another machine, and
+        timings of other threads differ in their protocol."""
+        return self.backbone, self.engine, self.precision, self.preprocess, self.batches
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A test set that is another than the one which goes with the training images.
+
+    Attributes:
+        fitted, seen: the names of the sets whose training and whose test images were used.
+        without: digests (or, in records of schema 2, names) of the set that the drop is taken from: the same classes
+            without the shift. The first of which there is a score counts.
+    """
+
+    fitted: str
+    seen: str
+    without: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject(ABC):
+    """What a result is of.
+
+    Attributes:
+        version, settings, protocol: of the task or scenario: its version, its constants, its protocol in words.
+        data, data_digest: the data set's name, and the hash of its content, labels and splits.
+    """
+
+    version: int
+    data: str
+    data_digest: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    protocol: str = ""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What names its column. For reading; nothing is taken out of it again."""
+
+    @property
+    @abstractmethod
+    def asked(self) -> dict[str, Any]:
+        """What tells it from other subjects, as JSON values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSubject(Subject):
+    """What a score is of.
+
+    Attributes:
+        data_licence: SPDX or words; empty where the user's own.
+        published: the named set that the test images come from; empty where they are the user's own.
+        splits_from: how the splits came about. unreadable: images that were left out.
+        outputs: the engine's outputs that the task reads.
+        shift: where the test images are of another set than the training images.
+    """
+
+    task: str
+    data_licence: str = ""
+    published: str = ""
+    splits_from: str = ""
+    unreadable: int = 0
+    classes: int = 0
+    seed: int = 0
+    outputs: tuple[str, ...] = ("features",)
+    n_train: int = 0
+    n_val: int = 0
+    n_test: int = 0
+    shift: Shift | None = None
+
+    @property
+    def name(self) -> str:
+        """``task@data``."""
+        return f"{self.task}@{self.data}"
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        return {"task": self.task, "version": self.version, "data_digest": self.data_digest, "seed": self.seed}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenarioSubject(Subject):
+    """What a timing is of: the scenario, and the images in rotation.
+
+    Attributes:
+        images: how many different ones.
+    """
+
+    scenario: str
+    images: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.scenario
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        return {"scenario": self.scenario, "version": self.version, "data_digest": self.data_digest}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no result.
+
+    Attributes:
+        type: the exception's class.
+        what, why, remedy: three short lines.
+        traceback: where it is a bug; empty where the user can fix it.
+    """
+
+    type: str
+    what: str
+    why: str = ""
+    remedy: str = ""
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Of an exception: a bug, unless it is a :class:`~export.errors.UserError`."""
+        if isinstance(error, UserError):
+            return cls(type(error).__name__, error.what, error.why, error.remedy)
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        what = f"A bug: {type(error).__name__}" + (f": {said[:300]}" if said else "")
+        return cls(type(error).__name__, what, "", "report it with the traceback in this record", text)
+
+    @property
+    def bug(self) -> bool:
+        return bool(self.traceback)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The chain of keys behind a result; ``plan_content`` names the very bytes that ran. Empty where there is none."""
+
+    onnx: str = ""
+    plan: str = ""
+    plan_content: str = ""
+    features: tuple[str, ...] = ()
+    fit: str = ""
+
+
+@dataclass(frozen=True)
+class About:
+    """What the zoo says of the backbone, and, once there is one, what its artifact says.
+
+    Attributes:
+        feature: what the main output is, in words. dim: its width.
+        input: the network's input, (height, width). preprocess: how it is made.
+        parameters: of the exported network. gmacs: 10⁹ multiply-accumulates for one image.
+        source: where the weights come from.
+    """
+
+    family: str = ""
+    pretrain_algo: str = ""
+    pretrain_data: str = ""
+    licence: str = ""
+    feature: str = ""
+    parameters: int | None = None
+    gmacs: float | None = None
+    input: tuple[int, int] | None = None
+    preprocess: dict[str, Any] = field(default_factory=dict)
+    dim: int | None = None
+    source: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The machine and the libraries. Timings of different ``id``s are never compared.
+
+    Attributes:
+        id: of the hardware. board: where the device tree tells it.
+        gpu: name, compute capability and driver; None where there is none.
+    """
+
+    id: str = ""
+    processor: str = ""
+    board: str = ""
+    architecture: str = ""
+    cores: int = 0
+    memory_mib: float = 0.0
+    gpu: dict[str, str] | None = None
+    os: str = ""
+    python: str = ""
+    libraries: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What a reader calls the machine."""
+        return self.board or self.processor
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How the features were extracted: images, and seconds of the shards as they were built."""
+
+    images: int
+    seconds: float
+
+    @property
+    def images_per_s(self) -> float:
+        return self.images / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class GpuMonitoring:
+    """The GPU beside one measurement.
+
+    Attributes:
+        memory_bytes: the most that was in use beyond what was in use before.
+        clock_mhz, temperature_c: least and most; None where the board does not tell.
+    """
+
+    memory_bytes: int
+    clock_mhz: tuple[int, int] | None = None
+    temperature_c: tuple[int, int] | None = None
+    throttled: bool = False
+    power_capped: bool = False
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """The machine beside one measurement.
+
+    Attributes:
+        foreign_share: median share of all cores that other processes took.
+        disturbed: it was too large. throttled: the processor or the GPU was.
+        clock_mhz, temperature_c: least and most; None where the system does not tell.
+    """
+
+    foreign_share: float = 0.0
+    disturbed: bool = False
+    throttled: bool = False
+    clock_mhz: tuple[float, float] | None = None
+    temperature_c: tuple[float, float] | None = None
+    gpu: GpuMonitoring | None = None
+
+
+@dataclass(frozen=True)
+class SampleSeries:
+    """Every sample of one measurement, in nanoseconds.
+
+    Attributes:
+        name: of the series within its scenario. repeat: which child process took it, from 0.
+        first: the very first query; it and the ``warm_up`` queries after it are not among the samples.
+        begin_ns, end_ns: the steady state's window on that process's monotonic clock; 0 where unknown.
+        settled: whether it was warm before it began.
+        stopped: why it ended. timed_out: that was not by its criterion.
+    """
+
+    name: str
+    repeat: int
+    samples: list[int]
+    first: int | None = None
+    warm_up: int = 0
+    begin_ns: int = 0
+    end_ns: int = 0
+    settled: bool = True
+    stopped: str = ""
+    timed_out: bool = False

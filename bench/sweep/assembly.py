@@ -1,0 +1,87 @@
+"""From a sweep, which is a value, to its cells and its data: the one place where they are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.sweep.calibration import calibrated
+from bench.sweep.cells import Planned, expand
+from bench.sweep.spec import SweepSpec
+from export.progress import now_and_then, say
+from export.store import Store
+from tasks.data.altered.corruption import corrupted, named
+from tasks.data.altered.scope import beside
+from tasks.data.altered.shift import shifted
+from tasks.data.base import DataSet
+from tasks.data.catalog import open_dataset
+from tasks.data.layout import few
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What a sweep runs.
+
+    Attributes:
+        cells: all that were asked for, those that cannot run here included.
+        data: the sets that are fitted on first, then what those fits are judged on besides.
+    """
+
+    cells: tuple[Planned, ...]
+    data: tuple[DataSet, ...]
+
+    def protocols(self, machine: str) -> set[str]:
+        """The protocol hashes of everything that the sweep owes on this machine."""
+        return {p for planned in self.cells for p in planned.protocols(self.data, machine)}
+
+
+def assemble(sweep: SweepSpec, store: Store) -> Assembly:
+    """Check every name, then open and index every data set.
+
+    Raises:
+        UserError: as :func:`bench.sweep.cells.expand`, and as the data sets' own.
+        Unavailable: as :func:`bench.sweep.cells.expand`; or a data set cannot be had.
+    """
+    cells = expand(sweep, store)
+    data = tuple(_data(sweep, store))
+    for images in data:
+        _say(images)
+    return Assembly(tuple(calibrated(cells, data[0]) if data else cells), data)
+
+
+def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
+    def opened(ref: str, whole: bool = False) -> DataSet:
+        return open_dataset(
+            ref,
+            store,
+            limit=sweep.limit,
+            seed=sweep.seed,
+            max_unreadable=sweep.max_unreadable,
+            whole=whole,
+            progress=now_and_then(f"looking through {ref}"),
+        )
+
+    fits = [opened(ref) for ref in sweep.data]
+    seen = [opened(ref, whole=True) for ref in sweep.shifted]
+    outside = [opened(ref, whole=True) for ref in sweep.outside]
+    settings = [setting for text in sweep.corruptions for setting in named(text)]
+    yield from fits
+    for other in seen:
+        for fitted in fits:
+            yield from shifted(fitted, other)
+    for fitted in fits:
+        for name, severity in settings:
+            yield from shifted(fitted, corrupted(fitted, name, severity, sweep.seed))
+    for other in outside:
+        for fitted in fits:
+            yield beside(fitted, other)
+
+
+def _say(images: DataSet) -> None:
+    licence = f", licence {images.licence}" if images.licence else ""
+    say(f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes{licence}")
+    say(f"  splits: {images.splits_from}")
+    if untested := images.untested():
+        say(f"  no test images, so not tested: {few(untested)}")
+    for one in images.unreadable[:5]:
+        say(f"  unreadable, left out: {one.id}: {one.reason}")

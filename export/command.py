@@ -1,0 +1,122 @@
+"""The frame that every command shares: its parser, its list options, its tables, its exit code.
+
+A help text must load nothing heavy, so this module imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from export.errors import OutOfSpace, UserError, disk_full
+
+PIPE_WIDTH = 240
+"""Columns of a table that is not printed to a terminal: a pipe has no width, and no cell is to be cut."""
+
+
+def new_parser(module: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
+    """The parser of ``python -m module``; ``epilog`` keeps its lines as they are."""
+    return argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_store(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """``--store``: where built things lie."""
+    p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """An option of the form ``A,B``: its parts; none of them for ``none``."""
+    return () if text == "none" else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def sizes(text: str, option: str) -> tuple[int, ...]:
+    """An option of the form ``1,8``.
+
+    Raises:
+        UserError: a part is not a whole number.
+    """
+    try:
+        return tuple(int(part) for part in listed(text))
+    except ValueError:
+        raise UserError(
+            f"{option} takes whole numbers with commas between, not {text!r}.", "", f"{option} 1,8"
+        ) from None
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], dim: Sequence[bool] = ()) -> None:
+    """Print rows below their heads to standard output; a head that begins with ``>`` is of numbers.
+
+    Args:
+        dim: which rows step back.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in heads:
+        table.add_column(head.lstrip(">"), justify="right" if head.startswith(">") else "left", overflow="fold")
+    for number, row in enumerate(rows):
+        table.add_row(*row, style="dim" if number < len(dim) and dim[number] else None)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    Console(file=sys.stdout, width=width, highlight=False, markup=False).print(table)
+
+
+@dataclass
+class Failures:
+    """Of things that are made one by one: what failed is said, and the next is made."""
+
+    errors: list[UserError] = field(default_factory=list)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep a :class:`~export.errors.UserError` that is raised inside; a full disk ends everything."""
+        try:
+            yield
+        except OutOfSpace:
+            raise
+        except UserError as error:
+            self.errors.append(error)
+            print(f"error: {error}", file=sys.stderr)
+
+
+def console(main: Callable[[], int | None]) -> Callable[[], NoReturn]:
+    """What a console script calls: ``main``, and the exit code that its outcome deserves."""
+    return lambda: run_cli(main)
+
+
+def run_cli(main: Callable[[], int | None]) -> NoReturn:
+    """Run a command and leave with the exit code that its outcome deserves (see :mod:`export.errors`)."""
+    try:
+        code = main() or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has left: nobody is there to be told
+        code = 0
+    except OSError as error:
+        try:
+            print(f"error: {disk_full(error, 'writing')}", file=sys.stderr)
+            code = 2
+        except OSError:
+            traceback.print_exc()
+            code = 3
+    except Exception:
+        traceback.print_exc()
+        print("This is a bug: please report it with the lines above.", file=sys.stderr)
+        code = 3
+    sys.exit(code)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from fake_records import CLOSE, FAR, SMALL, only
+
+from bench.records.parts import Failure, Monitoring
+from bench.verdict.row import reason
+
+SCORE = SMALL.score("made_up_base", "ort:cpu", "knn")
+TIMING = SMALL.timing("made_up_base", "ort:cpu")
+
+
+def test_a_throttled_timing_is_void_and_a_disturbed_one_flagged() -> None:
+    hot = replace(TIMING, monitoring=[Monitoring(), Monitoring(throttled=True)])
+    row = only(SCORE, hot)
+    assert row.timings == {}
+    assert row.judge() == ("ok", "single_stream: the processor throttled, so the timing is void")
+    restless = [replace(series, settled=False) for series in TIMING.series[-1:]]
+    busy = replace(
+        TIMING,
+        monitoring=[Monitoring(0.01), Monitoring(0.25, disturbed=True)],
+        series=[*TIMING.series[:-1], *restless],
+    )
+    flags = only(SCORE, busy).flags
+    assert any("25%" in flag.text for flag in flags)
+    assert any("not settled" in flag.text for flag in flags)
+    assert {flag.scenario for flag in flags} == {"single_stream"}
+
+
+def test_a_steady_timing_has_no_flag() -> None:
+    steady = replace(TIMING, metrics=TIMING.metrics[:1], monitoring=[Monitoring(0.04)])
+    assert only(SCORE, steady).flags == []
+
+
+def test_a_failure_does_not_hide_the_other_results_of_its_cell() -> None:
+    bad = SMALL.failure(SMALL.score("made_up_base", "ort:cpu", "retrieval"), "failed", "It did not work.")
+    assert only(SCORE, bad).judge() == ("ok", "retrieval@drawings: It did not work.")
+
+
+def test_of_a_bug_a_table_says_the_first_line_and_the_record_keeps_the_traceback() -> None:
+    try:
+        raise ValueError("shapes do not match\n(1, 2) and (3, 4)")
+    except ValueError as error:
+        bad = replace(SMALL.failure(SCORE, "failed", ""), failure=Failure.of(error))
+    assert reason(bad) == "knn@drawings: A bug: ValueError: shapes do not match"
+    row = only(bad)
+    assert row.judge() == ("failed", reason(bad))
+    [trouble] = row.troubles
+    assert trouble.failure is not None
+    assert "test_row.py" in trouble.failure.traceback
+
+
+@pytest.mark.parametrize(
+    ("parity", "said"),
+    [
+        (FAR, "(features: cosine min 0.91, bound 0.99999, relative error 0.4, bound 0.002)"),
+        (replace(FAR, cosine_bound=0, error_bound=0), "(features: cosine min 0.91, relative error 0.4)"),
+        (
+            replace(FAR, cosine_min=0.999984),
+            "(features: cosine min 0.999984, bound 0.99999, relative error 0.4, bound 0.002)",
+        ),
+        (replace(FAR, output="map_s4", nonfinite=3), "bound 0.002, 3 values are NaN or Inf)"),
+    ],
+)
+def test_parity_that_failed_says_how_far_it_is_off(parity: object, said: str) -> None:
+    status, why = only(replace(SCORE, parity=parity), replace(TIMING, parity=CLOSE)).judge()  # type: ignore[arg-type]
+    assert status == "parity"
+    assert why.endswith(said)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from fake_records import SMALL, Lab, only
+
+from bench.records.results import Results
+from bench.verdict.table import rows, sheet_of
+from export.errors import UserError
+from export.store import key
+
+
+def test_scores_and_costs_of_one_cell_stand_in_one_row() -> None:
+    found = sheet_of(Results(tuple(SMALL.records())))
+    row = next(i for i, label in enumerate(found.labels) if label["backbone"] == "made_up_base")
+    assert found.status[row] == "ok"
+    assert [s.name for s in found.settings] == ["knn@drawings", "linear_probe@drawings", "retrieval@drawings"]
+    assert (found.settings[0].task, found.settings[0].data) == ("knn", "drawings")
+    assert found.values[row, 0] == SMALL.score("made_up_base", "ort:cpu", "knn").main.value
+    column, values = found.cost("latency_p50_ms")
+    expected = SMALL.timing("made_up_base", "ort:cpu").metric("latency_p50_ms")
+    assert expected is not None
+    assert (column.unit, column.higher_is_better, values[row]) == ("ms", False, expected.value)
+    assert found.cost("parameters_m")[1][row] == 25
+    with pytest.raises(UserError, match="latency_p50_ms"):
+        found.cost("latency_p50")
+
+
+@pytest.mark.parametrize(
+    "change", [{"backbone": "c"}, {"engine": "f:p"}, {"precision": "int8"}, {"preprocess": "cuda"}, {"batches": (1,)}]
+)
+def test_a_cell_that_differs_in_one_field_is_another_row(change: dict[str, object]) -> None:
+    score, timing = SMALL.score("made_up_base", "ort:cpu", "knn"), SMALL.timing("made_up_base", "ort:cpu")
+    other = replace(timing, cell=replace(timing.cell, **change))  # type: ignore[arg-type]
+    found = rows(Results((score, other)))[0]
+    assert sorted((len(row.scores), len(row.timings)) for row in found) == [(0, 1), (1, 0)]
+
+
+def test_cells_whose_names_join_alike_are_two_rows() -> None:
+    one, other = SMALL.score("made_up_base", "ort:cpu", "knn"), SMALL.score("made_up_base", "ort:cpu", "retrieval")
+    one = replace(one, cell=replace(one.cell, backbone="a · b", engine="c"))
+    other = replace(other, cell=replace(other.cell, backbone="a", engine="b · c"))
+    assert str(one.cell) == str(other.cell)
+    assert [len(row.scores) for row in rows(Results((one, other)))[0]] == [1, 1]
+
+
+def test_a_cost_that_two_scenarios_report_is_named_by_its_scenario() -> None:
+    names = [c.name for c in sheet_of(Results(tuple(SMALL.records()))).costs]
+    assert "peak_memory_mib" in names
+    assert "offline.peak_memory_mib" in names
+    assert "single_stream.peak_memory_mib" not in names
+
+
+def test_a_percentile_without_enough_samples_stays_unknown() -> None:
+    found = sheet_of(Results(tuple(SMALL.records())))
+    assert all(value != value for value in found.cost("latency_p99_ms")[1])
+
+
+def test_failures_and_skips_keep_their_reason() -> None:
+    found = sheet_of(Results(tuple(Lab().records())))
+    why = {found.name(i): (found.status[i], found.why[i]) for i in range(len(found.labels))}
+    assert why["made_up_random · ort:cpu · fp32"] == (
+        "skipped",
+        "Untrained: random weights are timed, never scored.",
+    )
+    assert why["made_up_broken · ort:cpu · fp32"][0] == "failed"
+    assert "Operator Einmal is unknown." in why["made_up_broken · ort:cpu · fp32"][1]
+    assert why["made_up_off · ort:cpu · fp32"][0] == "parity"
+    assert "0.91" in why["made_up_off · ort:cpu · fp32"][1]
+
+
+def test_the_newest_plan_counts_and_what_is_older_is_counted() -> None:
+    newer = replace(SMALL, build="2", day="2026-02-02")
+    old = SMALL.score("made_up_base", "ort:cpu", "knn")
+    new = newer.score("made_up_base", "ort:cpu", "knn")
+    stale = SMALL.timing("made_up_base", "ort:cpu")
+    [row], notes = rows(Results((new, old, stale)))
+    assert row.scores == {"knn@drawings": new}
+    assert row.timings == {}, "a cost of another plan does not stand beside this accuracy"
+    assert notes == ["2 older records are left out: an earlier build of the plan, or measured again since."]
+
+
+def test_of_two_records_of_one_subject_the_newer_counts() -> None:
+    again = replace(SMALL, day="2026-03-03").timing("made_up_base", "ort:cpu")
+    row = only(again, SMALL.timing("made_up_base", "ort:cpu"))
+    assert row.timings["single_stream"] == again
+
+
+def test_two_builds_of_one_plan_are_said() -> None:
+    score = SMALL.score("made_up_base", "ort:cpu", "knn")
+    timing = SMALL.timing("made_up_base", "ort:cpu")
+    rebuilt = replace(timing, keys=replace(timing.keys, plan_content=key("content", other=1)))
+    assert "more than one build" in rows(Results((score, rebuilt)))[1][0]
