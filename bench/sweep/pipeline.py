@@ -62,11 +62,19 @@ def run(sweep: Assembly, desk: Desk) -> Tally:
                 found = planned.availability
                 raise Skip(f"{planned.cell.engine} cannot run {planned.precision} here.", found.reason, found.remedy)
             score(planned, sweep.data, desk, tally)
-            timed += timing.prepare(planned, sweep.data[:1], desk)
         except OutOfSpace:
             raise
         except Exception as error:  # a bug in one cell is that cell's result, not the sweep's end
-            _give_up(_owed(planned, sweep.data, desk, told="plan_key" in vars(planned)), error, desk, tally)
+            told = "plan_key" in vars(planned)
+            owed = [*_scores(planned, sweep.data, desk, told), *_timings(planned, sweep.data, desk, told)]
+            _give_up(owed, error, desk, tally)
+            continue
+        try:
+            timed += timing.prepare(planned, sweep.data[:1], desk)
+        except OutOfSpace:
+            raise
+        except Exception as error:
+            _give_up(_timings(planned, sweep.data, desk, told=True), error, desk, tally)
     for failure in timing.run(timed, desk):
         tally.count(failure)
     return tally
@@ -135,19 +143,22 @@ def _outputs(planned: Planned, scorer: Task, view: View) -> list[str]:
     return [name for name in there if name in read]
 
 
-def _owed(planned: Planned, data: Sequence[DataSet], desk: Desk, told: bool) -> list[Asked]:
-    """Every result that a cell owes; where its keys can be ``told``, without those that are finished."""
-    scores = [
+def _scores(planned: Planned, data: Sequence[DataSet], desk: Desk, told: bool) -> list[Asked]:
+    """The scores that a cell owes; where its keys can be ``told``, without those that are finished."""
+    return [
         desk.score(planned, images, scorer)
         for images, scorer in planned.owed(data)
         if not (told and desk.finished(planned.score_key(images, scorer)))
     ]
-    timings = [
+
+
+def _timings(planned: Planned, data: Sequence[DataSet], desk: Desk, told: bool) -> list[Asked]:
+    """The timings likewise."""
+    return [
         desk.timing(planned, data[0], timed)
         for timed in planned.scenarios
         if not (told and desk.finished(planned.timing_key(data[0], timed, desk.machine)))
     ]
-    return [*scores, *timings]
 
 
 def _give_up(owed: Sequence[Asked], error: Exception, desk: Desk, tally: Tally) -> None:

@@ -218,6 +218,43 @@ def test_a_bug_while_a_cell_is_built_is_that_cell_s(sweep: Sweep, monkeypatch: p
     assert "in broken" in failure.traceback
 
 
+def test_what_stops_the_timing_does_not_speak_for_the_scores(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("no rotation")
+
+    monkeypatch.setattr("bench.sweep.rotation.prepare", broken)
+    tally, records = sweep(tasks=("buggy", "nearest_mean"), scenarios=("single_stream",))
+    assert (tally.exit_code, tally.failed) == (3, 3)
+    why = {r.subject.name: r.failure for r in records if r.cell.engine == "ort:cpu"}
+    assert why["nearest_mean@set"] is None
+    kinds = {name: failure.type for name, failure in why.items() if failure}
+    assert kinds == {"buggy@set": "ZeroDivisionError", "single_stream": "OSError"}
+
+
+REFUSE = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "torchvision", "timm", "onnx"}:
+            raise ImportError(f"{name} is not to be had here")
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+def test_a_plan_is_timed_where_there_is_no_framework(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(REFUSE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # of the child processes alone: this one has begun
+    tally, records = sweep(scenarios=("single_stream", "offline"), batches=(1, 5))
+    assert tally.exit_code == 0
+    assert {r.status for r in records} == {"ok"}
+    tally, records = sweep(scenarios=("end_to_end",), batches=(1, 5))  # only resizing wants PyTorch
+    failures = [r.failure.what for r in records if r.failure]
+    assert len(failures) == tally.failed == 2
+    assert all("torch is not to be had here" in what for what in failures)
+
+
 def test_a_full_disk_ends_the_sweep(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     from export.errors import OutOfSpace
 
