@@ -16,7 +16,10 @@ from bench.measure.worker import Job, Outcome
 from bench.records.parts import Failure
 
 START_SECONDS = 120.0
-"""What a child may take besides measuring: imports, loading a plan, warming up."""
+"""What a child may take besides measuring: imports, loading a plan."""
+LONGEST = 20
+"""A scenario may take as many times its seconds: three series, each warming up for one and stopping after four at
+the most, are fifteen."""
 
 
 def run(job: Job, limit: float | None = None) -> Outcome:
@@ -28,7 +31,7 @@ def run(job: Job, limit: float | None = None) -> Outcome:
     Returns:
         The child's outcome; where it died or hung, an outcome whose ``failure`` says how.
     """
-    limit = limit or START_SECONDS + len(job.scenarios) * 10 * job.settings.seconds
+    limit = limit or START_SECONDS + len(job.scenarios) * LONGEST * job.settings.seconds
     with tempfile.TemporaryDirectory(prefix="backbones-") as folder:
         job_file, result_file = Path(folder, "job.json"), Path(folder, "result.json")
         job_file.write_bytes(msgspec.json.encode(job))
