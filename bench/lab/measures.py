@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from bench.lab.variants import REFERENCE, Variant, pixels_of
 from engines.base import Session
+from engines.batches import run_all
 from engines.preprocess.threads import one_thread
 from export.artifact import Artifact
 from export.progress import say
@@ -147,10 +148,4 @@ def of_accuracy(
 
 def embed(session: Session, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """L2-normalised features, float32 [n, d]."""
-
-    found = []
-    for start in range(0, len(pixels), BATCH):
-        part = pixels[start : start + BATCH]
-        padded = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
-        found.append(session.run(padded)["features"][: len(part)])
-    return l2_normalized(np.concatenate(found))
+    return l2_normalized(run_all(session, pixels)["features"])
