@@ -14,8 +14,8 @@ PY := .venv/bin/python
 GPU_PY := .venv-gpu/bin/python
 # --no-compile: Python compiles what it imports; pip would compile all of torch first, a third of the installing.
 PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile --no-warn-script-location
-# A file's tests share what is dear to make, so they stay in one process.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# A file's tests share what is dear to make, so they stay in one process; in the order of the files, for the long ones come early.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 LOCKED := $(PIP) --require-hashes --no-deps --only-binary :all: -r
 COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	--custom-compile-command "make lock" -c requirements/torch.txt pyproject.toml
