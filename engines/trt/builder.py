@@ -15,7 +15,7 @@ from typing import Any
 
 from engines.library import failing
 from engines.trt.flavour import Flavour
-from engines.trt.log import BuildLog, tidy
+from engines.trt.log import BuildLog, tidy, uncollected
 from engines.trt.progress import building
 from engines.trt.timing_cache import TimingCache
 from export.errors import CellError, UserError
@@ -75,6 +75,7 @@ class Request:
         return tuple(sorted(set(self.targets), key=float))
 
 
+@uncollected()
 def build(
     flavour: Flavour,
     model: bytes,

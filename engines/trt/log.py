@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,22 @@ def tidy(error: str) -> str:
     if TRACE.match(text):  # the compiler's: further traces follow, each after a semicolon
         text = TRACE.sub("", text).partition("; [")[0]
     return " ".join(ASSERTION.sub("", text).split())[:300]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Python's cyclic garbage collector is off inside, and as it was afterwards.
+
+    TensorRT holds a lock of its own while it sends a message, and takes the same one to free a builder. A collection
+    that a message sets off, and that finds an earlier builder (a traceback had kept it), would wait for itself for ever.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class BuildLog:

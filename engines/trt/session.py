@@ -30,7 +30,7 @@ from engines.preprocess.onnx_head import PIXELS
 from engines.trt.builder import PLAN
 from engines.trt.flavour import Flavour
 from engines.trt.inspector import placement
-from engines.trt.log import BuildLog
+from engines.trt.log import BuildLog, uncollected
 from export.errors import CellError, UserError
 
 FLIGHT = 2
@@ -53,7 +53,7 @@ class TrtSession(Session, Streams, TimesDevice, PreprocessesPhotographs):
         self._runtime: Any = None
         self._driver = driver or open_driver()
         try:
-            with self._driver.active():
+            with self._driver.active(), uncollected():
                 self._runtime = self._library.Runtime(self._log.logger)
                 self._engine = self._deserialized(plan.path / PLAN)
                 self._require_tensors()
