@@ -32,7 +32,7 @@ def uncollected() -> Iterator[None]:
     """Python's cyclic garbage collector is off inside, and as it was afterwards.
 
     TensorRT holds a lock of its own while it sends a message, and takes the same one to free a builder. A collection
-    that a message sets off, and that finds an earlier builder (a traceback had kept it), would wait for itself for ever.
+    that a message sets off, and that finds an earlier builder (a traceback had kept it), would wait for itself.
     """
     enabled = gc.isenabled()
     gc.disable()
