@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from batches import score
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from export.spec import Metric
@@ -39,6 +39,7 @@ def test_every_metric_is_the_references(torchmetrics: None, seed: int, n: int, c
     from torchmetrics.functional.classification import multiclass_calibration_error
 
     probabilities, labels = drawn(seed, n, classes, sharp)
+    assume(probabilities.max() < 1 - 1e-7)  # torchmetrics gives a confidence of 1 in its float32 a bin of its own
     found = by_name(confidence_metrics(probabilities, labels, 0))
     wanted = multiclass_calibration_error(
         torch.from_numpy(probabilities), torch.from_numpy(labels), num_classes=classes, n_bins=15, norm="l1"
