@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser(
-        "bench.compare", "Compare two results folders: each result is better, worse, or the data cannot tell."
+        "bench.compare", "Compare two results folders: each result is better, worse, or not significantly different."
     )
     p.add_argument("before", type=Path, help="results folder")
     p.add_argument("after", type=Path, help="results folder")

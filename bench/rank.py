@@ -1,4 +1,4 @@
-"""``python -m bench.rank``: a results folder, or any table, in an order that admits what it cannot tell.
+"""``python -m bench.rank``: a results folder, or any table, in an order that says which differences are significant.
 
 Reads records only; runs nothing. Libraries that draw or write tables load when they are used.
 """

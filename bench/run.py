@@ -54,12 +54,14 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--shifted", action="append", metavar="REF", help="test on this set too what --data was fitted on"
     )
-    what.add_argument("--corruption", metavar="A,B", help="and on harmed test images: fog, fog:3 (severity), … or all")
+    what.add_argument(
+        "--corruption", metavar="A,B", help="and on corrupted test images: fog, fog:3 (severity), … or all"
+    )
     what.add_argument(
         "--out-of-scope",
         action="append",
         metavar="REF",
-        help="images of none of the classes of --data: are they noticed? (task out_of_scope)",
+        help="images of none of the classes of --data, for out-of-distribution detection (task out_of_scope)",
     )
     what.add_argument("--tasks", metavar="A,B", help="'list' explains them; 'all'; 'none' for no task")
     what.add_argument(

@@ -91,7 +91,7 @@ def _found(report: Report) -> list[str]:
     if least is not None:
         said.append(
             f"The least cosine of features is {least.least:.3f} ({least.model}, {least.variant}): "
-            f"{'enough to fail' if least.least < 0.98 else 'within'} the bound that INT8 is held to here (0.98)."
+            f"{'enough to fail' if least.least < 0.98 else 'within'} the bound for INT8 here (0.98)."
         )
     if clear and clear[0].change < 0:
         a = clear[0]

@@ -18,7 +18,6 @@ from PIL import Image
 from bench import robustness
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
 from bench.run import main
-from bench.sweep.cells import expand
 from export.errors import UserError
 from tasks.catalog import TASKS, task
 
@@ -307,16 +306,6 @@ def test_an_engine_that_cannot_run_here_says_what_is_missing() -> None:
     assert "trt" in done.stderr
     assert "Try:" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_the_baseline_is_added_once(sweep: Callable[..., list[str]], shared_store: Path) -> None:
-    from bench.sweep.spec import read as read_sweep
-    from export.store import Store
-
-    spec = read_sweep(models=(f"{MODEL}@random",), engines=("ort", "null"), data=("toy",))
-    assert [str(c.engine.spec) for c in expand(spec, Store(shared_store))] == ["ort:cpu", "null:cpu"]
-    spec = read_sweep(models=(f"{MODEL}@random",), engines=("ort",), data=("toy",))
-    assert [str(c.engine.spec) for c in expand(spec, Store(shared_store))] == ["ort:cpu", "null:cpu"]
 
 
 def test_a_shift_is_scored_with_what_was_fitted_and_its_cost_is_told(
