@@ -28,7 +28,7 @@ examples:
   python -m bench.run --config sweep.yaml --dry-run              what would be run, and what is finished
 
 A run that was stopped goes on where it was: the same command does only what is missing.
-Exit code: 0 done, 1 some result failed, 2 something that you can mend, 3 a bug.
+Exit code: 0 done, 1 some result failed, 2 a mistake in what was asked or given, 3 a bug.
 """
 
 

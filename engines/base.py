@@ -161,7 +161,7 @@ class Engine(ABC):
     providers: ClassVar[tuple[str, ...]] = ("cpu",)
     precisions: ClassVar[frozenset[Precision]] = frozenset({Precision.FP32})
     computes: ClassVar[bool] = True
-    """False for an engine whose outputs mean nothing: it is timed, never scored and never held to parity."""
+    """False for an engine whose outputs mean nothing: it is timed, never scored and never checked for parity."""
     concurrent: ClassVar[bool] = False
     """Whether a session's ``_run`` may be called by several threads at once; if not, callers queue."""
     targetable: ClassVar[bool] = False

@@ -19,7 +19,7 @@ ENGINES: Registry[type[Engine]] = Registry(
 )
 
 REFERENCE = "torch"
-"""Eager PyTorch: what a deployed cell is held against."""
+"""Eager PyTorch: what a deployed cell is compared with."""
 
 BASELINE = "null"
 """Does nothing in the right shapes: the harness's own cost, a row of every report."""

@@ -1,4 +1,4 @@
-"""PyTorch, eager or compiled: the reference that the other engines are held against, and never a file of its own.
+"""PyTorch, eager or compiled: the reference that the other engines are compared with, and never a file of its own.
 
 It runs the module that the artifact came from, at fp32. The plan only names the artifact: the module is made anew from
 the store. torch's thread count belongs to the process: it is a session's own only while that runs.

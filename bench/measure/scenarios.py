@@ -6,9 +6,10 @@ samples of all repeats. The boundary is the session's: host uint8 pixels in, hos
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ from bench.measure.criterion import Stop, WarmUp
 from bench.measure.queries import Queries
 from bench.records import stats
 from engines.abilities import Streams, TimesDevice
-from engines.base import Session
+from engines.base import Pixels, Session
 from engines.preprocess.base import Preprocess
 from export.registry import Registry
 from export.spec import Metric
@@ -63,7 +64,7 @@ class Scenario(ABC):
         """Refuse a machine that lacks what the scenario needs.
 
         Raises:
-            Unavailable: with what would mend it.
+            Unavailable: with how to change that.
         """
 
     def asks(self, settings: Settings) -> dict[str, Any]:
@@ -125,27 +126,11 @@ class Offline(Scenario):
         self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
     ) -> dict[str, Series]:
         sizes = session.plan.profile.batches
+        stop = settings.stop(parts=len(sizes))
         found = {}
         for size in sizes:
-            batches, count = queries.batches(size), len(queries)
-            if isinstance(session, Streams):  # a sample is then the time from one result to the next
-                results = session.stream(itertools.cycle(batches))
-                try:
-                    found[f"batch_{size}"] = measure(
-                        lambda i, results=results: next(results),  # type: ignore[misc]
-                        settings.warm_up,
-                        settings.stop(parts=len(sizes)),
-                        clock,
-                    )
-                finally:
-                    results.close()
-                continue
-            found[f"batch_{size}"] = measure(
-                lambda i, batches=batches, count=count: session.run(batches[i % count]),  # type: ignore[misc]
-                settings.warm_up,
-                settings.stop(parts=len(sizes)),
-                clock,
-            )
+            with full_batches(session, queries.batches(size)) as query:
+                found[f"batch_{size}"] = measure(query, settings.warm_up, stop, clock)
         return found
 
     def metrics(self, samples: Samples) -> list[Metric]:
@@ -207,6 +192,16 @@ class EndToEnd(Scenario):
             for m in latency_metrics(samples["end_to_end"])
         ]
         return whole[:1] + parts + whole[1:]
+
+
+@contextlib.contextmanager
+def full_batches(session: Session, batches: Sequence[Pixels]) -> Iterator[Callable[[int], object]]:
+    """The query that runs ``batches`` in turn; of a session that streams, it is the time from a result to the next."""
+    if not isinstance(session, Streams):
+        yield lambda i: session.run(batches[i % len(batches)])
+        return
+    with contextlib.closing(session.stream(itertools.cycle(batches))) as results:
+        yield lambda i: next(results)
 
 
 def latency_metrics(samples: Sequence[int]) -> list[Metric]:

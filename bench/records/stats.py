@@ -69,12 +69,6 @@ def interquartile_range(samples: Sequence[float]) -> float:
     return quantile(samples, 0.75) - quantile(samples, 0.25)
 
 
-def median_absolute_deviation(samples: Sequence[float]) -> float:
-    """Median distance from the median; not scaled to a standard deviation."""
-    centre = median(samples)
-    return median([abs(s - centre) for s in samples])
-
-
 def noise(samples: Sequence[float]) -> float:
     """Relative spread in percent: interquartile range over the median.
 

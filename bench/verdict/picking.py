@@ -55,9 +55,9 @@ class Pick:
 
 
 def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick:
-    """The cheapest cell that the test images cannot tell from the best one, within the limits.
+    """The cheapest cell whose accuracy is not significantly below the best one's, within the limits.
 
-    "Cannot tell" means that the 95 % interval of the paired bootstrap of the two mean z-scores holds zero. Only cells
+    Not significantly: the 95 % interval of the paired bootstrap of the two mean z-scores contains zero. Only cells
     on the Pareto front of what is within the limits are suggested: no such cell is better and cheaper.
 
     Raises:

@@ -326,7 +326,7 @@ class Ranking:
 def _undefined(rows: int) -> str:
     if rows > 1:
         return "no two rows have a score in the same setting."
-    return "one row alone cannot be held against others." if rows else "no row may be ranked."
+    return "one row alone cannot be compared with others." if rows else "no row may be ranked."
 
 
 def _usable(sheet: Sheet, options: Options) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -146,7 +146,7 @@ def preload() -> None:
 
 @cache
 def why_not(name: str, library: str) -> tuple[str, str]:
-    """Why the provider ``name`` does not start here, and what would mend it; both empty where it does start.
+    """Why the provider ``name`` does not start here, and how to change that; both empty where it does start.
 
     It is really started, on a network without nodes.
     """

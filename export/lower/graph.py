@@ -24,12 +24,9 @@ class Graph:
         self.model = model
         self._constants = {i.name: i for i in model.graph.initializer}
         self._readers: dict[str, list[onnx.NodeProto]] = {}
-        self._makers: dict[str, onnx.NodeProto] = {}
         for node in model.graph.node:
             for name in dict.fromkeys(node.input):
                 self._readers.setdefault(name, []).append(node)
-            for name in node.output:
-                self._makers[name] = node
 
     @classmethod
     def copy_of(cls, model: onnx.ModelProto) -> Graph:
@@ -41,10 +38,6 @@ class Graph:
     def readers(self, tensor: str) -> list[onnx.NodeProto]:
         """The nodes that read a tensor; a model's output has one more reader than these."""
         return self._readers.get(tensor, [])
-
-    def maker(self, tensor: str) -> onnx.NodeProto | None:
-        """The node that makes a tensor; None for inputs and constants."""
-        return self._makers.get(tensor)
 
     def is_constant(self, tensor: str) -> bool:
         return tensor in self._constants

@@ -53,7 +53,6 @@ def test_spreads_of_known_numbers() -> None:
     samples = [10, 20, 30, 40, 1000]
     assert stats.median(samples) == 30
     assert stats.interquartile_range(samples) == 20
-    assert stats.median_absolute_deviation(samples) == 10
     assert stats.noise(samples) == pytest.approx(100 * 20 / 30)
     assert stats.noise([5, 5, 5]) == 0
 
