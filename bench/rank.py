@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--markdown", nargs="?", const="-", metavar="FILE", help="the table as Markdown, to standard output or a file"
     )
-    p.add_argument("--parquet", type=Path, metavar="FILE", help="write all columns as Parquet (extra: report)")
+    p.add_argument("--parquet", type=Path, metavar="FILE", help="write all columns as Parquet (extra: parquet)")
     p.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="all columns as JSON, to standard output or a file"
     )

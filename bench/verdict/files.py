@@ -44,7 +44,7 @@ def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
         import pyarrow.parquet
     except ImportError as error:
         raise Unavailable(
-            "Parquet needs pyarrow, which is not installed.", str(error), "pip install 'backbones-deployed[report]'"
+            "Parquet needs pyarrow, which is not installed.", str(error), "pip install 'backbones-deployed[parquet]'"
         ) from error
     buffer = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), buffer)
