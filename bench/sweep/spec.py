@@ -18,6 +18,7 @@ class SweepSpec:
     Attributes:
         models: zoo names, aliases, timm ids, ``module:function``, ``NAME@random`` or finished ``.onnx`` files.
         engines: ``name`` or ``name:provider``.
+        exclude: cells to leave out; ``ort int8`` means every cell of that engine and that precision.
         data: data set names, folders, CSV files or archives; the first also gives the images for timing.
         shifted: data sets on which what was fitted on each of ``data`` is tested too.
         corruptions: of ImageNet-C, ``name``, ``name:severity`` or ``all``, on whose test images it is tested too.
@@ -36,6 +37,7 @@ class SweepSpec:
     tasks: tuple[str, ...]
     scenarios: tuple[str, ...]
     precisions: tuple[str, ...] = ("fp32",)
+    exclude: tuple[str, ...] = ()
     preprocess: str = "cpu"
     batches: tuple[int, ...] = (1, 8)
     threads: int = 0
@@ -81,6 +83,8 @@ def read(path: Path | None = None, **given: Any) -> SweepSpec:
     demo = _document(DEMO)
     if "data" in document:
         demo = {name: value for name, value in demo.items() if name not in ONLY_DEMO}
+    if not {"models", "engines", "precisions", "data"}.isdisjoint(document):
+        demo.pop("exclude")  # it names cells of the demo
     return parse({**demo, **document}, path.name if path else "the command line")
 
 
