@@ -9,11 +9,11 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.command import add_store, console, listed, new_parser, print_table, sizes
+from bench.sweep.spec import GROUPS, WHAT, Declared, declared, read
+from export.command import add_store, console, new_parser, print_table
 from export.errors import Unavailable, UserError
 
 if TYPE_CHECKING:
@@ -39,61 +39,13 @@ def parser() -> argparse.ArgumentParser:
     p = new_parser(
         "bench.run", "Score and time backbones on the engines that will be deployed, and rank them.", EXAMPLES
     )
-    what = p.add_argument_group("what to run (lists are separated by commas)")
-    what.add_argument("--config", type=Path, metavar="FILE", help="a sweep in YAML; its fields are the options below")
-    what.add_argument("--models", "--model", metavar="A,B", help="zoo names, aliases, timm ids, NAME@random, FILE.onnx")
-    what.add_argument("--backbone", action="append", metavar="MODULE:FUNCTION", help="your own module; repeatable")
-    what.add_argument("--engine", "--engines", dest="engines", metavar="A,B", help="name or name:provider")
-    what.add_argument(
-        "--precision", "--precisions", dest="precisions", metavar="A,B", help="fp32, fp16, bf16, int8, fp8"
+    groups = {title: p.add_argument_group(title) for title in GROUPS}
+    groups[WHAT].description = "A,B stands for a list with commas."
+    groups[WHAT].add_argument(
+        "--config", type=Path, metavar="FILE", help="a sweep in YAML, with these options as fields"
     )
-    what.add_argument(
-        "--exclude",
-        action="append",
-        metavar="WORDS",
-        help="cells to leave out: 'ort int8' is every cell of that engine and that precision; repeatable",
-    )
-    what.add_argument(
-        "--preprocess", metavar="PATH", help="preprocessing path: cpu; for trt and trt-rtx also cuda, nvimgcodec"
-    )
-    what.add_argument(
-        "--data", metavar="REF", action="append", help="a data set's name, folder, CSV or archive; repeatable"
-    )
-    what.add_argument(
-        "--shifted", action="append", metavar="REF", help="test on this set too what --data was fitted on"
-    )
-    what.add_argument(
-        "--corruption", metavar="A,B", help="and on corrupted test images: fog, fog:3 (severity), … or all"
-    )
-    what.add_argument(
-        "--out-of-scope",
-        action="append",
-        metavar="REF",
-        help="images of none of the classes of --data, for out-of-distribution detection (task out_of_scope)",
-    )
-    what.add_argument("--tasks", metavar="A,B", help="'list' explains them; 'all'; 'none' for no task")
-    what.add_argument(
-        "--scenario",
-        "--scenarios",
-        dest="scenarios",
-        metavar="A,B",
-        help="single_stream, offline, end_to_end, search; 'none'",
-    )
-    what.add_argument(
-        "--weights", action="append", metavar="MODEL=FILE", help="a local checkpoint for a model; repeatable"
-    )
-    what.add_argument("--zoo", action="append", metavar="FILE", help="a YAML file with zoo rows of your own")
-    how = p.add_argument_group("how")
-    how.add_argument("--batches", metavar="1,8", help="batch sizes of each plan")
-    how.add_argument("--threads", type=int, metavar="N", help="threads for one inference; 0: all cores")
-    how.add_argument("--limit", type=int, metavar="N", help="at most N images of each data set (seeded, stratified)")
-    how.add_argument(
-        "--index-size", type=int, metavar="N", help="vectors of the index in the scenario search (100,000)"
-    )
-    how.add_argument("--seed", type=int, metavar="N")
-    how.add_argument("--seconds", type=float, metavar="S", help="measuring time for each scenario and repeat")
-    how.add_argument("--repeats", type=int, metavar="N", help="fresh processes for each cell, interleaved")
-    how.add_argument("--max-unreadable", type=float, metavar="F", help="share of unreadable images that stops the run")
+    for one in declared():
+        _add(groups[one.option.group], one)
     where = p.add_argument_group("where, and what to say")
     where.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="records and report (results)")
     add_store(where)
@@ -133,59 +85,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return tally.exit_code
 
 
-def _sweep(args: argparse.Namespace) -> SweepSpec:
-    from bench.sweep.spec import read
-
-    def parts(text: str | None) -> tuple[str, ...] | None:
-        return None if text is None else listed(text)
-
-    models = (*listed(args.models or "none"), *(args.backbone or ()))
-    sweep = read(
-        args.config,
-        models=models or None,
-        engines=parts(args.engines),
-        precisions=parts(args.precisions),
-        exclude=tuple(args.exclude) if args.exclude else None,
-        tasks=None if args.tasks == "all" else parts(args.tasks),
-        scenarios=parts(args.scenarios),
-        data=tuple(args.data) if args.data else None,
-        shifted=tuple(args.shifted) if args.shifted else None,
-        corruptions=parts(args.corruption),
-        outside=tuple(args.out_of_scope) if args.out_of_scope else None,
-        preprocess=args.preprocess,
-        batches=None if args.batches is None else sizes(args.batches, "--batches"),
-        threads=args.threads,
-        limit=args.limit,
-        index_size=args.index_size,
-        seed=args.seed,
-        seconds=args.seconds,
-        repeats=args.repeats,
-        max_unreadable=args.max_unreadable,
-        zoo=tuple(args.zoo) if args.zoo else None,
-        weights=_weights(args.weights) if args.weights else None,
+def _add(group: argparse._ArgumentGroup, one: Declared) -> None:
+    """The option of a sweep's field: lists are split where YAML's are (:func:`bench.sweep.spec.parse`)."""
+    default = f" ({one.default})" if one.default else ""
+    number: type[int] | type[float] | None = {"int": int, "float": float}.get(one.type)
+    group.add_argument(
+        f"--{one.name.replace('_', '-')}",
+        action="append" if one.option.repeatable else "store",
+        type=number or str,
+        metavar=one.option.metavar,
+        help=f"{one.option.help}{default}" + ("; repeatable" if one.option.repeatable else ""),
     )
-    return _with_all_tasks(sweep) if args.tasks == "all" else sweep
 
 
-def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
-    from bench.sweep.cells import all_tasks
-    from export.progress import say
-
-    tasks = all_tasks(bool(sweep.outside))
-    left = sorted(set(all_tasks(True)) - set(tasks))
-    if left:
-        say(f"left out, because no --out-of-scope is given: {', '.join(left)}")
-    return replace(sweep, tasks=tasks)
-
-
-def _weights(pairs: Sequence[str]) -> dict[str, str]:
-    named = {}
-    for pair in pairs:
-        model, equals, file = pair.partition("=")
-        if not equals:
-            raise UserError(f"--weights takes MODEL=FILE, not {pair!r}.")
-        named[model] = file
-    return named
+def _sweep(args: argparse.Namespace) -> SweepSpec:
+    return read(args.config, **{one.name: getattr(args, one.name) for one in declared()})
 
 
 def _dry_run(asked: Assembly, desk: Desk, as_json: bool) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from bench.measure.scenarios import Scenario, Settings, scenario
 from bench.records.parts import About, Cell, Keys
 from bench.sweep import keys
-from bench.sweep.spec import SweepSpec
+from bench.sweep.spec import ALL, SweepSpec
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile
 from engines.catalog import BASELINE, REFERENCE, engine
 from engines.preprocess.base import Preprocess
@@ -20,6 +20,7 @@ from export.artifact import Artifact
 from export.errors import UserError
 from export.lower.calibration import CalibrationSet
 from export.lower.precision import artifact, artifact_key, precision_of
+from export.progress import say
 from export.spec import Precision
 from export.store import Store
 from export.zoo.backbones import Backbone, resolve
@@ -209,6 +210,7 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
         Unavailable: none of the engines runs on this machine; the first one's reason is told. Or a scenario's library
             is missing.
     """
+    sweep = _with_all_tasks(sweep)
     _require_scopes(sweep)
     for name in sweep.scenarios:
         scenario(name).require()
@@ -257,13 +259,13 @@ def _require_scopes(sweep: SweepSpec) -> None:
     """Refuse tasks that no data set is for, and a data set that no task is for."""
     scopes = {name: task(name).meta.scope for name in sweep.tasks}
     lonely = [name for name, scope in scopes.items() if scope == "open"]
-    if lonely and not sweep.outside:
+    if lonely and not sweep.out_of_scope:
         raise UserError(
             f"The task {lonely[0]} needs images that belong to none of the classes.",
             "The sweep names no such data set.",
             "--out-of-scope SET",
         )
-    if sweep.outside and not lonely:
+    if sweep.out_of_scope and not lonely:
         known = ", ".join(name for name in TASKS if task(name).meta.scope == "open")
         raise UserError(
             "The sweep names images that are out of scope, and no task that looks at them.",
@@ -272,9 +274,14 @@ def _require_scopes(sweep: SweepSpec) -> None:
         )
 
 
-def all_tasks(outside: bool) -> tuple[str, ...]:
-    """The names of all tasks; without data of an open scope, those that need none."""
-    return tuple(name for name in TASKS if outside or task(name).meta.scope == "closed")
+def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
+    """The sweep with the names of all tasks for ``all``; without images out of scope, of those that need none."""
+    if sweep.tasks != (ALL,):
+        return sweep
+    tasks = tuple(name for name in TASKS if sweep.out_of_scope or task(name).meta.scope == "closed")
+    if left := sorted(set(TASKS) - set(tasks)):
+        say(f"left out, because no --out-of-scope is given: {', '.join(left)}")
+    return replace(sweep, tasks=tasks)
 
 
 def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:

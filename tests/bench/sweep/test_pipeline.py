@@ -310,7 +310,7 @@ def test_one_fit_serves_every_corruption_and_two_tasks(
     tally, records = sweep(
         tasks=("linear_probe", "out_of_scope", "knn"),
         corruptions=("contrast", "brightness:1"),
-        outside=(str(tmp_path / "others"),),
+        out_of_scope=(str(tmp_path / "others"),),
         batches=(1, 3),
     )
     assert tally.exit_code == 0
