@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from export.command import add_store, console, new_parser, print_table
 from export.errors import Unavailable, UserError
 
 if TYPE_CHECKING:
+    from bench.records.record import Record
     from bench.sweep.assembly import Assembly
     from bench.sweep.desk import Desk
     from bench.sweep.spec import SweepSpec
@@ -60,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.measure.machine import environment
     from bench.sweep.assembly import assemble
     from bench.sweep.desk import Desk
+    from bench.sweep.looks import Looks
     from bench.sweep.pipeline import run
     from export.progress import say
     from export.store import Store
@@ -69,10 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.dry_run:
         return _dry_run(asked, desk, args.json)
     say(f"{desk.environment.processor}, {desk.environment.cores} cores; records in {args.out}/records")
-    tally = run(asked, desk)
+    protocols = asked.protocols(desk.machine)
+    tally = run(asked, desk, Looks(lambda timings: _so_far(args.out, timings, protocols)))
     if tally.bugs:
         say(f"{tally.bugs} results failed by a bug: please report it; the tracebacks are in their records")
-    _verdict(args, asked.protocols(desk.machine))
+    _verdict(args, protocols)
     return tally.exit_code
 
 
@@ -110,6 +114,20 @@ def _dry_run(asked: Assembly, desk: Desk, as_json: bool) -> int:
     ]
     print_table(("cell", "scores left", "timings left", "note"), lines)
     return 0
+
+
+def _so_far(folder: Path, timings: Sequence[Record], protocols: Iterable[str]) -> None:
+    """The table and the pick before the end, on standard error: the results are what stands on standard output."""
+    from bench.records.results import Results
+    from bench.verdict.choose import ranking_of
+    from bench.verdict.picking import suggestion
+    from bench.verdict.show import print_ranking
+
+    finished = Results.load(folder)
+    ranking = ranking_of(Results((*finished.records, *timings), finished.unread).choose(protocols=protocols))
+    print("\nso far, with one repeat of each timing:", file=sys.stderr)
+    print_ranking(ranking, file=sys.stderr)
+    print(f"{suggestion(ranking)}\n", file=sys.stderr)
 
 
 def _verdict(args: argparse.Namespace, protocols: Iterable[str]) -> None:

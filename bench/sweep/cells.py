@@ -199,11 +199,14 @@ class Planned:
 
 
 def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
-    """The sweep's cells, backbone by backbone, and one of an engine that does nothing: the harness's own
-    cost. Every name is checked here, before anything runs.
+    """The sweep's cells, and one of an engine that does nothing: the harness's own cost.
+
+    Precision by precision and engine by engine, so that all backbones can be compared early. Every name is checked
+    here, before anything runs.
 
     Raises:
-        UserError: an unknown model, engine, precision, task, scenario or preprocessing path.
+        UserError: an unknown model, engine, precision, task, scenario, preprocessing path or excluded name; or all
+            cells are excluded.
         Unavailable: none of the engines runs on this machine; the first one's reason is told. Or a scenario's library
             is missing.
     """
@@ -225,15 +228,31 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
         engines[0].require()
     cells = [
         Planned(b, e, _fed(e, a, sweep.preprocess) if p in e.precisions else _refused(e), p, sweep, store)
-        for b in _unique(backbones)
-        for e, a in zip(engines, available, strict=True)
         for p in precisions
+        for e, a in zip(engines, available, strict=True)
+        for b in _unique(backbones)
     ]
+    for words in sweep.exclude:
+        rest = [c for c in cells if not _meant(c, words.split())]
+        if len(rest) in (0, len(cells)):
+            raise UserError(
+                f"exclude {words!r} leaves out {'no cell' if rest else 'every cell'} of the sweep.",
+                "Each of its words must name a backbone, an engine or a precision of the sweep.",
+                "--exclude 'ort int8'",
+            )
+        cells = rest
     if sweep.scenarios and all(c.engine.computes for c in cells):
         nothing = engine(EngineSpec(BASELINE, threads=sweep.threads))
         found = _fed(nothing, nothing.available(), sweep.preprocess)
         cells.append(replace(cells[0], engine=nothing, availability=found))
     return cells
+
+
+def _meant(cell: Planned, words: Sequence[str]) -> bool:
+    """Whether each of the words names the cell's backbone, engine or precision."""
+    spec = cell.engine.spec
+    names = {cell.backbone.name, spec.name, str(spec), str(cell.precision)}
+    return bool(words) and names.issuperset(words)
 
 
 def _require_scopes(sweep: SweepSpec) -> None:

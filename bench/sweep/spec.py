@@ -85,6 +85,14 @@ class SweepSpec:
         metadata=_what("A,B", f"what is timed: {', '.join(SCENARIOS)}; or none", SCENARIOS)
     )
     precisions: tuple[str, ...] = field(default=("fp32",), metadata=_what("A,B", ", ".join(PRECISIONS), PRECISIONS))
+    exclude: tuple[str, ...] = field(
+        default=(),
+        metadata=_what(
+            "WORDS",
+            "cells to leave out: 'ort int8' is every cell of that engine and that precision",
+            repeatable=True,
+        ),
+    )
     preprocess: str = field(
         default="cpu",
         metadata=_what(
@@ -220,6 +228,8 @@ def read(path: Path | None = None, where: str = "the command line", **given: Any
     demo = _document(DEMO)
     if "data" in document:
         demo = {name: value for name, value in demo.items() if name not in ONLY_DEMO}
+    if not {"models", "engines", "precisions", "data"}.isdisjoint(document):
+        demo.pop("exclude")  # it names cells of the demo
     return parse({**demo, **document}, path.name if path else where)
 
 
