@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         prog="bob",
         usage="bob COMMAND [options]",
         description=DESCRIPTION,
-        epilog="\n".join([*lines[1:], "", "bob COMMAND --help shows a command's options."]),
+        epilog="\n".join([*lines[1:], "", "  bob COMMAND --help      the options of a command"]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--version", action="version", version=f"bob {__version__}", help="show the version and stop")

@@ -42,7 +42,7 @@ def recipe(target: str) -> list[str]:
     )
     assert done.returncode == 0, f"{target}: {done.stderr}"
     lines = done.stdout.replace("\\\n", " ").splitlines()  # a command may go on in the next line
-    return [line for line in lines if PYTHON.match(line)]
+    return [line.partition(" >")[0] for line in lines if PYTHON.match(line)]
 
 
 def parser_of(module: str) -> argparse.ArgumentParser | None:
