@@ -1,4 +1,4 @@
-"""``python -m bench.pick``: the cell to ship: the cheapest whose accuracy cannot be told from the best.
+"""``bob pick``: the cell to ship: the cheapest whose accuracy cannot be told from the best.
 
 Reads a ranking; measures nothing. It answers in one sentence and says on what the answer rests.
 """
@@ -14,7 +14,7 @@ from export.command import console, new_parser
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser("bench.pick", "Suggest the cell to ship: the cheapest whose accuracy cannot be told from the best.")
+    p = new_parser("bob pick", "Suggest the cell to ship: the cheapest whose accuracy cannot be told from the best.")
     add_results(p)
     add_options(p)
     p.add_argument("--max", action="append", default=[], metavar="COLUMN=VALUE", help="budget, for costs; repeatable")

@@ -1,4 +1,4 @@
-"""``python -m bench.run``: backbones × engines, scored on the features that the engines emit, timed, ranked.
+"""``bob run``: backbones × engines, scored on the features that the engines emit, timed, ranked.
 
 With no arguments it runs the demo sweep. Heavy libraries load after the arguments have been read, not before.
 """
@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.sweep.spec import GROUPS, WHAT, Declared, declared, read
+from bench.sweep.options import add_all
+from bench.sweep.spec import WHAT, declared, read
 from export.command import add_store, console, new_parser, print_table
 from export.errors import Unavailable, UserError
 
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  python -m bench.run                                            the demo: real backbones, real photographs
-  python -m bench.run --engine ort --models efficientnet_lite0,vit_s --data ~/photos --tasks knn,linear_probe
-  python -m bench.run --data ~/photos --out-of-scope ~/others --tasks knn,out_of_scope
-  python -m bench.run --config sweep.yaml --dry-run              what would be run, and what is finished
+  bob run                                            the demo: real backbones, real photographs
+  bob run --engines ort --models efficientnet_lite0,vit_s --data ~/photos --tasks knn,linear_probe
+  bob run --data ~/photos --out-of-scope ~/others --tasks knn,out_of_scope
+  bob run --config sweep.yaml --dry-run              what would be run, and what is finished
 
 A run that was stopped goes on where it was: the same command does only what is missing.
 Exit code: 0 done, 1 some result failed, 2 a mistake in what was asked or given, 3 a bug.
@@ -36,16 +37,10 @@ Exit code: 0 done, 1 some result failed, 2 a mistake in what was asked or given,
 
 def parser() -> argparse.ArgumentParser:
     """The command line; every option overrides the field of the same name in the sweep file."""
-    p = new_parser(
-        "bench.run", "Score and time backbones on the engines that will be deployed, and rank them.", EXAMPLES
-    )
-    groups = {title: p.add_argument_group(title) for title in GROUPS}
-    groups[WHAT].description = "A,B stands for a list with commas."
-    groups[WHAT].add_argument(
-        "--config", type=Path, metavar="FILE", help="a sweep in YAML, with these options as fields"
-    )
-    for one in declared():
-        _add(groups[one.option.group], one)
+    p = new_parser("bob run", "Score and time backbones on the engines that will be deployed, and rank them.", EXAMPLES)
+    what = add_all(p)[WHAT]
+    what.description = "A,B stands for a list with commas."
+    what.add_argument("--config", type=Path, metavar="FILE", help="a sweep in YAML, with these options as fields")
     where = p.add_argument_group("where, and what to say")
     where.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="records and report (results)")
     add_store(where)
@@ -83,19 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"{tally.bugs} results failed by a bug: please report it; the tracebacks are in their records")
     _verdict(args, protocols)
     return tally.exit_code
-
-
-def _add(group: argparse._ArgumentGroup, one: Declared) -> None:
-    """The option of a sweep's field: lists are split where YAML's are (:func:`bench.sweep.spec.parse`)."""
-    default = f" ({one.default})" if one.default else ""
-    number: type[int] | type[float] | None = {"int": int, "float": float}.get(one.type)
-    group.add_argument(
-        f"--{one.name.replace('_', '-')}",
-        action="append" if one.option.repeatable else "store",
-        type=number or str,
-        metavar=one.option.metavar,
-        help=f"{one.option.help}{default}" + ("; repeatable" if one.option.repeatable else ""),
-    )
 
 
 def _sweep(args: argparse.Namespace) -> SweepSpec:

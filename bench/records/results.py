@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
 from export.errors import UserError, unknown
 
-RUN = "python -m bench.run"
+RUN = "bob run"
 LEAST = 4
 """Characters of an id or hash that say which is meant."""
 

@@ -188,8 +188,10 @@ class Declared:
 
     @property
     def default(self) -> str:
-        """The default as the command line would take it; empty where there is none, or nothing."""
+        """The default as the command line would take it; empty where it is nothing."""
         value = self.field.default
+        if self.required:
+            return "the demo's"
         if value is MISSING or value is None:
             return ""
         return (
@@ -202,7 +204,7 @@ class Declared:
 
     @property
     def required(self) -> bool:
-        """Whether it has no default of its own: what is not given is then the demo's."""
+        """Whether it has no default of its own: what is not given is the demo's."""
         return self.field.default is MISSING and self.field.default_factory is MISSING
 
 

@@ -110,7 +110,8 @@ def test_every_field_is_an_option_with_its_help_and_default() -> None:
         parts = f"--{one.name.replace('_', '-')} {one.option.metavar} {one.option.help}"
         assert "".join(f"{parts} ({one.default})".split() if one.default else parts.split()) in help_text
     defaults = {one.name: one.default for one in declared()}
-    assert {defaults[name] for name in ("models", "limit", "zoo", "weights")} == {""}
+    assert {defaults[name] for name in ("limit", "zoo", "weights")} == {""}
+    assert {defaults[name] for name in ("models", "scenarios")} == {"the demo's"}
     assert [defaults[name] for name in ("precisions", "batches", "seconds", "index_size")] == [
         "fp32",
         "1,8",
