@@ -33,18 +33,21 @@ Floats = npt.NDArray[np.float32]
 
 
 class Photographs:
-    """A map-style data set for a DataLoader: decoded, and transformed as timm would for this model."""
+    """A map-style data set for a DataLoader: decoded, and transformed as timm would for this model.
+
+    The encoded files are read first: an open archive must not be shared among worker processes.
+    """
 
     def __init__(self, data: DataSet, samples: Sequence[Sample], transform: Any) -> None:
-        self.data, self.samples, self.transform = data, samples, transform
+        self.encoded, self.transform = [data.read(s.id) for s in samples], transform
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.encoded)
 
     def __getitem__(self, index: int) -> Any:
         from PIL import Image
 
-        return self.transform(Image.open(io.BytesIO(self.data.read(self.samples[index].id))).convert("RGB"))
+        return self.transform(Image.open(io.BytesIO(self.encoded[index])).convert("RGB"))
 
 
 def features(name: str, data: DataSet, store: Store) -> dict[str, Floats]:
