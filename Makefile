@@ -32,7 +32,7 @@ CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
 BINDINGS := --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
+.PHONY: help demo docs run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -92,6 +92,9 @@ lab: .venv/dev ## what another way of resizing costs, in pixels, features, accur
 
 bench-self: .venv/dev ## what the harness itself costs, as ratios taken side by side
 	$(PY) -m bench.figures $(ARGS)
+
+docs: .venv/demo ## write docs/sweep.md from the declaration of a sweep's fields
+	$(PY) -m bench.sweep.document >docs/sweep.md
 
 lock: ## resolve the pins again (needs uv; UPGRADE=-U takes new versions)
 	$(COMPILE) $(UPGRADE) $(CPU) $(BINDINGS) -o requirements/cpu.txt

@@ -53,10 +53,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the sweep that the command line asks for; the exit code."""
     args = parser().parse_args(argv)
-    if args.tasks == "list":
-        from tasks.__main__ import main as tasks_main
-
-        return tasks_main(["--json"] if args.json else [])
     sweep = _sweep(args)
 
     from bench.measure.machine import environment

@@ -56,7 +56,8 @@ def _names(names: str | tuple[str, ...]) -> Iterable[str]:
     from export.registry import load_target
 
     found: Any = load_target(names, "table")
-    return found() if callable(found) else found
+    known: Iterable[str] = found() if callable(found) else found
+    return known
 
 
 def add_store(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_texts_are_taken_as_on_the_command_line() -> None:
 
 
 def test_paths_are_taken_as_texts() -> None:
-    given = {"models": Path("a.onnx"), "data": [Path("b"), "c"], "weights": {"a.onnx": Path("d")}}
+    given: dict[str, Any] = {"models": Path("a.onnx"), "data": [Path("b"), "c"], "weights": {"a.onnx": Path("d")}}
     spec = read(**given)
     assert (spec.models, spec.data, spec.weights) == (("a.onnx",), ("b", "c"), {"a.onnx": "d"})
 
@@ -93,7 +94,7 @@ def test_paths_are_taken_as_texts() -> None:
         ("seconds", "long"),
     ],
 )
-def test_a_value_of_a_wrong_type_gets_a_sentence(name: str, value: object) -> None:
+def test_a_value_of_a_wrong_type_gets_a_sentence(name: str, value: Any) -> None:
     with pytest.raises(UserError, match=name):
         read(**{name: value})
 
