@@ -59,7 +59,8 @@ def print_table(found: Sequence[Difference]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from bench.verdict.show import number, print_wide
+    from bench.verdict.digits import number
+    from bench.verdict.show import print_wide
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name in ("cell", "result", "metric"):

@@ -6,10 +6,11 @@ Reads records only; runs nothing. Libraries that draw or write tables load when 
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.verdict.choose import add_options, add_results, ranked
+from bench.verdict.choose import RESULTS, add_options, add_results, ranked
 from export.command import console, new_parser
 from export.errors import UserError
 
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--lower", action="append", default=[], metavar="COLUMN", help="with --table: lower is better")
     p.add_argument("--ignore", action="append", default=[], metavar="COLUMN", help="with --table: leave it out")
     p.add_argument("--by", default="z", metavar="COLUMN", help="order by z, mean_rank, borda, a setting or a cost (z)")
+    p.add_argument("--all", action="store_true", help="print every row, column and note, not what decides alone")
     p.add_argument("--csv", type=Path, metavar="FILE", help="write all columns as CSV")
     p.add_argument(
         "--markdown", nargs="?", const="-", metavar="FILE", help="the table as Markdown, to standard output or a file"
@@ -50,11 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Rank, print, write; 0 when done."""
     args = parser().parse_args(argv)
     if (args.lower or args.ignore) and not args.table:
-        raise UserError("--lower and --ignore are for --table.", "Records tell their own directions.")
+        raise UserError("--lower and --ignore are for --table.", "Records state the direction of each metric.")
     from bench.verdict.files import as_json, write, write_csv, write_parquet
     from bench.verdict.show import markdown, print_ranking
 
     ranking = ranked(args)
+    again = _again(args)
     cost = args.cost or ranking.default_cost()
     rows = ranking.as_rows(cost, args.by)
     if args.csv:
@@ -68,13 +71,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         write(Path(args.json), text + "\n")
     if args.markdown:
-        text = markdown(ranking, cost, args.by)
+        text = markdown(ranking, cost, args.by, args.all, again)
         if args.markdown == "-":
             print(text)
             return 0
         write(Path(args.markdown), text + "\n")
-    print_ranking(ranking, cost, args.by)
+    print_ranking(ranking, cost, args.by, everything=args.all, again=again)
     return 0
+
+
+def _again(args: argparse.Namespace) -> str:
+    """The command that shows everything of the same ranking."""
+    words = ["bob", "rank", *([str(args.results)] if args.results != RESULTS else [])]
+    for name in ("table", "machine", "data", "protocol", "setting", "cost", "lower", "ignore"):
+        given = getattr(args, name)
+        for value in given if isinstance(given, list) else [given]:
+            words += [f"--{name}", str(value)] if value else []
+    return shlex.join([*words, "--all"])
 
 
 cli = console(main)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from html import escape
 
+from bench.verdict.cells import SHOWN_COSTS
+from bench.verdict.digits import decimals, number, share
 from bench.verdict.ranking import Ranking, Standing
 from bench.verdict.sheet import Column, label_text
-from bench.verdict.show import SHOWN_COSTS, number, share
 
 CLEAN = "rank without the scores on test images that the pretraining data contain or may contain"
-FIRST = "of the bootstrap's draws, how many put this row first; ties share"
+FIRST = "share of the bootstrap resamples in which this row's z is the highest; ties share it equally"
 
 
 def grid(ranking: Ranking, cost: str) -> str:
@@ -20,7 +21,8 @@ def grid(ranking: Ranking, cost: str) -> str:
     heads = [_head("rank", left=True)]
     heads += [_head("without †‡", left=True, about=CLEAN)] if ranking.clean else []
     heads += [_head(name, left=True) for name in ("backbone", "engine")]
-    heads += [_head("precision", left=True, more=_one_precision(ranking)), _head("first", "%", FIRST)]
+    heads += [_head("precision", left=True, more=_one_precision(ranking))]
+    heads += [_head("first", "%", FIRST)] if ranking.has_errors else []
     heads += [_head("z"), _head("mean rank")]
     heads += [_head("\n".join(s.words), s.unit, s.about) for s in sheet.settings]
     heads += [_head(c.title, c.unit, c.about, more=not _short(c, cost)) for c in sheet.costs]
@@ -44,12 +46,13 @@ def _cells(ranking: Ranking, row: int, standing: Standing | None, on_front: bool
         ),
         _text(str(label.get("engine", ""))),
         _text(label_text(label, "precision"), kind="more" if _one_precision(ranking) else ""),
-        _share(standing),
+        *([_share(standing)] if ranking.has_errors else []),
         _value(standing.z if standing else None, standing.z_error if standing else None, "{:.2f}"),
         _value(standing.mean_rank if standing else None, None, "{:.1f}"),
     ]
     for j in range(len(sheet.settings)):
-        cells.append(_value(sheet.values[row, j], sheet.errors[row, j], "{:.1f}", sheet.mark(row, j)))
+        form = f"{{:.{decimals(sheet.values[:, j], sheet.errors[:, j])}f}}"
+        cells.append(_value(sheet.values[row, j], sheet.errors[row, j], form, sheet.mark(row, j)))
     for j, column in enumerate(sheet.costs):
         value = sheet.cost_values[row, j]
         more = "" if _short(column, cost) else ' class="more"'

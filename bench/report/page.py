@@ -13,8 +13,7 @@ from bench.records.results import Results
 from bench.report import notes
 from bench.report.grid import grid
 from bench.report.plots import distributions, embedded, points
-from bench.verdict.picking import headline, pick
-from bench.verdict.picking import reason as because
+from bench.verdict.picking import headline, pick, price, reasons
 from bench.verdict.ranking import Ranking
 from bench.verdict.row import Row, reason
 from bench.verdict.table import rows, sheet
@@ -76,8 +75,7 @@ def _verdict(ranking: Ranking, cost: str) -> tuple[str, str]:
     if not ranking.ranked:
         return "Nothing could be ranked", "What is missing is said below."
     found = pick(ranking, cost)
-    why = because(ranking, found)
-    return headline(ranking, found), why[0].upper() + why[1:]
+    return headline(ranking, found), " ".join([f"{price(ranking, found)}.", *reasons(ranking, found)])
 
 
 def _head(ranking: Ranking, cost: str, results: Results) -> str:

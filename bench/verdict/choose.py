@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from bench.verdict.ranking import Ranking
 
 
+RESULTS = Path("results")
+"""The results folder where none is given."""
+
+
 def add_results(p: argparse.ArgumentParser) -> None:
     """Which records: shared by every command that reads results."""
-    p.add_argument("results", type=Path, nargs="?", default=Path("results"), help="results folder (results)")
+    p.add_argument("results", type=Path, nargs="?", default=RESULTS, help="results folder (results)")
     add_choice(p)
 
 

@@ -1,4 +1,4 @@
-"""What a lower precision loses against fp32: where it is more than a point, the cell is marked and the loss is told."""
+"""What a lower precision loses against fp32; a cell that loses more than a point is marked."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def losses(row: Row, rows: Sequence[Row]) -> list[str]:
 
 def note(rows: Sequence[Row]) -> list[str]:
     """One sentence for the foot of a table; none where nothing was lost."""
-    told = [f"{row.cell} ({', '.join(lost)})" for row in rows if (lost := losses(row, rows))]
-    return [f"▼ more than {ALLOWED:g} point below fp32: {'; '.join(told)}."] if told else []
+    lossy = [f"{row.cell} ({', '.join(lost)})" for row in rows if (lost := losses(row, rows))]
+    return [f"▼ more than {ALLOWED:g} point below fp32: {'; '.join(lossy)}."] if lossy else []

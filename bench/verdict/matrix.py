@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.records.results import Results
+from bench.verdict.digits import number
 from bench.verdict.markdown import bullets, table
 from bench.verdict.row import Row
-from bench.verdict.show import number
 from bench.verdict.table import rows
 from export.spec import Precision
 

@@ -1,8 +1,8 @@
 """Test images that the pretraining data contain, or may contain: what was published of each pair, from
 ``export/zoo/overlaps.yaml``.
 
-A backbone that has seen the test images is not worse for it, but its score says less. So such pairs are marked, and
-ranks are told with and without them. A user's own photographs are never marked.
+The score of a backbone that has seen the test images may be too high. So such pairs are marked, and ranks are given
+with and without them. A user's own photographs are never marked.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def facts() -> dict[str, Any]:
     return dict(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
-def told(pairs: Iterable[Overlap]) -> list[str]:
+def published(pairs: Iterable[Overlap]) -> list[str]:
     """Sentences for the foot of a table: each kind of pretraining data, the sets that it is flagged for, how that is
     known, and at last the pairs of which nothing was published."""
     groups: dict[tuple[Strength, str, str, str], set[str]] = {}
@@ -96,9 +96,9 @@ def told(pairs: Iterable[Overlap]) -> list[str]:
     for (strength, pretraining, how, source), sets in sorted(groups.items(), key=lambda g: ORDER.index(g[0][0])):
         names = ", ".join(sorted(sets))
         if strength == "unknown":
-            unknown.append(f"{pretraining or 'pretraining data that are not told'} and {names}")
+            unknown.append(f"{names} in {pretraining or 'undocumented pretraining data'}")
         else:
             lines.append(f"{MARKS[strength]} {pretraining} {strength} test images of {names}: {how} ({source}).")
     if unknown:
-        lines.append(f"Unknown, whether pretraining data hold test images: {'; '.join(unknown)}.")
+        lines.append(f"Overlap of test images and pretraining data is not published for: {'; '.join(unknown)}.")
     return lines

@@ -1,4 +1,4 @@
-"""The cell to ship: the cheapest whose accuracy cannot be told from the best, in one sentence with its reason."""
+"""The cell to ship: the cheapest that is not significantly less accurate than the best, and why, in short sentences."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.records import stats
+from bench.verdict.digits import number
+from bench.verdict.lines import wrapped
 from bench.verdict.ranking import Ranking, Standing
-from bench.verdict.show import number
 from export.errors import UserError
 
 
@@ -43,7 +44,7 @@ class Pick:
 
     Attributes:
         row: the cell to ship. best: the most accurate within the limits.
-        tied: cells that cannot be told from the best in accuracy (the best among them).
+        tied: cells that are not significantly less accurate than the best (itself among them).
         cost: the column that decided; empty where there is none.
     """
 
@@ -78,7 +79,7 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
     sign = -1 if column.higher_is_better else 1
     paid = [None if math.isnan(values[s.row]) else float(sign * values[s.row]) for s in inside]
     on_front = stats.pareto_front([s.z or 0.0 for s in inside], paid)
-    # a noisy cell may tie with the best while a better and cheaper one, measured more surely, does not
+    # a noisy cell may tie with the best while a better and cheaper one, with smaller errors, does not
     known = [(price, s.row) for s, price, on in zip(inside, paid, on_front, strict=True) if on and s in tied]
     row = min(known)[1] if known else best.row
     return Pick(row, best.row, tuple(s.row for s in tied), cost if known else "", tuple(limits))
@@ -108,13 +109,20 @@ def _nearest(ranking: Ranking, limits: Sequence[Limit]) -> str:
 
 
 def suggestion(ranking: Ranking, cost: str = "") -> str:
-    """Pick without limits, in one sentence, whatever there is to pick from."""
-    return sentence(ranking, pick(ranking, cost)) if ranking.ranked else "Nothing was ranked, so no cell is suggested."
+    """Pick without limits, whatever there is to pick from: a line or two for each sentence."""
+    if not ranking.ranked:
+        return "Nothing was ranked, so no cell is suggested."
+    return spoken(ranking, pick(ranking, cost))
 
 
-def sentence(ranking: Ranking, found: Pick) -> str:
-    """The suggestion in one sentence, with its reason."""
-    return f"{headline(ranking, found)}: {reason(ranking, found)}"
+def spoken(ranking: Ranking, found: Pick) -> str:
+    """The sentences as a terminal shows them: each begins a line."""
+    return "\n".join(line for text in sentences(ranking, found) for line in wrapped(text))
+
+
+def sentences(ranking: Ranking, found: Pick) -> list[str]:
+    """What to ship and what it costs; how it compares with the most accurate cell; a significant difference."""
+    return [f"{headline(ranking, found)}: {_price(ranking, found)}.", *reasons(ranking, found)]
 
 
 def headline(ranking: Ranking, found: Pick) -> str:
@@ -122,28 +130,90 @@ def headline(ranking: Ranking, found: Pick) -> str:
     return f"Ship {ranking.sheet.name(found.row)}"
 
 
-def reason(ranking: Ranking, found: Pick) -> str:
-    """Why: what it costs, and how it stands to the most accurate cell."""
-    sheet, best = ranking.sheet, ranking.sheet.name(found.best)
-    limits = f" with {' and '.join(map(str, found.limits))}" if found.limits else ""
+def reasons(ranking: Ranking, found: Pick) -> list[str]:
+    """Why this cell: one sentence on the most accurate one, and one on a significant difference."""
+    return list(filter(None, [_beside_the_best(ranking, found), _significant(ranking, found)]))
+
+
+def price(ranking: Ranking, found: Pick) -> str:
+    """What it costs, beside the most accurate cell: a sentence without its full stop."""
+    text = _price(ranking, found)
+    return text[0].upper() + text[1:]
+
+
+def _price(ranking: Ranking, found: Pick) -> str:
+    sheet = ranking.sheet
     if not found.cost:
-        return f"the highest mean z{limits}; no cost was measured to weigh against it."
+        return "it has the highest mean z; no cost was measured"
     column, values = sheet.cost(found.cost)
-    price = f"{column.title} {number(values[found.row])} {column.unit}".rstrip()
+
+    def paid(row: int) -> str:
+        return f"{number(values[row])} {column.unit}".rstrip()
+
+    text = f"{column.title} {paid(found.row)}"
     if found.row == found.best:
-        tied = len(found.tied)
-        among = "clearly ahead of all others" if tied == 1 else f"the cheapest of {tied} that cannot be told apart"
-        return f"the most accurate cell{limits}, and {among if len(ranking.ranked) > 1 else 'the only one'} ({price})."
-    lead, error, low, high = ranking.difference(found.best, found.row)
+        return text
     ratio = values[found.row] / values[found.best]
-    ratio = ratio if column.higher_is_better else 1 / ratio
-    times = "as much as" if column.higher_is_better else "less than"
-    price += f", {ratio:.1f} times {times}" if math.isfinite(ratio) and ratio >= 1.05 else ", no dearer than"
-    interval = f" (95 % interval {low:.2f} … {high:.2f})" if error else ""
+    ratio, than = (ratio, "the") if column.higher_is_better else (1 / ratio, "less than the")
+    compared = f"{ratio:.1f} times {than}" if math.isfinite(ratio) and ratio >= 1.05 else "about the same as the"
+    other = f"{sheet.name(found.best)} ({paid(found.best)})"
+    return f"{text}, {compared} {_most_accurate(found)}, {other}"
+
+
+def _most_accurate(found: Pick) -> str:
+    within = f" with {' and '.join(map(str, found.limits))}" if found.limits else ""
+    return f"most accurate cell{within}"
+
+
+def _beside_the_best(ranking: Ranking, found: Pick) -> str:
+    if found.row == found.best:
+        return f"It is also the {_most_accurate(found)}." if len(ranking.ranked) > 1 else "It is the only ranked cell."
+    lead, error, low, high = ranking.difference(found.best, found.row)
+    if not error:
+        return "Both have the same scores."
     return (
-        f"{price} the most accurate cell{limits}, {best}, whose lead in mean z of {lead:.2f}{interval} the test images "
-        f"cannot tell from none."
+        f"The lead of the {_most_accurate(found)}, {lead:.2f} in mean z (95 % interval {low:.2f} … {high:.2f}), is not "
+        "significant."
     )
+
+
+def _significant(ranking: Ranking, found: Pick) -> str:
+    """The cells that the suggested one is significantly better than, and the closest of them; if there are none, a
+    pair that does differ; if no pair does, that more test images are needed."""
+    if len(ranking.ranked) < 2 or not ranking.has_errors:
+        return ""
+    order = [found.row, *(s.row for s in ranking.standings if s.row != found.row)]
+    for row in order:
+        worse = [s.row for s in ranking.standings if ranking.ahead(row, s.row)]
+        if worse:
+            who = "It" if row == found.row else ranking.sheet.name(row)
+            count = f" {len(worse)} of the other {len(order) - 1} cells; the closest is" if len(worse) > 1 else ""
+            by = _difference(ranking, row, worse[0])
+            return f"{who} is significantly more accurate than{count} {ranking.sheet.name(worse[0])}, by {by}."
+    images = ranking.images()
+    return (
+        "No difference between these cells is significant"
+        + (f" with {images:,} test images" if images else "")
+        + ": more test images would help."
+    )
+
+
+def _difference(ranking: Ranking, row: int, other: int) -> str:
+    """By how much a cell leads: in the setting where this is clearest, or in mean z where no single one shows it."""
+    clearest, text = 0.0, ""
+    for j, setting in enumerate(ranking.sheet.settings):
+        value, low, high = ranking.difference_in(j, row, other)
+        if 0 < low < value and value / (value - low) > clearest:
+            clearest = value / (value - low)
+            places = max(1 - math.floor(math.log10(value - low)), 0)  # two digits of the interval's half
+            unit = "points" if setting.unit == "%" else setting.unit
+            where = f"{setting.task_name} on {setting.data}" if setting.data else setting.name
+            interval = f"95 % interval {low:.{places}f} … {high:.{places}f}"
+            text = f"{value:.{places}f} {unit} of {where} ({interval})".replace("  ", " ")
+    if text:
+        return text
+    value, _, low, high = ranking.difference(row, other)
+    return f"{value:.2f} in mean z (95 % interval {low:.2f} … {high:.2f})"
 
 
 def document(ranking: Ranking, found: Pick) -> dict[str, Any]:
@@ -155,5 +225,5 @@ def document(ranking: Ranking, found: Pick) -> dict[str, Any]:
         "tied": [sheet.labels[row] for row in found.tied],
         "cost": found.cost or None,
         "limits": [asdict(limit) for limit in found.limits],
-        "sentence": sentence(ranking, found),
+        "sentences": sentences(ranking, found),
     }

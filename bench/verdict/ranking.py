@@ -1,4 +1,4 @@
-"""From a sheet to an order that says how sure it is: mean z-score, its error, ranks with their span, the front.
+"""From a sheet to an order with its significance: mean z-score, its error, ranks with their span, the front.
 
 Pure functions; nothing is read or printed here.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
 
 from bench.records import stats
-from bench.verdict.overlap import told
+from bench.verdict.overlap import published
 from bench.verdict.sheet import Column, Floats, Sheet
 from export.errors import unknown
 
@@ -50,10 +51,10 @@ class Standing:
         z_error: standard error of ``z`` against the mean of all rows; None where the scores come without errors.
         mean_rank: mean over settings of its rank, ties sharing theirs.
         borda: over all settings, the number of rows that it beats; a tie counts half.
-        low, high: its rank lies between them: a row is surely ahead of another only where the interval of their
-            difference leaves out zero.
-        first_share: how often it has the best mean z of all, of the bootstrap's draws; rows that tie share a draw.
-            None where fewer than two rows could be compared.
+        low, high: its rank lies between them: a row counts as better than another only where their difference is
+            significant, which is where its interval excludes zero.
+        first_share: share of the bootstrap resamples in which its mean z is the highest; rows that tie share one
+            equally. None where fewer than two rows could be compared.
     """
 
     row: int
@@ -106,7 +107,7 @@ class Ranking:
 
     @cached_property
     def draws(self) -> Floats:
-        """What mean z might have been with other test images: [draws, ranked rows], in the order of ``ranked``.
+        """Mean z in bootstrap resamples of the test images: [draws, ranked rows], in the order of ``ranked``.
 
         Settings of one test set are resampled together, and all rows see the same images, so differences of columns
         are paired. Seeded draws of training images, the same for all rows, are resampled likewise, setting by setting.
@@ -142,7 +143,7 @@ class Ranking:
 
     @property
     def undrawn(self) -> list[str]:
-        """Settings whose seeded draws some ranked rows tell and others do not: those cannot be resampled."""
+        """Settings whose seeded draws some ranked rows report and others do not: those cannot be resampled."""
         found = []
         for j, setting in enumerate(self.sheet.settings):
             counts = {len(self.sheet.by_draw.get((i, j), ())) for i in self.ranked if (i, j) in self.sheet.samples}
@@ -203,7 +204,7 @@ class Ranking:
         return np.array([np.quantile(own[:, None] - self.draws, low, axis=0) for own in self.draws.T])
 
     def ahead(self, row: int, other: int) -> bool:
-        """Whether ``row`` is surely better than ``other``."""
+        """Whether ``row`` is significantly better than ``other``."""
         return self._ahead(self.ranked.index(row), self.ranked.index(other))
 
     def difference(self, row: int, other: int) -> tuple[float, float, float, float]:
@@ -212,6 +213,35 @@ class Ranking:
         z = {s.row: s.z or 0.0 for s in self.standings}
         error = float(drawn.std(ddof=1))
         return z[row] - z[other], error if error > ROUNDING else 0.0, *stats.interval(drawn, LEVEL)
+
+    def difference_in(self, setting: int, row: int, other: int) -> tuple[float, float, float]:
+        """One setting's score of ``row`` minus that of ``other``: value and 95 % interval (paired bootstrap), in the
+        setting's unit; positive where ``row`` is better. NaN where the interval cannot be known."""
+        sheet, sign = self.sheet, 1.0 if self.sheet.settings[setting].higher_is_better else -1.0
+        value = sign * float(sheet.values[row, setting] - sheet.values[other, setting])
+        samples = stats.side_by_side([sheet.samples.get((i, setting), ()) for i in (row, other)])
+        if samples is None:
+            error = float(np.hypot(sheet.errors[row, setting], sheet.errors[other, setting]))
+            reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
+            return value, value - reach, value + reach
+        means = stats.side_by_side([sheet.by_draw.get((i, setting), ()) for i in (row, other)])
+        by_draw = [] if means is None else [means[:, :1] - means[:, 1:]]
+        drawn = stats.paired_bootstrap(samples[:, :1] - samples[:, 1:], DRAWS, self.options.seed, by_draw)
+        low, high = stats.interval(sign * drawn[:, 0], LEVEL)
+        return value, low, high
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether any score of a ranked row comes with an error: without one, no difference can be tested."""
+        return any(s.z_error is not None for s in self.standings)
+
+    def images(self, data: str = "") -> int:
+        """The number of test images of a data set, or of the smallest one; 0 where unknown."""
+        counts: dict[str, int] = {}
+        for (_, j), samples in self.sheet.samples.items():
+            name = self.sheet.settings[j].data
+            counts[name] = max(counts.get(name, 0), len(samples))
+        return counts.get(data, 0) if data else min(counts.values(), default=0)
 
     def front(self, cost: str) -> list[int]:
         """Rows on the Pareto front of mean z against a cost column, cheapest first."""
@@ -249,7 +279,7 @@ class Ranking:
         return sorted(self.standings, key=paid)
 
     def default_cost(self) -> str:
-        """The cost that a table is held against when none is asked for: median latency, else the first there is."""
+        """The cost that accuracy is plotted against when none is asked for: median latency, else the first there is."""
         names = [c.name for c in self.sheet.costs]
         return "latency_p50_ms" if "latency_p50_ms" in names else names[0] if names else ""
 
@@ -259,34 +289,35 @@ class Ranking:
         how = "excluded" if self.options.missing == "exclude" else "averaged over the settings they have"
         lines = [
             f"z: mean over {s} setting{'s' * (s != 1)} of (score − mean) / standard deviation over the {n} ranked "
-            f"rows; ddof {self.options.ddof}; no row was removed as junk; rows that lack a setting are {how}."
+            f"rows; ddof {self.options.ddof}; rows that lack a setting are {how}."
             if self.defined
             else "z: n/a, since " + _undefined(n)
         ]
-        if any(st.z_error is not None for st in self.standings):
+        if self.has_errors:
             lines.append(
-                "± is one standard error (of z: against the mean of all ranked rows). Rank a–b: rows between which the "
-                f"test images cannot decide (95 % interval of the paired bootstrap, {DRAWS:,} draws, every pair alone)"
+                "± is one standard error; that of z is relative to the mean of all ranked rows. Rank a–b: differences "
+                "within this span are not significant. A difference is significant where the 95 % interval of a paired "
+                f"bootstrap over test images ({DRAWS:,} resamples, each pair tested alone) excludes zero"
                 + ("; training images drawn by seed are resampled as well." if self.sheet.by_draw else ".")
             )
         if self.undrawn:
             lines.append(
-                f"{', '.join(self.undrawn)}: older records do not tell the seeded draws of training images one by one, "
-                "so their luck is not in ranks and errors of z; remove those records and run again to have it."
+                f"{', '.join(self.undrawn)}: older records lack the scores of the single draws of training images, so "
+                "ranks and errors of z leave this source of variance out. Remove those records and run again."
             )
-        if self.defined:
+        if self.has_errors:
             lines.append(
-                "first %: of these draws, how many put the row's z above all others; rows that tie share a draw, so "
-                "equal rows have equal parts."
+                "first %: share of the bootstrap resamples in which the row's z is the highest; rows that tie share "
+                "it equally."
             )
         if self.clean:
             lines.append(
-                "rank without †‡: the same rows without the scores so marked; each row's z is then the mean over the "
-                "settings that it has left (– where it has none)."
+                "rank without †‡: the same rows without the scores so marked; each row's z is then the mean over its "
+                "other settings (– where it has none)."
             )
-        lines += told(known for (row, _), known in self.sheet.overlaps.items() if row in self.ranked)
+        lines += published(known for (row, _), known in self.sheet.overlaps.items() if row in self.ranked)
         if cost:
-            lines.append(f"● on the Pareto front of z against {cost}: no row is better and cheaper.")
+            lines.append(f"● is on the Pareto front of z against {cost}: no row is both better and cheaper.")
         return [*lines, *self.sheet.notes]
 
     def as_rows(self, cost: str = "", by: str = "z") -> list[dict[str, Any]]:
@@ -331,7 +362,7 @@ def _undefined(rows: int) -> str:
 
 def _usable(sheet: Sheet, options: Options) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Settings that a mean may be taken over, [settings]: where rows are averaged over what they have, a score that
-    no other row has moves no mean, since it cannot be held against anything. All, where that would leave none."""
+    no other row has moves no mean, since there is nothing to compare it with. All, where that would leave none."""
     fit = [i for i, status in enumerate(sheet.status) if status == "ok"]
     shared = (~np.isnan(sheet.values[fit])).sum(axis=0) > 1
     return shared if options.missing == "average" and shared.any() else np.ones(len(sheet.settings), np.bool_)

@@ -63,6 +63,11 @@ class Column:
         return " ".join(self.words)
 
     @property
+    def task_name(self) -> str:
+        """The task as a sentence names it; of a table from elsewhere the column's name."""
+        return {"knn": "k-NN"}.get(self.task, self.task.replace("_", " ")) or self.name
+
+    @property
     def words(self) -> list[str]:
         """The title in parts that a head may break between. Of names, only a cost's is taken apart, which is
         the code's own; a table's from elsewhere may break at its spaces."""
@@ -76,11 +81,11 @@ class Column:
 
 
 def label_text(label: Mapping[str, Any], name: str) -> str:
-    """A row's label as tables show it: a precision that is only emulated, or that loses much, says so."""
+    """A row's label as tables show it: ``*`` marks a precision that is only emulated, ``▼`` one that loses much."""
     text = str(label.get(name, ""))
     if name != "precision":
         return text
-    return text + (" (emulated)" if label.get("emulated") else "") + (" ▼" if label.get("loses") else "")
+    return text + ("*" if label.get("emulated") else "") + (" ▼" if label.get("loses") else "")
 
 
 @dataclass(frozen=True)
@@ -202,7 +207,7 @@ def sheet_from_csv(path: Path, cost: str = "", lower: Collection[str] = (), igno
         status=tuple("ok" for _ in body),
         why=("",) * len(body),
         flags=((),) * len(body),
-        notes=(f"Table: {path.name}, {len(body)} rows; it gives no standard errors, so only equal values tie.",),
+        notes=(f"Table: {path.name}, {len(body)} rows; it has no standard errors, so significance is not tested.",),
     )
 
 

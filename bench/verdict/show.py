@@ -1,49 +1,59 @@
-"""A ranking as people read it: on a terminal, as Markdown, and numbers in three significant digits."""
+"""A ranking as people read it, on a terminal and as Markdown: folded to what decides, or whole."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from bench.verdict.cells import folded, whole
+from bench.verdict.fold import GAPS, ROWS, Part, fitting, shown_rows
+from bench.verdict.lines import WIDTH, wrapped
 from bench.verdict.markdown import bullets, table
-from bench.verdict.ranking import Ranking, Standing
-from bench.verdict.sheet import Column, label_text
+from bench.verdict.ranking import Ranking
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-SHOWN_COSTS = (
-    "latency_p50_ms",
-    "latency_p99_ms",
-    "throughput_images_per_s",
-    "end_to_end_p50_ms",
-    "peak_memory_mib",
-    "plan_mib",
-    "search_p50_ms",
-    "index_mib",
-    "search_int8_p50_ms",
-    "index_int8_mib",
-    "search_binary_p50_ms",
-    "index_binary_mib",
-)
-"""Costs that the terminal shows, where they were measured; files hold all."""
-FRONT = ("front",)
+ALL = "bob rank --all"
+FEW = 3
+"""Names that a line may list; of more, the others are counted."""
 
 
-def print_ranking(ranking: Ranking, cost: str = "", by: str = "z", file: TextIO | None = None) -> None:
-    """Print the ranking: ranked rows, then the others, then how the numbers came about.
+def print_ranking(
+    ranking: Ranking,
+    cost: str = "",
+    by: str = "z",
+    file: TextIO | None = None,
+    everything: bool = False,
+    again: str = ALL,
+) -> None:
+    """Print the ranking: at most ten rows and 120 columns, and in a short foot what was left out.
 
     Args:
         cost: column for the front; empty for the default one, where there is a cost at all.
         file: standard output by default.
+        everything: every row, column and note instead, as wide as they need.
+        again: the command that shows everything, for the foot.
     """
+    from rich.console import Console
+
     cost = cost or ranking.default_cost()
-    console = print_wide(rich_table(ranking, cost, by), file)
-    for line in _aside(ranking):
-        console.print(line, markup=False)
-    for line in ranking.foot(cost):
+    if everything:
+        parts, ranked = whole(ranking, cost, by)
+        console = print_wide(_rich(parts, GAPS[0], ranked), file)
+        lines = _aside(ranking) + ranking.foot(cost)
+    else:
+        console = Console(file=file, highlight=False)
+        if not console.is_terminal or console.width > WIDTH:
+            console.width = WIDTH
+        console.print("\n".join(wrapped(_caption(ranking, by), console.width)), markup=False, end="\n\n")
+        parts, gap, lines = _folded(ranking, cost, by, again, console.width)
+        console.width = max(console.width, 1 + sum(part.width + gap for part in parts))
+        console.print(_rich(parts, gap, len(parts[0].texts)))
+        lines = [piece for line in lines for piece in wrapped(line)]
+    for line in lines:
         console.print(line, markup=False, style="dim")
 
 
@@ -54,127 +64,124 @@ def print_wide(table: Table, file: TextIO | None = None) -> Console:
 
     console = Console(file=file, highlight=False)
     needed = Measurement.get(console, console.options.update_width(10_000), table).maximum
-    console.width = max(needed, console.width if console.is_terminal else 120)
+    console.width = max(needed, console.width if console.is_terminal else WIDTH)
     console.print(table)
     return console
 
 
-@dataclass(frozen=True)
-class Cells:
-    """The ranking as text, the same for a terminal and for a page.
+def markdown(
+    ranking: Ranking, cost: str = "", by: str = "z", everything: bool = False, again: str = ALL, limit: int = ROWS
+) -> str:
+    """The ranking as a page shows it: the terminal's cells, then as a list what the terminal prints below them.
 
-    Attributes:
-        heads: the lines of each column's, three at most; the first ``names`` columns are names, the others numbers.
-        ranked, aside: the cells of each row: ranked ones, best first, and those that are not ranked.
+    Args:
+        limit: rows of the folded table at most.
     """
-
-    heads: tuple[tuple[str, ...], ...]
-    names: int
-    ranked: tuple[tuple[str, ...], ...]
-    aside: tuple[tuple[str, ...], ...]
-
-
-def cells(ranking: Ranking, cost: str, by: str) -> Cells:
-    """What a table of the ranking shows; ``cost`` may be empty."""
-    sheet = ranking.sheet
-    costs = [(c, sheet.cost(c.name)[1]) for c in _shown(ranking, cost)]
-    front = set(ranking.front(cost)) if cost else set()
-    labels = [k for k in ("backbone", "engine", "precision") if k in sheet.labels[0]]
-    names = [("rank",), *([("rank", "without", "†‡")] if ranking.clean else []), *((k,) for k in labels)]
-    heads = [("first", "%"), ("z",), ("mean", "rank"), *map(_head, sheet.settings), *(_head(c) for c, _ in costs)]
-
-    def of(row: int, standing: Standing | None) -> tuple[str, ...]:
-        shown = [standing.rank if standing else "–"]
-        if ranking.clean:
-            without = ranking.clean_standing(row)
-            shown += [without.rank if without else "–"]
-        shown += [label_text(sheet.labels[row], k) for k in labels]
-        shown += [share(standing.first_share) if standing else "–"]
-        shown += [_with_error(standing.z, standing.z_error, 2) if standing else "–"]
-        shown += [f"{standing.mean_rank:.1f}" if standing else "–"]
-        for j in range(len(sheet.settings)):
-            score = _with_error(sheet.values[row, j], sheet.errors[row, j], 1)
-            shown += [f"{score} {sheet.mark(row, j)}".rstrip()]
-        shown += [number(values[row]) for _, values in costs]
-        return (*shown, *(["●" if row in front else ""] if cost else []))
-
-    return Cells(
-        (*names, *heads, *([FRONT] if cost else [])),
-        len(names),
-        tuple(of(standing.row, standing) for standing in ranking.ordered(by)),
-        tuple(of(row, None) for row in range(len(sheet.labels)) if row not in ranking.ranked),
-    )
+    cost = cost or ranking.default_cost()
+    if everything:
+        parts, lines = whole(ranking, cost, by)[0], _aside(ranking) + ranking.foot(cost)
+    else:
+        parts, _, lines = _folded(ranking, cost, by, again, limit=limit)
+    heads = [" ".join(part.head) for part in parts]
+    numbers = [i for i, part in enumerate(parts) if part.kind != "name"]
+    return table(heads, list(zip(*(part.texts for part in parts), strict=True)), numbers) + bullets(lines)
 
 
-def rich_table(ranking: Ranking, cost: str, by: str) -> Table:
-    """The ranking as a table for a terminal; ``cost`` may be empty."""
+def _rich(parts: Sequence[Part], gap: int, ranked: int) -> Table:
+    """The columns as a table; rows after the first ``ranked`` ones step back."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    shown = cells(ranking, cost, by)
-    found = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for number, head in enumerate(shown.heads):
-        justify: Literal["left", "center", "right"] = "right"
-        if number < shown.names:
-            justify = "left"
-        elif head == FRONT:
-            justify = "center"
-        found.add_column(Text("\n".join(head)), justify=justify, no_wrap=True)
-    for row in shown.ranked:
-        found.add_row(*map(Text, row))
-    found.add_section()
-    for row in shown.aside:
-        found.add_row(*map(Text, row), style="dim")
+    found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0), header_style="bold")
+    sides: dict[str, Literal["left", "center", "right"]] = {"name": "left", "mark": "center", "number": "right"}
+    for part in parts:
+        found.add_column(Text("\n".join(part.head)), justify=sides[part.kind], vertical="bottom", no_wrap=True)
+    for number, row in enumerate(zip(*(part.texts for part in parts), strict=True)):
+        if number == ranked:
+            found.add_section()
+        found.add_row(*map(Text, row), style="dim" if number >= ranked else "")
     return found
 
 
-def markdown(ranking: Ranking, cost: str = "", by: str = "z") -> str:
-    """The ranking as a page shows it: the terminal's cells, then as a list what the terminal prints below them."""
-    cost = cost or ranking.default_cost()
-    shown = cells(ranking, cost, by)
-    heads = [" ".join(filter(None, head)) for head in shown.heads]
-    numbers = range(shown.names, len(heads))
-    below = bullets([*_aside(ranking), *ranking.foot(cost)])
-    return table(heads, [*shown.ranked, *shown.aside], numbers) + below
+def _folded(
+    ranking: Ranking, cost: str, by: str, again: str, width: int = WIDTH, limit: int = ROWS
+) -> tuple[list[Part], int, list[str]]:
+    """The columns that fit, the gap between them, and the lines of the foot."""
+    rows = shown_rows(ranking, cost, by, limit)
+    parts, elsewhere = folded(ranking, cost, by, rows)
+    kept, gap, left_out = fitting(parts, width)
+    lines = [_folded_rows(ranking, len(rows), again), _legend(ranking, cost, kept)]
+    if not left_out and not elsewhere:
+        return kept, gap, list(filter(None, lines))
+    named = ", ".join([*_few(left_out, "columns"), *elsewhere])
+    lines.append(f"Columns not shown: {named}" + (" (--all)" if lines[0] else f": {again}"))
+    return kept, gap, list(filter(None, lines))
 
 
-def _shown(ranking: Ranking, cost: str) -> list[Column]:
-    columns = {c.name: c for c in ranking.sheet.costs}
-    names = [n for n in SHOWN_COSTS if n in columns]
-    return [columns[n] for n in (names if cost in names or not cost else [*names, cost])]
+def _caption(ranking: Ranking, by: str) -> str:
+    """What is ranked, and by what."""
+    settings = ranking.sheet.settings
+    n, one = len(ranking.ranked), settings[0] if settings else None
+    if not n or one is None:
+        return f"{len(ranking.sheet.labels)} cells, none of them ranked."
+    kind = "cell" if "engine" in ranking.sheet.labels[0] else "row"
+    if len(settings) == 1:
+        scores = (one.task_name if one.task else one.name) + (f" on {one.data}" if one.data else "")
+    else:
+        what = "tasks" if one.task else "columns"
+        scores = f"z, the mean z-score over {len(settings)} {what}"
+        sets = dict.fromkeys(s.data for s in settings if s.data)
+        sized = [f"{name} ({ranking.images(name):,} test images)" if ranking.images(name) else name for name in sets]
+        scores += f" on {' and '.join(_few(sized, 'data sets'))}" if sets else ""
+    order = "" if by in ("z", one.name) else f"; in the order of {by}"
+    return f"{n} {kind}{'s' * (n != 1)} ranked by {scores}{order}."
 
 
-def _head(column: Column) -> tuple[str, str, str]:
-    """A head's three lines: the name over two of them, the unit in the third."""
-    words = column.words
-    halves = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words) + 1)]
-    first, second = min(halves, key=lambda half: max(map(len, half)))
-    return first, second, column.unit
+def _few(names: Sequence[str], kind: str) -> list[str]:
+    """The names, or where they are many the first and a count of the others."""
+    return [*names] if len(names) <= FEW else [*names[:FEW], f"{len(names) - FEW} more {kind}"]
 
 
-def _with_error(value: float | None, error: float | None, digits: int) -> str:
-    if value is None or value != value:
-        return "n/a"
-    return f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None and error == error else "")
+def _folded_rows(ranking: Ranking, shown: int, again: str) -> str:
+    """How many rows are folded, and why some are not ranked."""
+    parts = []
+    if more := len(ranking.ranked) - shown:
+        parts.append(f"and {more} more")
+    if kinds := _not_ranked(ranking):
+        parts.append("not ranked: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items()))
+    doubtful = sum(bool(flags) for flags in ranking.sheet.flags)
+    if doubtful:
+        parts.append(f"timings of {doubtful} cells noisy or disturbed")
+    return f"{'; '.join(parts)}: {again}" if parts else ""
 
 
-def number(value: float) -> str:
-    """Three significant digits, all digits before the point: 0.0123, 4.57, 12.3, 1,234; unknown is ``n/a``."""
-    if value != value:
-        return "n/a"
-    size = abs(value)
-    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
-    return f"{value:,.{digits}f}"
+def _not_ranked(ranking: Ranking) -> Counter[str]:
+    sheet, kinds = ranking.sheet, {"parity": "failed parity", "failed": "failed", "skipped": "skipped", "ok": "ok"}
+    return Counter(
+        "untrained" if sheet.labels[row].get("untrained") else kinds[status]
+        for row, status in enumerate(sheet.status)
+        if row not in ranking.ranked
+    )
 
 
-def share(value: float | None) -> str:
-    """A part of one as whole percent; more than nothing is never shown as 0, less than all never as 100."""
-    if value is None:
-        return "n/a"
-    if 0 < value < 0.005:
-        return "< 1"
-    return "> 99" if 0.995 <= value < 1 else f"{100 * value:.0f}"
+def _legend(ranking: Ranking, cost: str, parts: Sequence[Part]) -> str:
+    """The signs that the folded table uses, and no others."""
+    texts = " ".join(text for part in parts for text in part.texts)
+    column = ranking.sheet.cost(cost)[0].title if cost else ""
+    meanings = {
+        "–": "Rank a–b: differences within this span are not significant.",
+        "±": "±: one standard error.",
+        "●": f"●: Pareto front of accuracy against {column}.",
+        "*": "*: emulated by the engine.",
+        "▼": "▼: over 1 point below fp32.",
+        "†": "†: pretraining data contain test images.",
+        "‡": "‡: pretraining data may contain test images.",
+    }
+    used = [meaning for sign, meaning in meanings.items() if sign in texts]
+    if not ranking.has_errors and ranking.defined:
+        used.insert(0, "The scores have no errors, so significance is not tested.")
+    return " ".join(used)
 
 
 def _aside(ranking: Ranking) -> list[str]:
@@ -190,10 +197,8 @@ def _aside(ranking: Ranking) -> list[str]:
         for row, flags in enumerate(ranking.sheet.flags)
         if flags
     ]
-    if len(flagged) > 3:
-        lines.append(
-            f"timings to doubt: {len(flagged)} cells, noisy or disturbed; the report and --json say how (flags)"
-        )
+    if len(flagged) > FEW:
+        lines.append(f"{len(flagged)} cells have noisy or disturbed timings: the report and --json say how (flags)")
     elif flagged:
-        lines.append(f"timings to doubt: {'; '.join(flagged)}")
+        lines.append(f"noisy or disturbed timings: {'; '.join(flagged)}")
     return lines

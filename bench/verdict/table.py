@@ -51,7 +51,7 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
             notes.append(f"{row.cell}: its records come from more than one build of the same plan.")
     found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision))
     if any(row.emulated for row in found):
-        notes.append("(emulated): the engine computes most of the network in another precision than the file's.")
+        notes.append("* emulated: the engine computes most of the network in another precision than the file's.")
     return found, notes + note(found)
 
 
@@ -206,7 +206,7 @@ def _costs_of(row: Row, owners: dict[str, str]) -> list[tuple[Column, float]]:
             costs.append((Column(name, m.unit, m.higher_is_better, f"{m.name} of {scenario}"), _value(m)))
     about = row.about
     if about.parameters:
-        column = Column("parameters_m", "10⁶", False, "parameters of the exported network")
+        column = Column("parameters_m", "M", False, "parameters of the exported network")
         costs.append((column, about.parameters / 1e6))
     if about.gmacs:
         costs.append((Column("gmacs", "10⁹", False, "multiply-accumulates for one image"), about.gmacs))

@@ -14,7 +14,7 @@ from export.errors import Unavailable
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(Unavailable, match="backbones-deployed\\[report\\]"):
+    with pytest.raises(Unavailable, match="backbones-deployed\\[parquet\\]"):
         write_parquet([{"a": 1}], tmp_path / "x.parquet")
 
 

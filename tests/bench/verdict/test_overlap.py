@@ -14,7 +14,7 @@ from fake_records import Lab
 from bench import rank
 from bench.records.record import Record, ScoreRecord
 from bench.records.results import Results
-from bench.verdict.overlap import ORDER, STEPS, Overlap, Strength, facts, overlap, told
+from bench.verdict.overlap import ORDER, STEPS, Overlap, Strength, facts, overlap, published
 from bench.verdict.ranking import Options, Ranking
 from bench.verdict.sheet import Column, Sheet
 from bench.verdict.table import sheet_of
@@ -22,7 +22,7 @@ from export.zoo.backbones import listing
 from tasks.data.named import NAMED
 
 NO_IMAGES_ON_THE_WEB = {"digits", "toy"}
-NOTHING_PUBLISHED = {"unlabelled photographs", "private photographs"}
+NOTHING_PUBLISHED = {"unlabelled photographs", "private photographs", "unpublished data", "saliency masks"}
 
 
 def test_every_data_set_and_every_pretraining_of_the_zoo_is_in_the_table() -> None:
@@ -76,7 +76,7 @@ def test_what_is_not_published_is_never_flagged(data: str) -> None:
 
 
 def test_a_folder_that_bears_a_known_name_stays_the_user_s_own() -> None:
-    """What a record calls its data is only a name; whether it is the published set, it tells apart."""
+    """What a record calls its data is only a name; whether it is the published set, it says elsewhere."""
     records = [replace(r, subject=replace(r.subject, data="cifar10")) for r in of(Lab(), "LAION-2B")]
     assert sheet_of(Results(tuple(records))).overlaps == {}
 
@@ -128,7 +128,7 @@ def test_what_is_kept_apart_or_unknown_changes_nothing_and_the_unknown_is_said()
     ranking = Ranking(sheet([[90.0, 50], [60, 60]], known))
     assert ranking.clean is None
     assert [row["clean_z"] for row in ranking.as_rows()] == [None, None]
-    assert "Unknown, whether pretraining data hold test images: LAION-2B and cifar10." in ranking.foot()
+    assert "Overlap of test images and pretraining data is not published for: cifar10 in LAION-2B." in ranking.foot()
 
 
 def test_a_row_with_nothing_left_has_no_rank_without() -> None:
@@ -150,11 +150,13 @@ def test_the_table_marks_scores_and_gives_both_ranks(tmp_path: Path, capsys: pyt
     for record in of(Lab(), "LAION-2B", "cifar10"):
         record.write(tmp_path)
     assert rank.main([str(tmp_path)]) == 0
+    assert "‡: pretraining data may contain test images." in capsys.readouterr().out
+    assert rank.main([str(tmp_path), "--all"]) == 0
     out = capsys.readouterr().out
     lines = [line for line in out.splitlines() if "made_up_large" in line and "parity" not in line]
     assert [line.count("‡") for line in lines[:2]] == [3, 3]
     assert [line.split()[1] for line in lines[:2]] == ["–", "–"]
-    assert "Unknown, whether pretraining data hold test images: SA-1B and cifar10." in out
+    assert "Overlap of test images and pretraining data is not published for: cifar10 in SA-1B." in out
     assert rank.main([str(tmp_path), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     large = [r for r in rows if r["backbone"] == "made_up_large"]
@@ -165,7 +167,7 @@ def test_the_table_marks_scores_and_gives_both_ranks(tmp_path: Path, capsys: pyt
 
 def test_sentences_join_the_sets_of_one_reason_and_begin_with_the_surest() -> None:
     pairs = [FLAG, replace(FLAG, data="dtd"), Overlap("IN-1k", "pets", "contains", "copies", "a table")]
-    assert told(pairs) == [
+    assert published(pairs) == [
         "† IN-1k contains test images of pets: copies (a table).",
         "‡ LAION-2B may contain test images of cifar10, dtd: a crawl (a paper).",
     ]

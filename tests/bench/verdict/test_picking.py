@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,21 +9,69 @@ from fake_records import made_up, sheet
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.verdict.picking import Limit, pick, sentence, suggestion
+from bench.verdict.picking import Limit, pick, sentences, suggestion
 from bench.verdict.ranking import Ranking
 from export.errors import UserError
 
 
-def test_the_pick_is_the_cheapest_that_cannot_be_told_from_the_best() -> None:
+def test_the_pick_is_the_cheapest_that_is_not_significantly_less_accurate_than_the_best() -> None:
     ranking = made_up()
     found = pick(ranking)
     assert ranking.sheet.name(found.row) == "made_up_base · openvino:cpu · fp32"
     assert ranking.sheet.name(found.best) == "made_up_large · openvino:cpu · fp32"
     assert found.row in ranking.front("latency_p50_ms")
-    text = sentence(ranking, found)
-    assert text.startswith("Ship made_up_base · openvino:cpu · fp32: latency p50 ")
-    assert "cannot tell from none" in text
-    assert suggestion(ranking) == text
+    first, second, third = sentences(ranking, found)
+    assert first.startswith("Ship made_up_base · openvino:cpu · fp32: latency p50 7.4")
+    assert "2.3 times less than the most accurate cell, made_up_large · openvino:cpu · fp32 (17.3 ms)." in first
+    assert second.startswith("The lead of the most accurate cell, 0.04 in mean z (95 % interval ")
+    assert second.endswith("is not significant.")
+    assert third.startswith(
+        "It is significantly more accurate than 6 of the other 9 cells; the closest is made_up_small"
+    )
+    lines = suggestion(ranking).splitlines()
+    assert " ".join(lines) == " ".join([first, second, third])
+    assert max(map(len, lines)) <= 120
+
+
+def test_the_significant_difference_is_the_setting_s_own() -> None:
+    ranking = made_up()
+    found = pick(ranking)
+    worse = next(s.row for s in ranking.standings if ranking.ahead(found.row, s.row))
+    [by] = re.findall(
+        r", by ([\d.]+) points of ([\w -]+) on drawings \(95 % interval ([\d.]+) … ", sentences(ranking, found)[2]
+    )
+    j = next(j for j, s in enumerate(ranking.sheet.settings) if s.task_name == by[1])
+    value, low, _ = ranking.difference_in(j, found.row, worse)
+    assert [float(by[0]), float(by[2])] == pytest.approx([value, low], abs=0.06)
+    assert value == ranking.sheet.values[found.row, j] - ranking.sheet.values[worse, j]
+    assert low > 0
+
+
+def test_where_the_pick_leads_nobody_another_pair_is_named() -> None:
+    """The pick, cheap and uncertain, differs from none; the best differs from the worst."""
+    images = np.arange(400)
+    right = 100.0 * np.stack([images < 320, np.random.default_rng(1).permutation(400) < 304, images < 296])
+    table = replace(
+        sheet([[float(a.mean())] for a in right], costs=[9.0, 1.0, 5.0]),
+        samples={(i, 0): a for i, a in enumerate(right)},
+    )
+    ranking = Ranking(table)
+    assert pick(ranking).row == 1
+    assert "b0 is significantly more accurate than b2, by " in suggestion(ranking)
+
+
+def test_where_no_difference_is_significant_it_is_said_with_the_number_of_images() -> None:
+    random = np.random.default_rng(2)
+    answers = [np.where(random.random(50) < 0.7, 100.0, 0.0) for _ in range(3)]
+    table = replace(
+        sheet([[float(a.mean())] for a in answers], costs=[1.0, 2.0, 3.0]),
+        samples={(i, 0): a for i, a in enumerate(answers)},
+    )
+    assert suggestion(Ranking(table)).endswith(
+        "No difference between these cells is significant with 50 test images: more test images would help."
+    )
+    without_errors = suggestion(Ranking(sheet([[5.0], [6.0]], costs=[1.0, 2.0])))
+    assert "significant" not in without_errors
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -66,7 +115,7 @@ def test_without_a_cost_the_best_is_picked() -> None:
     ranking = Ranking(sheet([[1.0], [2.0]]))
     found = pick(ranking)
     assert (found.row, found.cost) == (1, "")
-    assert "no cost was measured" in sentence(ranking, found)
+    assert sentences(ranking, found)[0] == "Ship b1: it has the highest mean z; no cost was measured."
 
 
 def test_a_dearer_but_equal_cell_is_not_picked() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.records.results import Results
-from bench.verdict.picking import pick, sentence, suggestion
+from bench.verdict.picking import pick, sentences, suggestion
 from bench.verdict.ranking import Options, Ranking
 from bench.verdict.sheet import Sheet
 from bench.verdict.table import sheet_of
@@ -108,12 +108,12 @@ def test_luck_that_all_rows_share_moves_no_rank() -> None:
     assert [s.rank for s in Ranking(crossed(5.0, paired=True)).standings] == ["1", "2", "3"]
 
 
-def test_rows_without_their_draws_are_told_of_and_ranked_by_the_samples() -> None:
+def test_rows_without_their_draws_are_named_and_ranked_by_the_samples() -> None:
     table = crossed(5.0)
     partly = Ranking(replace(table, by_draw={cell: v for cell, v in table.by_draw.items() if cell[0]}))
     assert partly.undrawn == ["s0"]
     assert [s.rank for s in partly.standings] == ["1", "2", "3"]
-    assert any("s0: older records do not tell" in line for line in partly.foot())
+    assert any("s0: older records lack" in line for line in partly.foot())
     assert Ranking(table).undrawn == []
     assert Ranking(table.only(["s0"])).standings == Ranking(table).standings
 
@@ -187,7 +187,7 @@ def test_one_row_has_no_z_and_is_said_so() -> None:
     assert (only.z, only.z_error, only.first_share, only.rank) == (None, None, None, "1")
     assert ranking.foot()[0].startswith("z: n/a")
     assert ranking.front("price") == [0]
-    assert "the only one" in sentence(ranking, pick(ranking))
+    assert sentences(ranking, pick(ranking))[1:] == ["It is the only ranked cell."]
 
 
 def test_no_row_is_a_table_of_costs() -> None:
