@@ -31,8 +31,11 @@ CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
 # torch asks for them, and without a GPU only the tests want them: they compile kernels
 BINDINGS := --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder
 
+# A user who switches it off (many container images do) would compile every module again in every process.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo docs run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
+.PHONY: help demo battle docs run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -40,6 +43,9 @@ help: ## list the targets
 
 demo: .venv/demo ## score, time and rank real backbones on real photographs (minutes, no GPU)
 	$(BOB) run $(ARGS)
+
+battle: .venv/demo ## the large one: every backbone with real weights, engine, precision and task (about an hour, no GPU)
+	$(BOB) run --config bench/sweep/battle.yaml --out battle $(ARGS)
 
 run: .venv/demo ## a sweep of your own: make run ARGS="--engines ort --models vit_s --data ~/photos"
 	$(BOB) run $(ARGS)
