@@ -142,6 +142,8 @@ clean: ## remove .venv, .venv-gpu and caches; results/ stays
 	@$(PYTHON) -c 'import ctypes; ctypes.CDLL("libcuda.so.1")' 2>/dev/null || { \
 	    echo "error: This machine has no NVIDIA driver (libcuda.so.1)." >&2; \
 	    echo "Try: make gpu-check on a machine with an NVIDIA GPU; make test needs none" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else \
+	    "error: TensorRT 10 has no wheel for Python %d.%d.\nTry: make gpu-check PYTHON=python3.12" % sys.version_info[:2])'
 	@$(PYTHON) -m venv .venv-gpu
 	@echo "installing requirements/gpu.txt (gigabytes)" >&2
 	@$(GPU_PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile --require-hashes -r requirements/gpu.txt
