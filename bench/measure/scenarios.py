@@ -231,7 +231,7 @@ SCENARIOS: Registry[type[Scenario]] = Registry(
         "end_to_end": "bench.measure.scenarios:EndToEnd",
         "search": "bench.measure.search:Search",
     },
-    listing="python -m bench.run --help",
+    listing="bob run --help",
 )
 
 

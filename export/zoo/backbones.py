@@ -135,7 +135,7 @@ def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None =
     if row is None and "." in plain:
         row = _other(plain)
     if row is None:
-        raise unknown("backbone", plain, [*rows, *by_timm], "python -m export --list")
+        raise unknown("backbone", plain, [*rows, *by_timm], "bob export --list")
     if name.endswith(RANDOM):
         return replace(row, name=f"{row.name}{RANDOM}", source=with_random_weights(row.source, row.name))
     if weights is not None:
@@ -150,7 +150,7 @@ def _other(timm_id: str) -> Backbone:
 
     known = import_timm().list_pretrained()
     if timm_id not in known:
-        raise unknown("backbone", timm_id, known, "python -m export --list")
+        raise unknown("backbone", timm_id, known, "bob export --list")
     return Backbone(timm_id, TimmModel(timm_id))
 
 

@@ -85,7 +85,7 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> torch.nn.
     timm = import_timm()
     architecture = source.architecture
     if not timm.is_model(architecture):
-        raise unknown("timm architecture", architecture, timm.list_models(), "python -m export --list")
+        raise unknown("timm architecture", architecture, timm.list_models(), "bob export --list")
     headed = backbone.output == "logits"
     if headed and not source.classes:
         raise UserError(f"The checkpoint of {backbone.name!r} has no classifier.")
