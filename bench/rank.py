@@ -83,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _again(args: argparse.Namespace) -> str:
     """The command that shows everything of the same ranking."""
     words = ["bob", "rank", *([str(args.results)] if args.results != RESULTS else [])]
+    words += ["--published"] if args.published else []
     for name in ("table", "machine", "data", "protocol", "setting", "cost", "lower", "ignore"):
         given = getattr(args, name)
         for value in given if isinstance(given, list) else [given]:

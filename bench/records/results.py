@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.records import archive
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
 from export.errors import UserError, unknown
 
 RUN = "bob run"
+PUBLISHED = Path(__file__).parent / "published.xz"
+"""The records that come with the project."""
 LEAST = 4
 """Characters of an id or hash that say which is meant."""
 
@@ -35,11 +38,14 @@ class Results:
 
     @classmethod
     def load(cls, folder: Path) -> Results:
-        """Read ``folder/records/*.json`` (or ``folder/*.json``, where the folder is the records' own).
+        """Read ``folder/records/*.json`` (or ``folder/*.json``, where the folder is the records' own), or one file
+        that :mod:`bench.records.archive` wrote.
 
         Raises:
-            UserError: there is no such folder, or no record in it.
+            UserError: there is no such folder or file, or no record in it.
         """
+        if folder.is_file():
+            return cls(archive.read(folder))
         inner = folder / "records"
         place = inner if inner.is_dir() else folder
         if not place.is_dir():

@@ -35,7 +35,7 @@ def quantile(samples: Sequence[float], q: float) -> float:
 
 
 def min_samples(q: float) -> int:
-    """Least number of samples from which the ``q`` quantile may be told (p90: 64, p95: 130, p99: 662, p99.9: 6,636).
+    """Least number of samples for reporting the ``q`` quantile (p90: 64, p95: 130, p99: 662, p99.9: 6,636).
 
     The rule of MLPerf LoadGen's early stopping at 99 % confidence: besides one sample over the bound, so many must
     lie under it that a true quantile over the bound would show at most one such sample in only 1 % of runs. That is
@@ -72,10 +72,17 @@ def interquartile_range(samples: Sequence[float]) -> float:
 def noise(samples: Sequence[float]) -> float:
     """Relative spread in percent: interquartile range over the median.
 
-    It tells how steady the middle of the distribution is. The tail is not noise: p90 and p99 tell that.
+    It shows how steady the middle of the distribution is. The tail is not noise: p90 and p99 show that.
     """
     centre = median(samples)
     return 100 * interquartile_range(samples) / centre if centre else 0.0
+
+
+def is_mean(parts: Sequence[float], value: float | None) -> bool:
+    """Whether a score is the mean of its parts, so that resampling these resamples it."""
+    if not parts or value is None:
+        return False
+    return abs(float(np.mean(parts)) - value) <= 1e-6 * max(1.0, abs(value))
 
 
 def paired_bootstrap(
@@ -94,7 +101,7 @@ def paired_bootstrap(
     widened by √(m / (m − 1)), without which a bootstrap of m values is too narrow.
 
     Args:
-        by_draw: one array [m, c] for each set of draws that is independent of the others; of one draw nothing is told.
+        by_draw: one array [m, c] for each set of draws that is independent of the others; of one draw nothing follows.
 
     Raises:
         ValueError: there are no rows.

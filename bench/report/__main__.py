@@ -19,14 +19,15 @@ def parser() -> argparse.ArgumentParser:
     )
     add_results(p)
     p.add_argument("--cost", default="", metavar="COLUMN", help="cost that the plot opens with (latency_p50_ms)")
-    p.add_argument("--out", type=Path, metavar="FILE", help="where to write it (RESULTS/report.html)")
+    p.add_argument("--out", type=Path, metavar="FILE", help="where to write it (report.html in the results folder)")
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the page and print its path; 0 when done."""
     args = parser().parse_args(argv)
-    print(report.write(load(args), args.out or args.results / "report.html", args.cost))
+    target = args.out or (Path("published.html") if args.published else args.results / "report.html")
+    print(report.write(load(args), target, args.cost))
     return 0
 
 

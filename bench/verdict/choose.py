@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from export.errors import UserError
+
 if TYPE_CHECKING:
     from bench.records.results import Results
     from bench.verdict.ranking import Ranking
@@ -21,6 +23,9 @@ RESULTS = Path("results")
 def add_results(p: argparse.ArgumentParser) -> None:
     """Which records: shared by every command that reads results."""
     p.add_argument("results", type=Path, nargs="?", default=RESULTS, help="results folder (results)")
+    p.add_argument(
+        "--published", action="store_true", help="the records that come with the project, instead of a folder"
+    )
     add_choice(p)
 
 
@@ -41,9 +46,11 @@ def add_options(p: argparse.ArgumentParser) -> None:
 
 def load(args: argparse.Namespace) -> Results:
     """The records that the arguments of :func:`add_results` choose."""
-    from bench.records.results import Results
+    from bench.records.results import PUBLISHED, Results
 
-    return Results.load(args.results).choose(args.machine, args.data, args.protocol)
+    if args.published and not PUBLISHED.is_file():
+        raise UserError("This version comes without published records.", f"There is no {PUBLISHED.name}.")
+    return Results.load(PUBLISHED if args.published else args.results).choose(args.machine, args.data, args.protocol)
 
 
 def ranking_of(results: Results) -> Ranking:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from bench.records import stats
 from bench.verdict.digits import number
 from bench.verdict.lines import wrapped
-from bench.verdict.ranking import Ranking, Standing
+from bench.verdict.ranking import FINE, Ranking, Standing
 from export.errors import UserError
 
 
@@ -78,7 +80,7 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
     column, values = ranking.sheet.cost(cost)
     sign = -1 if column.higher_is_better else 1
     paid = [None if math.isnan(values[s.row]) else float(sign * values[s.row]) for s in inside]
-    on_front = stats.pareto_front([s.z or 0.0 for s in inside], paid)
+    on_front = stats.pareto_front([round(s.z or 0.0, FINE) for s in inside], paid)
     # a noisy cell may tie with the best while a better and cheaper one, with smaller errors, does not
     known = [(price, s.row) for s, price, on in zip(inside, paid, on_front, strict=True) if on and s in tied]
     row = min(known)[1] if known else best.row
@@ -200,18 +202,20 @@ def _significant(ranking: Ranking, found: Pick) -> str:
 
 def _difference(ranking: Ranking, row: int, other: int) -> str:
     """By how much a cell leads: in the setting where this is clearest, or in mean z where no single one shows it."""
-    clearest, text = 0.0, ""
-    for j, setting in enumerate(ranking.sheet.settings):
-        value, low, high = ranking.difference_in(j, row, other)
-        if 0 < low < value and value / (value - low) > clearest:
-            clearest = value / (value - low)
+    sheet = ranking.sheet
+    steps = sheet.values[row] - sheet.values[other]
+    steps = steps * [1.0 if s.higher_is_better else -1.0 for s in sheet.settings]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        clarity = np.nan_to_num(steps / np.hypot(sheet.errors[row], sheet.errors[other]), nan=-1.0)
+    for j in map(int, np.argsort(-clarity)):
+        value, low, high = ranking.difference_in(j, row, other) if clarity[j] > 0 else (0.0, 0.0, 0.0)
+        if 0 < low < value:
+            setting = sheet.settings[j]
             places = max(1 - math.floor(math.log10(value - low)), 0)  # two digits of the interval's half
             unit = "points" if setting.unit == "%" else setting.unit
             where = f"{setting.task_name} on {setting.data}" if setting.data else setting.name
             interval = f"95 % interval {low:.{places}f} … {high:.{places}f}"
-            text = f"{value:.{places}f} {unit} of {where} ({interval})".replace("  ", " ")
-    if text:
-        return text
+            return f"{value:.{places}f} {unit} of {where} ({interval})".replace("  ", " ")
     value, _, low, high = ranking.difference(row, other)
     return f"{value:.2f} in mean z (95 % interval {low:.2f} … {high:.2f})"
 

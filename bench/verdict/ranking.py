@@ -22,6 +22,8 @@ Missing = Literal["exclude", "average"]
 
 LEVEL = 0.95
 DRAWS = 2000
+FINE = 3
+"""Decimals of a z-score on the front: engines that compute the same differ in the sixth, and are equally accurate."""
 ROUNDING = 1e-9
 """What a sum of z-scores may be off by: less than that is no difference and no error."""
 
@@ -200,8 +202,12 @@ class Ranking:
     @cached_property
     def _leads(self) -> Floats:
         """The lower end of the interval of every difference, row less column, [ranked rows, ranked rows]."""
-        low = (1 - LEVEL) / 2
-        return np.array([np.quantile(own[:, None] - self.draws, low, axis=0) for own in self.draws.T])
+        n, ends = len(self.ranked), ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+        leads: Floats = np.zeros((n, n))
+        for i in range(n - 1):
+            low, high = np.quantile(self.draws[:, i : i + 1] - self.draws[:, i + 1 :], ends, axis=0)
+            leads[i, i + 1 :], leads[i + 1 :, i] = low, -high
+        return leads
 
     def ahead(self, row: int, other: int) -> bool:
         """Whether ``row`` is significantly better than ``other``."""
@@ -247,7 +253,7 @@ class Ranking:
         """Rows on the Pareto front of mean z against a cost column, cheapest first."""
         column, values = self.sheet.cost(cost)
         paid = {s.row: _paid(values[s.row], column) for s in self.standings}
-        gains = [s.z if s.z is not None else 0.0 for s in self.standings]
+        gains = [round(s.z or 0.0, FINE) for s in self.standings]
         on = stats.pareto_front(gains, list(paid.values()))
         front = [s.row for s, yes in zip(self.standings, on, strict=True) if yes]
         return sorted(front, key=lambda row: paid[row] or 0.0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.records import stats
 from bench.records.parts import TaskSubject
 from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.records.results import Results, machine_id
@@ -58,7 +59,8 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
 def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
     """The rows as numbers. Settings are the main metrics of all tasks; costs are the metrics of all scenarios."""
     settings = _settings(found)
-    costs = [[*_costs_of(row, _owners(found))] for row in found]
+    owners = _owners(found)
+    costs = [_costs_of(row, owners) for row in found]
     columns = {c.name: c for paid in costs for c, _ in paid}
     values, errors = np.full((2, len(found), len(settings)), np.nan)
     paid_values = np.full((len(found), len(columns)), np.nan)
@@ -75,9 +77,9 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
             errors[i, j] = np.nan if main.stderr is None else main.stderr
             if known := overlap(record.about.pretrain_data, record.subject.published):
                 overlaps[i, j] = known
-            if _mean_is(record.per_sample, main.value):
+            if stats.is_mean(record.per_sample, main.value):
                 samples[i, j] = np.array(record.per_sample)
-                if _mean_is(record.per_draw, main.value):
+                if stats.is_mean(record.per_draw, main.value):
                     by_draw[i, j] = np.array(record.per_draw)
         for column, value in costs[i]:
             paid_values[i, list(columns).index(column.name)] = value
@@ -102,10 +104,6 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
 def sheet_of(results: Results) -> Sheet:
     """Records → sheet, in one step."""
     return sheet(*rows(results))
-
-
-def _mean_is(parts: Sequence[float], value: float) -> bool:
-    return bool(parts) and abs(float(np.mean(parts)) - value) <= 1e-6 * max(1.0, abs(value))
 
 
 def _newest_plan(records: list[Record]) -> list[Record]:
