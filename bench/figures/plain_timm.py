@@ -1,7 +1,7 @@
 """What a practitioner would write without this project: timm in eager PyTorch, a DataLoader, scikit-learn.
 
-``python -m bench.figures.plain_timm STORE DATA LIMIT MODEL …`` prints the accuracies of the k-NN probe and of the linear
-probe of each model as JSON: the same photographs, splits, weights, preprocessing sizes, k, temperature and penalties.
+``python -m bench.figures.plain_timm STORE DATA LIMIT MODEL …`` prints the accuracies of the k-NN probe and of the
+linear probe of each model as JSON: the same photographs, splits, weights, input sizes, k, temperature and penalties.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def probes(rows: dict[str, Floats], labels: dict[str, npt.NDArray[np.int64]]) ->
         for penalty in PENALTIES
     ]
     best = max(linear, key=lambda model: float(model.score(scaled["val"], labels["val"])))
-    return 100 * float(near.score(unit["test"], labels["test"])), 100 * float(best.score(scaled["test"], labels["test"]))
+    return 100 * float(near.score(unit["test"], labels["test"])), 100 * float(
+        best.score(scaled["test"], labels["test"])
+    )
 
 
 def main() -> int:
