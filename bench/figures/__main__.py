@@ -28,6 +28,7 @@ FIGURES: Registry[Callable[[Store, Path], Iterator[Figure]]] = Registry(
         "probe": "bench.figures.probe_sweep:figures",
         "neighbours": "bench.figures.knn_speed:figures",
         "start": "bench.figures.start:figures",
+        "child": "bench.figures.child:figures",
         "bootstrap": "bench.figures.bootstrap_speed:figures",
         "top1": "bench.figures.top1:figures",
         "precision": "bench.figures.precision:figures",
