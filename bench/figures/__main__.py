@@ -29,6 +29,7 @@ FIGURES: Registry[Callable[[Store, Path], Iterator[Figure]]] = Registry(
         "neighbours": "bench.figures.knn_speed:figures",
         "scoring": "bench.figures.scoring:figures",
         "start": "bench.figures.start:figures",
+        "child": "bench.figures.child:figures",
         "bootstrap": "bench.figures.bootstrap_speed:figures",
         "top1": "bench.figures.top1:figures",
         "precision": "bench.figures.precision:figures",
