@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. Each makes what it needs in .venv, from locked pins.
-# Needed: make, and Python 3.10 to 3.13 (`make PYTHON=python3.12 …` chooses one).
+# Needed: make, and Python 3.10 to 3.14 (`make PYTHON=python3.12 …` chooses one).
 
 PYTHON ?= python3
 MODEL ?= vit_b
@@ -12,6 +12,7 @@ EXTRA ?= gpu
 
 PY := .venv/bin/python
 GPU_PY := .venv-gpu/bin/python
+BOB := .venv/bin/bob
 # --no-compile: Python compiles what it imports; pip would compile all of torch first, a third of the installing.
 PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile --no-warn-script-location
 # A file's tests share what is dear to make, so they stay in one process; in the order of the files, for the long ones come early.
@@ -19,37 +20,44 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 LOCKED := $(PIP) --require-hashes --no-deps --only-binary :all: -r
 COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	--custom-compile-command "make lock" -c requirements/torch.txt pyproject.toml
+# The project in an environment, without building it: its folder on Python's path, and the command that pip would make.
+define INSTALL_BOB
+@echo "$(CURDIR)" >"$$($(1)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/backbones-deployed.pth"
+@printf "%s\n" "#!/bin/sh" "'''exec' '$(CURDIR)/$(1)/python' \"\$$0\" \"\$$@\"" "' '''" \
+	"# PYTHON_ARGCOMPLETE_OK" "from bench.__main__ import cli" "cli()" >$(1)/bob
+@chmod +x $(1)/bob
+endef
 CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
 # torch asks for them, and without a GPU only the tests want them: they compile kernels
 BINDINGS := --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
+.PHONY: help demo docs run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/demo ## score, time and rank real backbones on real photographs (minutes, no GPU)
-	$(PY) -m bench.run $(ARGS)
+	$(BOB) run $(ARGS)
 
-run: .venv/demo ## a sweep of your own: make run ARGS="--engine ort --models vit_s --data ~/photos"
-	$(PY) -m bench.run $(ARGS)
+run: .venv/demo ## a sweep of your own: make run ARGS="--engines ort --models vit_s --data ~/photos"
+	$(BOB) run $(ARGS)
 
 export: .venv/demo ## one backbone to ONNX: make export MODEL=vit_b PRECISION=int8 ARGS="--out exported"
-	$(PY) -m export $(MODEL) --precision $(PRECISION) $(ARGS)
+	$(BOB) export $(MODEL) --precisions $(PRECISION) $(ARGS)
 
-engine: .venv/dev ## one plan: make engine MODEL=vit_b ENGINE=trt-rtx PRECISION=int8 ARGS="--target 8.6"
-	$(PY) -m engines.build $(MODEL) --engine $(ENGINE) --precision $(PRECISION) $(ARGS)
+engine: .venv/dev ## one plan: make engine MODEL=vit_b ENGINE=trt-rtx PRECISION=int8 ARGS="--targets 8.6"
+	$(PY) -m engines.build $(MODEL) --engines $(ENGINE) --precisions $(PRECISION) $(ARGS)
 
 engines: .venv/demo ## what this machine can run, and what would enable the rest
-	$(PY) -m engines $(ARGS)
+	$(BOB) engines $(ARGS)
 
 rank: .venv/demo ## the table of what was measured: make rank ARGS="--json"
-	$(PY) -m bench.rank $(ARGS)
+	$(BOB) rank $(ARGS)
 
 report: .venv/demo ## the page of what was measured
-	$(PY) -m bench.report $(ARGS)
+	$(BOB) report $(ARGS)
 
 test: .venv/dev ## all tests that take no more than seconds: make test ARGS="tests/bench -k clock"
 	$(PY) -m pytest -m "not slow" $(PARALLEL) $(ARGS)
@@ -85,6 +93,9 @@ lab: .venv/dev ## what another way of resizing costs, in pixels, features, accur
 bench-self: .venv/dev ## what the harness itself costs, as ratios taken side by side
 	$(PY) -m bench.figures $(ARGS)
 
+docs: .venv/demo ## write docs/sweep.md from the declaration of a sweep's fields
+	$(PY) -m bench.sweep.document >docs/sweep.md
+
 lock: ## resolve the pins again (needs uv; UPGRADE=-U takes new versions)
 	$(COMPILE) $(UPGRADE) $(CPU) $(BINDINGS) -o requirements/cpu.txt
 	$(COMPILE) $(UPGRADE) $(CPU) --extra dev -c requirements/cpu.txt -o requirements/dev.txt
@@ -97,15 +108,18 @@ clean: ## remove .venv, .venv-gpu and caches; results/ stays
 # -- the environment, made on demand ----------------------------------------------------------------------------
 
 .venv/made:
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else \
-	    "Python 3.10 to 3.13 is needed; $(PYTHON) is %d.%d.\nTry: make PYTHON=python3.12" % v[:2])'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 15) else \
+	    "Python 3.10 to 3.14 is needed; $(PYTHON) is %d.%d.\nTry: make PYTHON=python3.12" % v[:2])'
 	@echo "making .venv with $(PYTHON)" >&2
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
+.venv/bin/bob: .venv/made
+	$(call INSTALL_BOB,.venv/bin)
+
 # The hashed pins first: torch then finds its own dependencies met, and pip adds only what its build for this
 # machine still asks for (nothing, where pip is pointed at a build without CUDA).
-.venv/demo: .venv/made requirements/cpu.txt requirements/torch.txt
+.venv/demo: .venv/made requirements/cpu.txt requirements/torch.txt | .venv/bin/bob
 	@echo "installing requirements/cpu.txt" >&2
 	@$(LOCKED) requirements/cpu.txt
 	@echo "installing $$(cat requirements/torch.txt)" >&2
@@ -127,4 +141,5 @@ clean: ## remove .venv, .venv-gpu and caches; results/ stays
 	@$(GPU_PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile --require-hashes -r requirements/gpu.txt
 	@sed -n 's/ *\\$$//; /^[a-z0-9].*==/p' requirements/dev.txt >.venv-gpu/versions.txt
 	@$(GPU_PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile -c .venv-gpu/versions.txt pytest hypothesis tomli
+	$(call INSTALL_BOB,.venv-gpu/bin)
 	@touch $@

@@ -1,4 +1,4 @@
-"""``python -m bench.compare BEFORE AFTER``: two results folders, cell by cell: better, worse, or can't tell."""
+"""``bob compare BEFORE AFTER``: two results folders, cell by cell: better, worse, or can't tell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser(
-        "bench.compare", "Compare two results folders: each result is better, worse, or not significantly different."
+        "bob compare", "Compare two results folders: each result is better, worse, or not significantly different."
     )
     p.add_argument("before", type=Path, help="results folder")
     p.add_argument("after", type=Path, help="results folder")

@@ -1,4 +1,4 @@
-"""``python -m bench.correlations``: is a backbone that is good at one task good at another, and does size help?"""
+"""``bob correlations``: is a backbone that is good at one task good at another, and does size help?"""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from export.command import console, new_parser
 
 EXAMPLES = """\
 examples:
-  python -m bench.correlations                                   the records in ./results
-  python -m bench.correlations --engine ort:cpu --precision int8
+  bob correlations                                   the records in ./results
+  bob correlations --engine ort:cpu --precision int8
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser(
-        "bench.correlations", "Rank correlations between tasks, and of tasks with size, over backbones.", EXAMPLES
+        "bob correlations", "Rank correlations between tasks, and of tasks with size, over backbones.", EXAMPLES
     )
     add_results(p)
     p.add_argument("--engine", metavar="NAME", help="name:provider; by default the one with the most backbones")

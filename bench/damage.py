@@ -1,4 +1,4 @@
-"""``python -m bench.damage``: what deployment did to a backbone, image by image, against eager fp32.
+"""``bob damage``: what deployment did to a backbone, image by image, against eager fp32.
 
 Features come from the store where ``bench.run`` has left them; what is missing is extracted.
 """
@@ -9,26 +9,27 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from export.command import add_store, console, listed, new_parser
+from bench.sweep.options import add
+from export.command import add_store, console, new_parser
 
 if TYPE_CHECKING:
     from bench.sweep.damage import Row
 
+PRECISIONS = "fp32,bf16,int8"
 EXAMPLES = """\
 examples:
-  python -m bench.damage --models mobilenetv2 --precision int8
-  python -m bench.damage --engine openvino --precision fp32,bf16,int8 --data ~/photos
+  bob damage --models mobilenetv2 --precisions int8
+  bob damage --engines openvino --precisions fp32,bf16,int8 --data ~/photos
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser("bench.damage", "What deployment did to a backbone, image by image, against eager fp32.", EXAMPLES)
-    p.add_argument("--models", "--model", metavar="A,B", help="by default the demo's, without the untrained")
-    p.add_argument("--engine", "--engines", metavar="A,B", help="name or name:provider; by default the demo's")
-    p.add_argument("--precision", default="fp32,bf16,int8", metavar="A,B", help="fp32,bf16,int8")
-    p.add_argument("--data", action="append", metavar="REF", help="a data set; repeatable; by default the demo's")
-    p.add_argument("--limit", type=int, metavar="N", help="at most N images of each data set")
+    p = new_parser("bob damage", "What deployment did to a backbone, image by image, against eager fp32.", EXAMPLES)
+    add(p, "models", default="the demo's, without the untrained")
+    add(p, "engines", "data", default="the demo's")
+    add(p, "precisions", default=PRECISIONS)
+    add(p, "limit")
     add_store(p)
     p.add_argument("--json", action="store_true", help="print the rows as JSON")
     return p
@@ -46,13 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.zoo.backbones import resolve
 
     demo = read()
-    models = listed(args.models or "") or tuple(m for m in demo.models if not resolve(m).untrained)
     sweep = read(
         None,
-        models=models,
-        engines=listed(args.engine or "") or demo.engines,
-        precisions=listed(args.precision),
-        data=tuple(args.data) if args.data else demo.data,
+        models=args.models or [m for m in demo.models if not resolve(m).untrained],
+        engines=args.engines,
+        precisions=args.precisions or PRECISIONS,
+        data=args.data or demo.data,
         limit=args.limit,
         scenarios=(),
     )

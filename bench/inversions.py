@@ -1,4 +1,4 @@
-"""``python -m bench.inversions``: where the order of backbones in eager fp32 is not the order as deployed."""
+"""``bob inversions``: where the order of backbones in eager fp32 is not the order as deployed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from export.command import console, new_parser
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser("bench.inversions", "Where the order of backbones in eager fp32 is not the order as deployed.")
+    p = new_parser("bob inversions", "Where the order of backbones in eager fp32 is not the order as deployed.")
     add_results(p)
     p.add_argument("--reference", metavar="ENGINE", help="name:provider of the reference; by default the eager one")
     p.add_argument("--json", action="store_true")

@@ -1,4 +1,4 @@
-"""``python -m bench.pick``: the cell to ship: the cheapest that is not significantly less accurate than the best.
+"""``bob pick``: the cell to ship: the cheapest that is not significantly less accurate than the best.
 
 Reads a ranking; measures nothing. It answers in two or three sentences.
 """
@@ -15,7 +15,7 @@ from export.command import console, new_parser
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser(
-        "bench.pick", "Suggest the cell to ship: the cheapest that is not significantly less accurate than the best."
+        "bob pick", "Suggest the cell to ship: the cheapest that is not significantly less accurate than the best."
     )
     add_results(p)
     add_options(p)

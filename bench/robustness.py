@@ -1,4 +1,4 @@
-"""``python -m bench.robustness``: what a shift of the photographs costs each cell."""
+"""``bob robustness``: what a shift of the photographs costs each cell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from export.command import console, new_parser
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser(
-        "bench.robustness", "What a shift of the photographs costs each cell (records of bench.run --shifted)."
+        "bob robustness",
+        "What a shift of the photographs costs each cell (records of bob run --shifted or --corruptions).",
     )
     add_results(p)
     p.add_argument("--json", action="store_true")

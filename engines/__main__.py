@@ -1,7 +1,8 @@
-"""``python -m engines``: every engine and provider, whether it runs on this machine, and what would enable it."""
+"""``bob engines``: every engine and provider, whether it runs on this machine, and what would enable it."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -33,13 +34,18 @@ def rows() -> list[dict[str, Any]]:
     return found
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = new_parser(
+        "bob engines", "Every engine and provider: whether it runs on this machine, and what would enable it."
+    )
+    p.add_argument("--json", action="store_true", help="the same as JSON on stdout")
+    return p
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; exit code 0 whatever is missing."""
-    parser = new_parser(
-        "engines", "Every engine and provider: whether it runs on this machine, and what would enable it."
-    )
-    parser.add_argument("--json", action="store_true", help="the same as JSON on stdout")
-    asked = parser.parse_args(argv)
+    asked = parser().parse_args(argv)
     found = rows()
     if asked.json:
         print(json.dumps(found, indent=1))

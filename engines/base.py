@@ -172,7 +172,7 @@ class Engine(ABC):
             raise UserError(
                 f"Engine {self.name!r} has no provider {spec.provider!r}.",
                 f"Available: {', '.join(self.providers)}.",
-                "python -m engines",
+                "bob engines",
             )
         if spec.targets and not self.targetable:
             raise UserError(f"Engine {self.name!r} builds for the device of this machine only.")

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  python -m engines.build vit_b --engine trt --precision int8              for the GPU here
-  python -m engines.build vit_b --engine trt-rtx --target 8.6,8.9          for other GPUs; none is needed here
-  python -m engines.build vit_b --engine trt:compatible --batches 1,8      for every GPU from Ampere on
-  python -m engines.build vit_b --engine trt,trt:dynamic --batches 1,8     a profile for each batch size; one for all
+  python -m engines.build vit_b --engines trt --precisions int8            for the GPU here
+  python -m engines.build vit_b --engines trt-rtx --targets 8.6,8.9        for other GPUs; none is needed here
+  python -m engines.build vit_b --engines trt:compatible --batches 1,8     for every GPU from Ampere on
+  python -m engines.build vit_b --engines trt,trt:dynamic --batches 1,8    a profile for each batch size; one for all
 
-A plan lies in the store, named by its key. One for the GPU here is the one that python -m bench.run uses.
+A plan lies in the store, named by its key. One for the GPU here is the one that bob run uses.
 """
 
 
@@ -31,12 +31,10 @@ def parser() -> argparse.ArgumentParser:
     p = new_parser(
         "engines.build", "Build an engine's plans of backbones, exporting these first if that was not done.", EXAMPLES
     )
-    p.add_argument("names", nargs="+", metavar="NAME", help="as for python -m export")
-    p.add_argument(
-        "--engine", required=True, metavar="NAMES", help="name[:provider], comma-separated: python -m engines"
-    )
-    p.add_argument("--precision", default="fp32", metavar="NAMES", help="fp32, fp16, bf16, int8, fp8 (fp32)")
-    p.add_argument("--target", default="", metavar="DEVICES", help="devices to build for, where the engine can")
+    p.add_argument("names", nargs="+", metavar="NAME", help="as for bob export")
+    p.add_argument("--engines", required=True, metavar="NAMES", help="name[:provider], comma-separated: bob engines")
+    p.add_argument("--precisions", default="fp32", metavar="NAMES", help="fp32, fp16, bf16, int8, fp8 (fp32)")
+    p.add_argument("--targets", default="", metavar="DEVICES", help="devices to build for, where the engine can")
     p.add_argument("--batches", default="1", metavar="SIZES", help="batch sizes that the plan is tuned for (1)")
     p.add_argument("--zoo", action="append", type=Path, default=[], metavar="FILE", help="your own rows of backbones")
     add_store(p)
@@ -56,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.zoo.backbones import resolve
 
     profile = Profile(sizes(args.batches, "--batches"))
-    targets = listed(args.target)
-    engines = [engine(replace(EngineSpec.parse(text), targets=targets)) for text in listed(args.engine)]
-    precisions = [precision_of(text) for text in listed(args.precision)]
+    targets = listed(args.targets)
+    engines = [engine(replace(EngineSpec.parse(text), targets=targets)) for text in listed(args.engines)]
+    precisions = [precision_of(text) for text in listed(args.precisions)]
     backbones = [resolve(name, zoo_files=args.zoo) for name in args.names]
     store = Store(args.store)
     rows: list[dict[str, Any]] = []

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from engines.base import Engine, EngineSpec
+from typing import TYPE_CHECKING
+
 from export.registry import Registry
+
+if TYPE_CHECKING:
+    from engines.base import Engine, EngineSpec
 
 ENGINES: Registry[type[Engine]] = Registry(
     "engine",
@@ -15,7 +19,7 @@ ENGINES: Registry[type[Engine]] = Registry(
         "trt": "engines.trt.engine:TrtEngine",
         "trt-rtx": "engines.trt.engine:RtxEngine",
     },
-    "python -m engines",
+    "bob engines",
 )
 
 REFERENCE = "torch"
@@ -31,5 +35,7 @@ def engine(spec: EngineSpec | str) -> Engine:
     Raises:
         UserError: there is no such engine, or it has no such provider.
     """
+    from engines.base import EngineSpec
+
     asked = EngineSpec.parse(spec) if isinstance(spec, str) else spec
     return ENGINES.get(asked.name)(asked)

@@ -1,4 +1,4 @@
-"""``python -m export``: backbones by name → ONNX files with a manifest, compared with PyTorch on real photographs."""
+"""``bob export``: backbones by name → ONNX files with a manifest, compared with PyTorch on real photographs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.command import Failures, add_store, console, listed, new_parser, print_table
+from export.command import Failures, add_store, complete, console, listed, new_parser, print_table
 from export.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  python -m export --list                              the zoo
-  python -m export vit_b resnet50 --out models         from the model hub
-  python -m export resnet50_augnet --precision fp32,fp16,bf16,int8
-  python -m export vit_s --weights my_vit_s.safetensors
-  python -m export vit_b@random                        random weights: for timing, never for accuracy
-  python -m export mymodule:make_backbone              a function that returns a torch.nn.Module
+  bob export --list                              the zoo
+  bob export vit_b resnet50 --out models         from the model hub
+  bob export resnet50_augnet --precisions fp32,fp16,bf16,int8
+  bob export vit_s --weights my_vit_s.safetensors
+  bob export vit_b@random                        random weights: for timing, never for accuracy
+  bob export mymodule:make_backbone              a function that returns a torch.nn.Module
 
 Writes DIR/NAME/model.onnx (DIR/NAME.int8/model.onnx, …), manifest.json and preprocess.yaml for each backbone.
 """
@@ -33,17 +33,20 @@ Writes DIR/NAME/model.onnx (DIR/NAME.int8/model.onnx, …), manifest.json and pr
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser(
-        "export", "Export backbones to ONNX and compare them with eager PyTorch on real photographs.", EXAMPLES
+        "bob export", "Export backbones to ONNX and compare them with eager PyTorch on real photographs.", EXAMPLES
     )
-    p.add_argument(
-        "names", nargs="*", metavar="NAME", help="zoo name, timm id, NAME@random, module:function, FILE.onnx"
+    complete(
+        p.add_argument(
+            "names", nargs="*", metavar="NAME", help="zoo name, timm id, NAME@random, module:function, FILE.onnx"
+        ),
+        "export.zoo.names:names",
     )
     p.add_argument("--list", action="store_true", help="show the zoo and stop")
     p.add_argument(
         "--backbone", action="append", default=[], metavar="MODULE:FUNCTION", help="your own module; repeatable"
     )
     p.add_argument("--weights", type=Path, metavar="FILE", help="a local checkpoint (with one NAME)")
-    p.add_argument("--precision", default="fp32", metavar="A,B", help="fp32 (default), fp16, bf16, int8, fp8")
+    p.add_argument("--precisions", default="fp32", metavar="A,B", help="fp32 (default), fp16, bf16, int8, fp8")
     p.add_argument(
         "--calibration",
         type=Path,
@@ -73,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     names = [*args.names, *args.backbone]
     if not names:
-        raise UserError("No backbone was named.", "", "python -m export --list")
+        raise UserError("No backbone was named.", "", "bob export --list")
     if args.weights and len(names) != 1:
         raise UserError("--weights belongs to one backbone.", f"{len(names)} were named.")
     backbones = [resolve(name, zoo_files=args.zoo, weights=args.weights) for name in names]
@@ -82,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.lower.precision import artifact, precision_of
     from export.store import Store
 
-    precisions = [precision_of(name) for name in listed(args.precision)]
+    precisions = [precision_of(name) for name in listed(args.precisions)]
     calibration = of_folder(args.calibration) if args.calibration else None
     asked = [(backbone, precision) for backbone in backbones for precision in precisions]
     store = Store(args.store)

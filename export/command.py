@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from export.errors import OutOfSpace, UserError, disk_full
 
@@ -20,14 +20,44 @@ PIPE_WIDTH = 240
 """Columns of a table that is not printed to a terminal: a pipe has no width, and no cell is to be cut."""
 
 
-def new_parser(module: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
-    """The parser of ``python -m module``; ``epilog`` keeps its lines as they are."""
+def new_parser(door: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
+    """The parser of a command.
+
+    Args:
+        door: how it is called: ``bob run``; or its module, which stands for ``python -m module``.
+        epilog: keeps its lines as they are.
+    """
     return argparse.ArgumentParser(
-        prog=f"python -m {module}",
+        prog=door if door.startswith("bob ") else f"python -m {door}",
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def complete(action: argparse.Action, names: str | tuple[str, ...]) -> None:
+    """Let a shell complete names of a table, in a list with commas too.
+
+    Args:
+        names: the names; or ``"module:attribute"`` of what they are listed by, or of a function that gives them, loaded
+            when a shell asks.
+    """
+
+    def completer(prefix: str, **_: object) -> list[str]:
+        done, comma, _last = prefix.rpartition(",")
+        return [f"{done}{comma}{name}" for name in _names(names) if name not in done.split(",")]
+
+    action.completer = completer  # type: ignore[attr-defined]  # argcomplete looks for it there
+
+
+def _names(names: str | tuple[str, ...]) -> Iterable[str]:
+    if not isinstance(names, str):
+        return names
+    from export.registry import load_target
+
+    found: Any = load_target(names, "table")
+    known: Iterable[str] = found() if callable(found) else found
+    return known
 
 
 def add_store(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

@@ -236,7 +236,7 @@ def instructions(target: Target, lock: str, own: str, sources: Sequence[str], mi
         f"{pip} --find-links . --require-hashes -r {lock}",
         *(f"{pip} --no-build-isolation {file}" for file in sources),
         f"{pip} {own}",
-        "    .venv/bin/bob-engines",
+        "    .venv/bin/bob engines",
     ]
     if sources:
         lines += [

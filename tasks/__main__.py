@@ -1,4 +1,4 @@
-"""``python -m tasks``: which tasks and data sets there are, and what is in one of them. Scores nothing."""
+"""``bob tasks``: which tasks and data sets there are, and what is in one of them. Scores nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from export.command import add_store, console, new_parser
+from export.command import add_store, complete, console, new_parser
 
 if TYPE_CHECKING:
     from tasks.data.catalog import Survey
@@ -23,8 +23,9 @@ EPILOG = """a data set is one of
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    p = new_parser("tasks", "List tasks and data sets, or look into one data set.", EPILOG)
-    p.add_argument("--data", metavar="REF", help="index this data set and print what is in it")
+    p = new_parser("bob tasks", "List tasks and data sets, or look into one data set.", EPILOG)
+    data = p.add_argument("--data", metavar="REF", help="index this data set and print what is in it")
+    complete(data, "tasks.data.named:NAMED")
     p.add_argument("--limit", type=int, metavar="N", help="take a stratified part of at most N images")
     p.add_argument("--seed", type=int, default=0, help="of splits and parts that are made here (default 0)")
     p.add_argument(

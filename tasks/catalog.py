@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from export.registry import Registry
-from tasks.base import Task
+
+if TYPE_CHECKING:
+    from tasks.base import Task
 
 TASKS: Registry[type[Task]] = Registry(
     "task",
@@ -15,7 +19,7 @@ TASKS: Registry[type[Task]] = Registry(
         "low_data": "tasks.low_data:LowData",
         "out_of_scope": "tasks.out_of_scope:OutOfScope",
     },
-    listing="python -m tasks",
+    listing="bob tasks",
 )
 
 

@@ -49,7 +49,7 @@ class OutOfScope(Task):
             raise UserError(
                 "The data set has no images out of scope.",
                 "All its test images are of classes that it is fitted on.",
-                "python -m bench.run --tasks out_of_scope --out-of-scope SET",
+                "bob run --tasks out_of_scope --out-of-scope SET",
             )
         belongs = test.labels != len(test.classes) - 1
         if belongs.all():

@@ -24,11 +24,6 @@ def pyproject() -> dict[str, Any]:
     return document
 
 
-def command_modules() -> list[str]:
-    """The module behind each console script."""
-    return [target.partition(":")[0] for target in pyproject()["project"]["scripts"].values()]
-
-
 def sources() -> list[Path]:
     """Every Python file of the four rooms."""
     return [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]

@@ -11,14 +11,16 @@ import subprocess
 from importlib import import_module
 
 import pytest
-from project import ROOMS, ROOT, command_modules, pyproject
+from project import ROOMS, ROOT, pyproject
+
+from bench.__main__ import COMMANDS
 
 DOCUMENTS = {
     path.relative_to(ROOT).as_posix(): path.read_text()
     for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 }
 DOCUMENTS["requirements/README.md"] = (ROOT / "requirements" / "README.md").read_text()
-PYTHON = re.compile(r"^(?:\S*/)?python3? -m ")
+PYTHON = re.compile(r"^(?:\S*/)?(?:python3? -m |bob )")
 
 
 def commands(text: str) -> list[str]:
@@ -40,11 +42,11 @@ def recipe(target: str) -> list[str]:
     )
     assert done.returncode == 0, f"{target}: {done.stderr}"
     lines = done.stdout.replace("\\\n", " ").splitlines()  # a command may go on in the next line
-    return [line for line in lines if PYTHON.match(line)]
+    return [line.partition(" >")[0] for line in lines if PYTHON.match(line)]
 
 
 def parser_of(module: str) -> argparse.ArgumentParser | None:
-    """The parser behind ``python -m module``; None where it is no function of its own: then without arguments only."""
+    """The parser of a module, or of a folder's ``__main__``; None for a module without one."""
     found = import_module(module)
     if hasattr(found, "__path__"):
         found = import_module(f"{module}.__main__")
@@ -58,6 +60,11 @@ def check(command: str) -> None:
             check(line)
         return
     module, *words = shlex.split(PYTHON.sub("", command))
+    if "python" not in command.split(" ")[0]:
+        if module == "COMMAND" or module.startswith("-"):
+            return
+        assert module in COMMANDS, f"there is no bob {module}"
+        module = COMMANDS[module][0]
     if module.partition(".")[0] in ROOMS:
         (parser_of(module) or argparse.ArgumentParser()).parse_args(words)
 
@@ -68,10 +75,11 @@ def test_commands_of_documents_are_understood(document: str) -> None:
         check(command)
 
 
-@pytest.mark.parametrize("module", command_modules())
+@pytest.mark.parametrize("module", ["bench.__main__", *(module for module, _ in COMMANDS.values())])
 def test_commands_of_help_texts_are_understood(module: str) -> None:
-    parser = parser_of(module) or argparse.ArgumentParser()
-    for line in (parser.epilog or "").splitlines():
+    parser = parser_of(module)
+    assert parser, f"{module} has no parser()"
+    for line in f"{parser.description}\n{parser.epilog}".splitlines():
         command = re.split(r"\s{2,}", line.strip())[0]
         if PYTHON.match(command):
             check(command)
@@ -79,7 +87,7 @@ def test_commands_of_help_texts_are_understood(module: str) -> None:
 
 def test_the_readme_is_read() -> None:
     found = commands(DOCUMENTS["README.md"])
-    assert {"make demo", "make test", "python -m engines"} <= set(found)
+    assert {"make demo", "make test"} <= set(found)
     assert any(command.startswith('make run ARGS="--data') for command in found)
 
 
@@ -87,6 +95,10 @@ def test_a_wrong_option_and_a_wrong_target_are_found(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         check("python -m export --lits")
     assert "--lits" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        check(".venv/bin/bob run --engins ort")
+    with pytest.raises(AssertionError, match="no bob rnu"):
+        check("bob rnu")
     with pytest.raises(AssertionError, match="demos"):
         check("make demos")
 
@@ -102,11 +114,10 @@ def test_links_and_paths_resolve(document: str) -> None:
     assert not missing
 
 
-def test_extras_and_commands_that_the_readme_names() -> None:
+def test_extras_that_the_readme_names() -> None:
     readme, project = DOCUMENTS["README.md"], pyproject()["project"]
     named = {extra for group in re.findall(r"'\.\[([\w,]+)\]'", readme) for extra in group.split(",")}
     assert named <= set(project["optional-dependencies"])
-    assert set(re.findall(r"`(bob-\w+)`", readme)) == set(project["scripts"])
 
 
 def test_the_place_of_the_demo_table() -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from project import ROOT, command_modules
+from project import ROOMS, ROOT
+
+from bench.__main__ import COMMANDS
 
 HEAVY = {
+    "matplotlib",
     "onnx",
     "onnxruntime",
     "openvino",
+    "pandas",
     "plotly",
+    "polars",
     "pyarrow",
     "pycuda",
     "scipy",
@@ -27,6 +34,26 @@ HEAVY = {
     "torch",
     "torchvision",
 }
+
+WITH_PYTHON = {"__main__", "_distutils_hack", "_virtualenv", "sitecustomize", "usercustomize"}
+"""What an environment may load at every start."""
+
+COMPLETIONS = [
+    ("bob ", set(COMMANDS)),
+    ("bob r", {"run", "rank", "report", "robustness"}),
+    ("bob run --eng", {"--engines"}),
+    ("bob run --engines openvino,tor", {"openvino,torch"}),
+    ("bob run --models vit_", {"vit_s", "vit_b"}),
+    ("bob run --data e", {"elpv", "eurosat"}),
+    ("bob run --tasks knn,", {"knn,linear_probe", "knn,retrieval"}),
+    ("bob run --scenarios s", {"single_stream", "search"}),
+    ("bob run --precisions ", {"fp32", "int8"}),
+    ("bob run --preprocess c", {"cpu", "cuda"}),
+    ("bob damage --models mobile", {"mobilenetv2"}),
+    ("bob export resnet50_a", {"resnet50_augnet"}),
+    ("bob tasks --data ci", {"cifar10", "cifar100"}),
+    ("bob pick --m", {"--max", "--min", "--machine"}),
+]
 
 LISTINGS = [["export", "--list"], ["export", "--list", "--json"], ["tasks"], ["tasks", "--json"]]
 
@@ -47,11 +74,34 @@ def loaded(code: str, arguments: list[str], folder: Path) -> tuple[set[str], str
     return set(json.loads(seen.read_text())), done.stdout
 
 
-@pytest.mark.parametrize("module", command_modules())
-def test_help_loads_nothing_heavy(module: str, tmp_path: Path) -> None:
-    modules, printed = loaded(COMMAND, [module, "--help"], tmp_path)
-    assert f"python -m {module.removesuffix('.__main__')}" in printed
-    assert not modules & (HEAVY | {"numpy", "PIL", "rich"})
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)], ids=" ".join)
+def test_help_loads_nothing_but_the_standard_library(words: list[str], tmp_path: Path) -> None:
+    modules, printed = loaded(COMMAND, ["bench", *words, "--help"], tmp_path)
+    assert printed.startswith("usage: ")
+    assert modules - {*sys.stdlib_module_names, *ROOMS} <= WITH_PYTHON
+
+
+@pytest.mark.parametrize(("line", "completed"), COMPLETIONS, ids=[line for line, _ in COMPLETIONS])
+def test_completion_loads_nothing_but_its_own_library(line: str, completed: set[str], tmp_path: Path) -> None:
+    answer = tmp_path / "answer.txt"
+    asked = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": " ", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "bench"],
+        cwd=ROOT,
+        env={**os.environ, **asked, "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)},
+        capture_output=True,
+        text=True,
+    )  # the process ends at once, so that nothing in it could tell its modules
+    assert done.returncode == 0, done.stderr
+    found = set(answer.read_text().split())
+    assert completed <= found
+    assert all(name.startswith(line.split(" ")[-1]) for name in found)
+    modules = {name.partition(".")[0] for name in re.findall(r"\|\s*([\w.]+)$", done.stderr, re.MULTILINE)}
+    assert "argcomplete" in modules
+    assert modules - {*sys.stdlib_module_names, *ROOMS} <= WITH_PYTHON | {
+        "argcomplete",
+        "org",
+    }  # pickle looks for Jython
 
 
 @pytest.mark.parametrize("arguments", LISTINGS, ids=" ".join)

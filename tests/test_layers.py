@@ -51,13 +51,16 @@ def named(source: str, names: set[str]) -> list[tuple[int, str]]:
     """Where a program says one of ``names``: line and name.
 
     A name is said by a string, and by what a function, class or variable is called. A docstring may give an example.
-    A library may be called as its engine is: in the company of other libraries, the library is meant.
+    A library may be called as its engine is: in the company of other libraries, the library is meant. So may a field of
+    a class, which nothing is looked up by.
     """
     tree = ast.parse(source)
     meant_otherwise: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr):
             meant_otherwise.add(id(node.value))
+        elif isinstance(node, ast.ClassDef):
+            meant_otherwise.update(id(part.target) for part in node.body if isinstance(part, ast.AnnAssign))
         elif isinstance(node, (ast.Tuple, ast.List)) and any(words(e) - names for e in node.elts):
             meant_otherwise.update(map(id, node.elts))
     found = []
@@ -67,7 +70,7 @@ def named(source: str, names: set[str]) -> list[tuple[int, str]]:
             said = words(node)
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             said = {node.name}
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in meant_otherwise:
             said = {node.id}
         found += [(node.lineno, name) for name in sorted(said & names)]  # type: ignore[attr-defined]
     return found
@@ -91,8 +94,18 @@ def fast(x):
     if x == "fast:here" or x in ("slow", "fast"):
         slow = 1
     return x in ("slow", "numpy"), "a fast one"
+class Kind:
+    fast: int
+    slow = 1
 """
-    assert sorted(named(program, {"fast", "slow"})) == [(2, "fast"), (4, "fast"), (4, "fast"), (4, "slow"), (5, "slow")]
+    assert sorted(named(program, {"fast", "slow"})) == [
+        (2, "fast"),
+        (4, "fast"),
+        (4, "fast"),
+        (4, "slow"),
+        (5, "slow"),
+        (9, "slow"),
+    ]
 
 
 def test_no_circles(graph: grimp.ImportGraph) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,8 +15,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from project import ROOMS, ROOT, pyproject, tracked
 
+from bench.__main__ import COMMANDS
+
 LOCKS = ("cpu", "dev", "gpu")
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +47,37 @@ def test_the_wheel_holds_what_git_holds(wheel: Path) -> None:
     assert {"export/zoo/zoo.yaml", "bench/sweep/demo.yaml"} <= inside
 
 
-@pytest.mark.parametrize("script", pyproject()["project"]["scripts"])
-def test_a_command_runs_outside_the_checkout(script: str, site: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs_outside_the_checkout(command: str, site: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site)}
     done = subprocess.run(
-        [site / "bin" / script, "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [site / "bin" / "bob", command, "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("usage: ")
 
 
+def test_make_puts_the_command_into_the_environment(tmp_path: Path) -> None:
+    """In a folder whose name has a space; help needs none of the libraries, so nothing is installed."""
+    checkout = tmp_path / "a checkout"
+    for name in ("Makefile", *tracked(*ROOMS)):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, checkout / name)
+    environment = {"PATH": os.environ["PATH"]}
+    command = ["make", "-s", ".venv/bin/bob", f"PYTHON={sys.executable}"]
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "link").symlink_to(checkout / ".venv" / "bin" / "bob")
+    done = subprocess.run(
+        [tmp_path / "link", "run", "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("usage: bob run "), done.stderr
+
+
 def test_data_files_are_found_outside_the_checkout(site: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site)}
     done = subprocess.run(
-        [site / "bin" / "bob-export", "--list"], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [site / "bin" / "bob", "export", "--list"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "vit_b" in done.stdout

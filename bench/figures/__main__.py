@@ -27,6 +27,7 @@ FIGURES: Registry[Callable[[Store, Path], Iterator[Figure]]] = Registry(
         "preprocessing": "bench.figures.preprocessing:figures",
         "probe": "bench.figures.probe_sweep:figures",
         "neighbours": "bench.figures.knn_speed:figures",
+        "scoring": "bench.figures.scoring:figures",
         "start": "bench.figures.start:figures",
         "bootstrap": "bench.figures.bootstrap_speed:figures",
         "top1": "bench.figures.top1:figures",

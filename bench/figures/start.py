@@ -19,10 +19,10 @@ STARTS, REPEATS = 9, 3
 
 def figures(store: Store, shared: Path) -> Iterator[Figure]:
     """Both; the first run of the demo takes minutes, and shows its progress."""
-    values = [seconds("bench.run", "--help") for _ in range(STARTS)]
-    yield figure("python -m bench.run --help, s", values, "< 0.4", lambda v: v < 0.4, f"{STARTS} starts")
+    values = [seconds("bench", "run", "--help") for _ in range(STARTS)]
+    yield figure("bob run --help, s", values, "< 0.4", lambda v: v < 0.4, f"{STARTS} starts")
     with tempfile.TemporaryDirectory() as folder:
-        again = ("bench.run", "--out", folder, "--store", str(store.root))
+        again = ("bench", "run", "--out", folder, "--store", str(store.root))
         say("start: the demo sweep, for the first time")
         first = seconds(*again)
         say(f"start: the same again, {REPEATS} times")

@@ -1,4 +1,4 @@
-"""``python -m bench.report``: write the report of a results folder."""
+"""``bob report``: write the report of a results folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from export.command import console, new_parser
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser(
-        "bench.report",
+        "bob report",
         "Write one self-contained HTML page: the front, the table, the environment, how it was measured.",
     )
     add_results(p)

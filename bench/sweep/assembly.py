@@ -63,7 +63,7 @@ def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
 
     fits = [opened(ref) for ref in sweep.data]
     seen = [opened(ref, whole=True) for ref in sweep.shifted]
-    outside = [opened(ref, whole=True) for ref in sweep.outside]
+    outside = [opened(ref, whole=True) for ref in sweep.out_of_scope]
     settings = [setting for text in sweep.corruptions for setting in named(text)]
     yield from fits
     for other in seen:

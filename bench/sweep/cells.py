@@ -11,7 +11,7 @@ from typing import Any
 from bench.measure.scenarios import Scenario, Settings, scenario
 from bench.records.parts import About, Cell, Keys
 from bench.sweep import keys
-from bench.sweep.spec import SweepSpec
+from bench.sweep.spec import ALL, SweepSpec
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile
 from engines.catalog import BASELINE, REFERENCE, engine
 from engines.preprocess.base import Preprocess
@@ -20,6 +20,7 @@ from export.artifact import Artifact
 from export.errors import UserError
 from export.lower.calibration import CalibrationSet
 from export.lower.precision import artifact, artifact_key, precision_of
+from export.progress import say
 from export.spec import Precision
 from export.store import Store
 from export.zoo.backbones import Backbone, resolve
@@ -198,14 +199,18 @@ class Planned:
 
 
 def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
-    """The sweep's cells, backbone by backbone, and one of an engine that does nothing: the harness's own
-    cost. Every name is checked here, before anything runs.
+    """The sweep's cells, and one of an engine that does nothing: the harness's own cost.
+
+    Precision by precision and engine by engine, so that all backbones can be compared early. Every name is checked
+    here, before anything runs.
 
     Raises:
-        UserError: an unknown model, engine, precision, task, scenario or preprocessing path.
+        UserError: an unknown model, engine, precision, task, scenario, preprocessing path or excluded name; or all
+            cells are excluded.
         Unavailable: none of the engines runs on this machine; the first one's reason is told. Or a scenario's library
             is missing.
     """
+    sweep = _with_all_tasks(sweep)
     _require_scopes(sweep)
     for name in sweep.scenarios:
         scenario(name).require()
@@ -223,10 +228,19 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
         engines[0].require()
     cells = [
         Planned(b, e, _fed(e, a, sweep.preprocess) if p in e.precisions else _refused(e), p, sweep, store)
-        for b in _unique(backbones)
-        for e, a in zip(engines, available, strict=True)
         for p in precisions
+        for e, a in zip(engines, available, strict=True)
+        for b in _unique(backbones)
     ]
+    for words in sweep.exclude:
+        rest = [c for c in cells if not _meant(c, words.split())]
+        if len(rest) in (0, len(cells)):
+            raise UserError(
+                f"exclude {words!r} leaves out {'no cell' if rest else 'every cell'} of the sweep.",
+                "Each of its words must name a backbone, an engine or a precision of the sweep.",
+                "--exclude 'ort int8'",
+            )
+        cells = rest
     if sweep.scenarios and all(c.engine.computes for c in cells):
         nothing = engine(EngineSpec(BASELINE, threads=sweep.threads))
         found = _fed(nothing, nothing.available(), sweep.preprocess)
@@ -234,17 +248,24 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
     return cells
 
 
+def _meant(cell: Planned, words: Sequence[str]) -> bool:
+    """Whether each of the words names the cell's backbone, engine or precision."""
+    spec = cell.engine.spec
+    names = {cell.backbone.name, spec.name, str(spec), str(cell.precision)}
+    return bool(words) and names.issuperset(words)
+
+
 def _require_scopes(sweep: SweepSpec) -> None:
     """Refuse tasks that no data set is for, and a data set that no task is for."""
     scopes = {name: task(name).meta.scope for name in sweep.tasks}
     lonely = [name for name, scope in scopes.items() if scope == "open"]
-    if lonely and not sweep.outside:
+    if lonely and not sweep.out_of_scope:
         raise UserError(
             f"The task {lonely[0]} needs images that belong to none of the classes.",
             "The sweep names no such data set.",
             "--out-of-scope SET",
         )
-    if sweep.outside and not lonely:
+    if sweep.out_of_scope and not lonely:
         known = ", ".join(name for name in TASKS if task(name).meta.scope == "open")
         raise UserError(
             "The sweep names images that are out of scope, and no task that looks at them.",
@@ -253,9 +274,14 @@ def _require_scopes(sweep: SweepSpec) -> None:
         )
 
 
-def all_tasks(outside: bool) -> tuple[str, ...]:
-    """The names of all tasks; without data of an open scope, those that need none."""
-    return tuple(name for name in TASKS if outside or task(name).meta.scope == "closed")
+def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
+    """The sweep with the names of all tasks for ``all``; without images out of scope, of those that need none."""
+    if sweep.tasks != (ALL,):
+        return sweep
+    tasks = tuple(name for name in TASKS if sweep.out_of_scope or task(name).meta.scope == "closed")
+    if left := sorted(set(TASKS) - set(tasks)):
+        say(f"left out, because no --out-of-scope is given: {', '.join(left)}")
+    return replace(sweep, tasks=tasks)
 
 
 def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:

@@ -17,6 +17,7 @@ from bench.sweep.assembly import Assembly
 from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk
 from bench.sweep.fits import fitted
+from bench.sweep.looks import Looks
 from bench.sweep.view import View
 from export.errors import CellError, OutOfSpace, UserError
 from export.parity import Parity
@@ -45,16 +46,21 @@ class Tally:
         self.bugs += failure.bug
 
 
-def run(sweep: Assembly, desk: Desk) -> Tally:
+def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
     """Run what is not finished; every result that was asked for ends in a record.
 
     A cell that fails, by a bug too, becomes records that say why, and the sweep goes on.
+
+    Args:
+        looks: shows the table while cells are still missing. For it the first repeat of the cells that are scored is
+            timed early, and counts as their first.
 
     Raises:
         OutOfSpace: the disk is full; what was finished is kept.
     """
     tally = Tally()
     timed: list[timing.Timed] = []
+    scored = glanced = 0
     for number, planned in enumerate(sweep.cells, 1):
         say(f"[{number}/{len(sweep.cells)}] {planned.cell}")
         try:
@@ -75,6 +81,11 @@ def run(sweep: Assembly, desk: Desk) -> Tally:
             raise
         except Exception as error:
             _give_up(_timings(planned, sweep.data, desk, told=True), error, desk, tally)
+            continue
+        scored += not planned.unscored
+        if looks and number < len(sweep.cells) and looks.due(scored):
+            looks.show(scored, timing.glance(timed[glanced:], desk))
+            glanced = len(timed)
     for failure in timing.run(timed, desk):
         tally.count(failure)
     return tally

@@ -1,60 +1,156 @@
-"""What a sweep is asked to do: one flat document, from a YAML file, the command line, or both."""
+"""What a sweep is asked to do: one flat document, from a YAML file, the command line, or a call from Python.
+
+Every field is declared here and nowhere else: its name, type, default and help. The command line, the YAML reader,
+the Python call and docs/sweep.md are all made from this declaration. Loads nothing heavy: help passes here.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from export.command import listed, sizes
 from export.errors import UserError, unknown
+from export.spec import Precision
 
 DEMO = Path(__file__).with_name("demo.yaml")
+
+WHAT = "what to run"
+HOW = "how to run it"
+GROUPS = (WHAT, HOW)
+"""The groups of fields, in the order of help texts."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a field is asked for.
+
+    Attributes:
+        group: one of :data:`GROUPS`.
+        metavar: what stands for its value in help texts.
+        help: what it is, the same on the command line and in the documentation.
+        repeatable: on the command line it is given once for each value; other lists are separated by commas.
+        names: the names that it takes, for completion; or ``"module:attribute"`` of them, or of what returns them.
+    """
+
+    group: str
+    metavar: str
+    help: str
+    repeatable: bool = False
+    names: str | tuple[str, ...] = ()
+
+
+def _what(metavar: str, help: str, names: str | tuple[str, ...] = (), repeatable: bool = False) -> dict[str, Option]:
+    return {"option": Option(WHAT, metavar, help, repeatable, names)}
+
+
+def _how(metavar: str, help: str) -> dict[str, Option]:
+    return {"option": Option(HOW, metavar, help)}
+
+
+SCENARIOS = ("single_stream", "offline", "end_to_end", "search")
+PRECISIONS = tuple(map(str, Precision))
+ALL = "all"
+DATA_SETS = "tasks.data.named:NAMED"
 
 
 @dataclass(frozen=True)
 class SweepSpec:
-    """A sweep: every model on every engine at every precision, scored by every task on every data set, and timed.
+    """A sweep: every model on every engine at every precision, scored by every task on every data set, and timed."""
 
-    Attributes:
-        models: zoo names, aliases, timm ids, ``module:function``, ``NAME@random`` or finished ``.onnx`` files.
-        engines: ``name`` or ``name:provider``.
-        data: data set names, folders, CSV files or archives; the first also gives the images for timing.
-        shifted: data sets on which what was fitted on each of ``data`` is tested too.
-        corruptions: of ImageNet-C, ``name``, ``name:severity`` or ``all``, on whose test images it is tested too.
-        outside: data sets of none of the classes of ``data``, whose images should be noticed as out of scope.
-        batches: batch sizes of each plan; 1 is always among them, features go through the largest.
-        threads: threads for one inference; 0 means all cores.
-        index_size: vectors of the index that the scenario search looks in.
-        limit: at most so many images of each data set (a seeded, stratified subset).
-        zoo: YAML files with rows of the user's own. weights: model → a local checkpoint for it.
-        seconds: time for each scenario and repeat. repeats: fresh child processes for each cell, interleaved.
-    """
-
-    models: tuple[str, ...]
-    engines: tuple[str, ...]
-    data: tuple[str, ...]
-    tasks: tuple[str, ...]
-    scenarios: tuple[str, ...]
-    precisions: tuple[str, ...] = ("fp32",)
-    preprocess: str = "cpu"
-    batches: tuple[int, ...] = (1, 8)
-    threads: int = 0
-    limit: int | None = None
-    index_size: int = 100_000
-    seed: int = 0
-    seconds: float = 4.0
-    repeats: int = 3
-    max_unreadable: float = 0.01
-    shifted: tuple[str, ...] = ()
-    corruptions: tuple[str, ...] = ()
-    outside: tuple[str, ...] = ()
-    zoo: tuple[str, ...] = ()
-    weights: dict[str, str] = field(default_factory=dict)
+    models: tuple[str, ...] = field(
+        metadata=_what(
+            "A,B",
+            "backbones: zoo names (bob export --list), timm ids, module:function, FILE.onnx; NAME@random for random "
+            "weights, which are timed and never scored",
+            "export.zoo.names:names",
+        )
+    )
+    engines: tuple[str, ...] = field(
+        metadata=_what("A,B", "engines (bob engines), as NAME or NAME:PROVIDER", "engines.catalog:ENGINES")
+    )
+    data: tuple[str, ...] = field(
+        metadata=_what(
+            "REF",
+            "a data set: its name (bob tasks), a folder of class folders, a CSV file or an archive; timings use images "
+            "of the first one",
+            DATA_SETS,
+            repeatable=True,
+        )
+    )
+    tasks: tuple[str, ...] = field(metadata=_what("A,B", "tasks (bob tasks), all, or none", "tasks.catalog:TASKS"))
+    scenarios: tuple[str, ...] = field(
+        metadata=_what("A,B", f"what is timed: {', '.join(SCENARIOS)}; or none", SCENARIOS)
+    )
+    precisions: tuple[str, ...] = field(default=("fp32",), metadata=_what("A,B", ", ".join(PRECISIONS), PRECISIONS))
+    exclude: tuple[str, ...] = field(
+        default=(),
+        metadata=_what(
+            "WORDS",
+            "cells to leave out: 'ort int8' is every cell of that engine and that precision",
+            repeatable=True,
+        ),
+    )
+    preprocess: str = field(
+        default="cpu",
+        metadata=_what(
+            "PATH",
+            "where photographs are decoded and resized: cpu; for trt and trt-rtx also cuda, nvimgcodec",
+            "engines.preprocess.catalog:PATHS",
+        ),
+    )
+    shifted: tuple[str, ...] = field(
+        default=(),
+        metadata=_what(
+            "REF",
+            "a data set with the same classes, for distribution shift: what was fitted on data is tested on it too",
+            DATA_SETS,
+            repeatable=True,
+        ),
+    )
+    corruptions: tuple[str, ...] = field(
+        default=(),
+        metadata=_what(
+            "A,B", "test on corrupted test images too, corrupted as in ImageNet-C: fog, fog:3 (severity), or all"
+        ),
+    )
+    out_of_scope: tuple[str, ...] = field(
+        default=(),
+        metadata=_what(
+            "REF",
+            "a data set with none of the classes of data, for out-of-distribution detection (task out_of_scope)",
+            DATA_SETS,
+            repeatable=True,
+        ),
+    )
+    weights: dict[str, str] = field(
+        default_factory=dict, metadata=_what("MODEL=FILE", "a local checkpoint for a model", repeatable=True)
+    )
+    zoo: tuple[str, ...] = field(
+        default=(), metadata=_what("FILE", "a YAML file with zoo rows of your own", repeatable=True)
+    )
+    batches: tuple[int, ...] = field(
+        default=(1, 8),
+        metadata=_how("1,8", "batch sizes of each plan; 1 is always added, features are extracted with the largest"),
+    )
+    threads: int = field(default=0, metadata=_how("N", "threads for one inference; 0 stands for all cores"))
+    limit: int | None = field(
+        default=None, metadata=_how("N", "at most N images of each data set (a seeded, stratified subset)")
+    )
+    index_size: int = field(default=100_000, metadata=_how("N", "vectors in the index of the scenario search"))
+    seed: int = field(default=0, metadata=_how("N", "of subsets, splits and probes"))
+    seconds: float = field(default=4.0, metadata=_how("S", "measuring time of each scenario and repeat"))
+    repeats: int = field(default=3, metadata=_how("N", "fresh processes for each timing, interleaved"))
+    max_unreadable: float = field(
+        default=0.01, metadata=_how("F", "the share of images that may be unreadable; with more, the run stops")
+    )
 
     def __post_init__(self) -> None:
         for name in ("models", "engines", "precisions"):
             if not getattr(self, name):
-                raise UserError(f"The sweep names no {name}.", "", "python -m bench.run --help")
+                raise UserError(f"The sweep names no {name}.", "", "bob run --help")
         if not self.data and (self.tasks or self.scenarios):
             raise UserError("The sweep names no data.", "Tasks and timings both need real images.")
         if self.repeats < 1 or self.seconds <= 0 or self.threads < 0 or min(self.batches, default=1) < 1:
@@ -70,8 +166,59 @@ ONLY_DEMO = ("limit", "precisions", "seconds", "repeats")
 """Fields with which the demo stays short. They must not leak into a sweep over somebody's own photographs."""
 
 
-def read(path: Path | None = None, **given: Any) -> SweepSpec:
-    """A sweep from a YAML file and the command line: ``given`` (what is not None) over the file over the demo's.
+@dataclass(frozen=True)
+class Declared:
+    """A field of a sweep, for those who make options and documentation of it."""
+
+    field: Field[Any]
+
+    @property
+    def name(self) -> str:
+        return self.field.name
+
+    @property
+    def option(self) -> Option:
+        found: Option = self.field.metadata["option"]
+        return found
+
+    @property
+    def type(self) -> str:
+        """``str``, ``int``, ``float``, ``tuple[str, ...]``, ``tuple[int, ...]`` or ``dict[str, str]``."""
+        return str(self.field.type).removesuffix(" | None")
+
+    @property
+    def default(self) -> str:
+        """The default as the command line would take it; empty where it is nothing."""
+        value = self.field.default
+        if self.required:
+            return "the demo's"
+        if value is MISSING or value is None:
+            return ""
+        return (
+            ",".join(map(str, value))
+            if isinstance(value, tuple)
+            else f"{value:g}"
+            if self.type == "float"
+            else f"{value}"
+        )
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default of its own: what is not given is the demo's."""
+        return self.field.default is MISSING and self.field.default_factory is MISSING
+
+
+def declared() -> Iterator[Declared]:
+    """The fields of a sweep in the order of help texts."""
+    for group in GROUPS:
+        yield from (one for one in map(Declared, fields(SweepSpec)) if one.option.group == group)
+
+
+def read(path: Path | None = None, where: str = "the command line", **given: Any) -> SweepSpec:
+    """A sweep from a YAML file and what was ``given`` besides (and is not None), which comes first, the demo's last.
+
+    Args:
+        where: what ``given`` comes from, for messages.
 
     Raises:
         UserError: the file is not there, not YAML, or has a field that a sweep does not have, or one of a wrong type.
@@ -81,22 +228,60 @@ def read(path: Path | None = None, **given: Any) -> SweepSpec:
     demo = _document(DEMO)
     if "data" in document:
         demo = {name: value for name, value in demo.items() if name not in ONLY_DEMO}
-    return parse({**demo, **document}, path.name if path else "the command line")
+    if not {"models", "engines", "precisions", "data"}.isdisjoint(document):
+        demo.pop("exclude")  # it names cells of the demo
+    return parse({**demo, **document}, path.name if path else where)
 
 
 def parse(document: dict[str, Any], where: str) -> SweepSpec:
-    """A sweep out of plain values; a single text or number stands for a list of one."""
+    """A sweep out of plain values.
+
+    A single value stands for a list of one; a text for its parts between commas, where the option takes them so, and
+    ``none`` for no part. Paths are taken as text.
+
+    Raises:
+        UserError: an unknown field, whose neighbours are suggested; or a value of a wrong type.
+    """
     import msgspec
 
-    lists = {f.name for f in fields(SweepSpec) if str(f.type).startswith("tuple")}
+    known = {one.name: one for one in declared()}
     for name in document:
-        if name not in {f.name for f in fields(SweepSpec)}:
-            raise unknown("field", name, [f.name for f in fields(SweepSpec)], f"correct {where}")
-    document = {k: [v] if k in lists and isinstance(v, (str, int)) else v for k, v in document.items()}
+        if name not in known:
+            raise unknown("field", name, known, f"correct {where}")
     try:
-        return msgspec.convert({k: v or [] if k in lists else v for k, v in document.items()}, SweepSpec)
+        return msgspec.convert({name: _plain(known[name], value) for name, value in document.items()}, SweepSpec)
     except msgspec.ValidationError as error:
         raise UserError(f"{where} is not a sweep.", str(error), f"correct {where}") from error
+
+
+def _plain(one: Declared, value: Any) -> Any:
+    if one.type.startswith("dict"):
+        value = value if isinstance(value, dict) else _pairs(_values(value))
+        return {name: _text(part) for name, part in value.items()}
+    if not one.type.startswith("tuple"):
+        return _text(value)
+    if isinstance(value, str) and not one.option.repeatable:
+        return sizes(value, f"--{one.name}") if "int" in one.type else listed(value)
+    return [_text(part) for part in _values(value)]
+
+
+def _values(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _pairs(texts: Sequence[Any]) -> dict[str, str]:
+    """``MODEL=FILE`` texts, as the command line gives them."""
+    named = {}
+    for text in texts:
+        model, equals, file = str(text).partition("=")
+        if not equals:
+            raise UserError(f"--weights takes MODEL=FILE, not {text!r}.")
+        named[model] = file
+    return named
 
 
 def _document(path: Path) -> dict[str, Any]:

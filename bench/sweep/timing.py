@@ -22,6 +22,7 @@ from bench.measure.scenarios import Scenario
 from bench.measure.worker import Job, Outcome
 from bench.records.asked import Asked
 from bench.records.parts import Failure, SampleSeries
+from bench.records.record import Record
 from bench.sweep import gate, keys, rotation
 from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk
@@ -89,7 +90,26 @@ def prepare(planned: Planned, data: Sequence[DataSet], desk: Desk) -> list[Timed
         scenarios=tuple(one.scenario.name for one in missing),
         settings=planned.settings,
     )
-    return [Timed(planned, plan, tuple(missing), job, parity)]
+    timed = Timed(planned, plan, tuple(missing), job, parity)
+    if desk.fresh:
+        for repeat in range(sweep.repeats):
+            timed.part(repeat, desk).unlink(missing_ok=True)
+    return [timed]
+
+
+def glance(cells: Sequence[Timed], desk: Desk) -> list[Record]:
+    """The first repeat of every cell, and the records that it alone would make: for a table before the end.
+
+    Nothing is published. What the children measured is kept, and :func:`run` goes on from there. A cell that fails is
+    left to it.
+    """
+    say(f"timing {len(cells)} cells once, for a table so far")
+    found: list[Record] = []
+    for timed in cells:
+        outcome = _outcome(timed, 0, desk)
+        if not outcome.failure:
+            found += [_record(timed, one, [outcome]) for one in timed.missing]
+    return found
 
 
 def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
@@ -124,7 +144,7 @@ def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
 
 def _outcome(timed: Timed, repeat: int, desk: Desk) -> Outcome:
     path = timed.part(repeat, desk)
-    if path.exists() and not desk.fresh:
+    if path.exists():
         try:
             return msgspec.json.decode(path.read_bytes(), type=Outcome)
         except msgspec.DecodeError:
@@ -161,26 +181,30 @@ def _main(scenario: Scenario, series: dict[str, Series]) -> Metric:
 def _keep(timed: Timed, desk: Desk) -> None:
     paths = [timed.part(repeat, desk) for repeat in range(timed.planned.sweep.repeats)]
     outcomes = [msgspec.json.decode(path.read_bytes(), type=Outcome) for path in paths]
-    plan = timed.plan
     for one in timed.missing:
-        runs = [outcome.series[one.scenario.name] for outcome in outcomes]
-        whole = {name: [v for run in runs for v in run[name].samples] for name in runs[0]}
-        record = one.asked.done(
-            one.key,
-            (*one.scenario.metrics(whole), *_costs(timed, one, outcomes), _repeat_spread(one.scenario, runs)),
-            keys=timed.planned.keys(plan),
-            about=timed.planned.about(plan.artifact),
-            series=[_kept(name, repeat, run[name]) for repeat, run in enumerate(runs) for name in run],
-            parity=timed.parity,
-            arithmetic=plan.arithmetic,
-            emulated=plan.emulated,
-            placement=outcomes[0].placement,
-            monitoring=[outcome.monitoring for outcome in outcomes if outcome.monitoring],
-            seconds=sum(sum(s.samples) for run in runs for s in run.values()) / 1e9,
-        )
-        desk.keep(record, one.asked)
+        desk.keep(_record(timed, one, outcomes), one.asked)
     for path in paths:
         path.unlink()
+
+
+def _record(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> Record:
+    """What the repeats so far say of one scenario."""
+    plan = timed.plan
+    runs = [outcome.series[one.scenario.name] for outcome in outcomes]
+    whole = {name: [v for run in runs for v in run[name].samples] for name in runs[0]}
+    return one.asked.done(
+        one.key,
+        (*one.scenario.metrics(whole), *_costs(timed, one, outcomes), _repeat_spread(one.scenario, runs)),
+        keys=timed.planned.keys(plan),
+        about=timed.planned.about(plan.artifact),
+        series=[_kept(name, repeat, run[name]) for repeat, run in enumerate(runs) for name in run],
+        parity=timed.parity,
+        arithmetic=plan.arithmetic,
+        emulated=plan.emulated,
+        placement=outcomes[0].placement,
+        monitoring=[outcome.monitoring for outcome in outcomes if outcome.monitoring],
+        seconds=sum(sum(s.samples) for run in runs for s in run.values()) / 1e9,
+    )
 
 
 def _kept(name: str, repeat: int, s: Series) -> SampleSeries:

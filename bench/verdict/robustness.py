@@ -54,7 +54,7 @@ def drops(rows: Sequence[Row]) -> list[Drop]:
             if base and base.main.value is not None and record.main.value is not None:
                 found[record.subject.task, record.subject.data].append((str(row.cell), base, record))
     if not found:
-        raise UserError("No record here is of a shift.", "", "python -m bench.run --data A --shifted B")
+        raise UserError("No record here is of a shift.", "", "bob run --data A --shifted B")
     return [drop for (task, shift), cells in sorted(found.items()) for drop in _of(task, shift, cells)]
 
 

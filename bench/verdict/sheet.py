@@ -65,7 +65,7 @@ class Column:
     @property
     def task_name(self) -> str:
         """The task as a sentence names it; of a table from elsewhere the column's name."""
-        return {"knn": "k-NN"}.get(self.task, self.task.replace("_", " ")) or self.name
+        return self.task.replace("_", " ") or self.name
 
     @property
     def words(self) -> list[str]:

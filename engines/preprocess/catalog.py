@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from export.registry import Registry
-from export.spec import PreprocessSpec
-from export.store import Store
 
 if TYPE_CHECKING:
     from engines.base import Engine
     from engines.preprocess.base import Preprocess
+    from export.spec import PreprocessSpec
+    from export.store import Store
 
 PATHS: Registry[Any] = Registry(
     "preprocessing path",
@@ -19,7 +19,7 @@ PATHS: Registry[Any] = Registry(
         "cuda": "engines.preprocess.cuda:CudaPreprocess",
         "nvimgcodec": "engines.preprocess.nvimgcodec:NvImageCodecPreprocess",
     },
-    "python -m bench.run --help",
+    "bob run --help",
 )
 
 

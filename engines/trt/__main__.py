@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TARGETS = "7.5,8.0,8.6,8.9,12.0"
 EXAMPLES = """\
 examples:
-  python -m engines.trt check --models all --precision fp32,fp16,int8 --markdown docs/tensorrt-preflight.md
+  python -m engines.trt check --models all --precisions fp32,fp16,int8 --markdown docs/tensorrt-preflight.md
   python -m engines.trt check --models vit_s,resnet50 --targets 8.6
 
 Needs no GPU. What was checked is kept: the same command does only what is missing.
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     c.add_argument("--models", default="all", metavar="NAMES", help="zoo names, comma-separated; all")
-    c.add_argument("--precision", default="fp32,fp16,int8", metavar="NAMES", help="fp32,fp16,int8")
+    c.add_argument("--precisions", default="fp32,fp16,int8", metavar="NAMES", help="fp32,fp16,int8")
     c.add_argument("--targets", default=TARGETS, metavar="CAPABILITIES", help=f"compute capabilities ({TARGETS})")
     c.add_argument("--flavour", default="trt-rtx", metavar="NAME", help="trt-rtx; only it builds without a GPU")
     c.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="the most that one check may take")
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"{flavour.title} builds only on the GPU that it builds for.", "", "--flavour trt-rtx")
     flavour.load()
     targets = Request(targets=listed(args.targets)).resolved(flavour)
-    precisions = [precision_of(name) for name in listed(args.precision)]
+    precisions = [precision_of(name) for name in listed(args.precisions)]
     asked = architectures(args.models)
     memory = args.memory_gib * 2**30 if args.memory_gib else psutil.virtual_memory().total * 0.9
     shared = Conditions(flavour, targets, Store(args.store), args.limit, int(memory))
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for row in rows:
             print(f"{row.architecture} {row.input} {row.precision}: {_line(row)}")
     if args.markdown and rows:
-        command = f"python -m engines.trt check --models {args.models} --precision {args.precision}"
+        command = f"python -m engines.trt check --models {args.models} --precisions {args.precisions}"
         head = [
             f"Made by `{command} --targets {','.join(targets)}` with {flavour.title} {flavour.installed()} on "
             f"{time.strftime('%Y-%m-%d')}. No GPU was used: it says what parses and builds, not what runs or how fast.",

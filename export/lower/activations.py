@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from export.errors import CellError, first_line
+from export.lower.graph import Graph
 
 if TYPE_CHECKING:
     import onnx
 
 BATCH = 4
 BINS = 2048
+CHANNEL_BINS = 512
+"""Bins of one channel: its range is its own, and so they are finer than those of the whole tensor where it matters."""
+CHUNK = 1 << 16
+"""So many numbers are counted at once, in the processor's cache."""
 LEAST = 1e-30
 """A smaller range cannot be divided into bins."""
 
@@ -35,23 +40,69 @@ class Histogram:
 
     def add(self, values: npt.NDArray[Any]) -> None:
         """Count an array of any shape."""
-        magnitudes = np.abs(values).ravel()
-        peak = float(magnitudes.max(initial=0.0))
+        flat = np.asarray(values, np.float32).ravel()
+        peak = max(float(flat.max(initial=0.0)), -float(flat.min(initial=0.0)))
         self.peak = max(self.peak, peak)
         if not self.top and peak:
             self.top = max(peak, LEAST)
         while 0 < self.top < peak:
             self.counts = np.concatenate([self.counts.reshape(-1, 2).sum(axis=1), np.zeros(BINS // 2, np.int64)])
             self.top *= 2
-        if self.top:
-            self.counts += np.histogram(magnitudes, BINS, (0.0, self.top))[0]
-        else:
-            self.counts[0] += magnitudes.size
+        if not self.top:
+            self.counts[0] += flat.size
+            return
+        per_unit = np.float32(BINS / self.top)
+        for start in range(0, flat.size, CHUNK):
+            bins = np.abs(flat[start : start + CHUNK])
+            bins *= per_unit
+            found = np.bincount(bins.astype(np.intp), minlength=BINS + 1)
+            self.counts += found[:BINS]
+            self.counts[-1] += found[BINS]  # the top itself
 
     @property
     def centers(self) -> npt.NDArray[np.float64]:
         """The middle of each bin."""
         return np.linspace(0.5, BINS - 0.5, BINS, dtype=np.float64) * (self.top / BINS)
+
+
+class ChannelHistogram:
+    """The same for each index of a tensor's last axis, so that channels may be scaled afterwards.
+
+    Attributes:
+        peaks: max |x| of each channel, float32 [channels].
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.peaks = np.zeros(channels, np.float32)
+        self._tops = np.full(channels, LEAST)
+        self._counts = np.zeros((channels, CHANNEL_BINS), np.int64)
+
+    def add(self, values: npt.NDArray[Any]) -> None:
+        """Count an array [..., channels]."""
+        magnitudes = np.abs(values.reshape(-1, len(self.peaks)))
+        self.peaks = np.maximum(self.peaks, magnitudes.max(axis=0))
+        first = self._tops == LEAST
+        self._tops[first] = np.maximum(self.peaks[first], LEAST)
+        while (grown := self.peaks > self._tops * (1 + 1e-6)).any():
+            pairs = self._counts[grown].reshape(grown.sum(), -1, 2).sum(axis=2)
+            self._counts[grown] = np.pad(pairs, ((0, 0), (0, CHANNEL_BINS // 2)))
+            self._tops[grown] *= 2
+        bins = (magnitudes * (CHANNEL_BINS / self._tops).astype(np.float32)).astype(np.intp)
+        np.minimum(bins, CHANNEL_BINS - 1, out=bins)
+        bins += np.arange(len(self.peaks)) * CHANNEL_BINS
+        self._counts += np.bincount(bins.ravel(), minlength=self._counts.size).reshape(self._counts.shape)
+
+    def divided(self, scale: Float) -> Histogram:
+        """The histogram of the whole tensor, had each channel been divided by its ``scale``, float32 [channels]."""
+        found = Histogram()
+        found.peak = found.top = float((self.peaks / scale).max(initial=0.0))
+        if not found.top:
+            found.counts[0] = self._counts.sum()
+            return found
+        centers = (np.arange(CHANNEL_BINS) + 0.5) * (self._tops / scale / CHANNEL_BINS)[:, None]
+        bins = np.minimum((centers * (BINS / found.top)).astype(np.intp), BINS - 1)
+        found.counts += np.bincount(bins.ravel(), self._counts.ravel(), BINS).astype(np.int64)
+        return found
 
 
 def watch(
@@ -69,8 +120,7 @@ def watch(
 
     from export.convert.verify import session
 
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
+    watched = Graph.copy_of(model).model
     there = {o.name for o in watched.graph.output}
     watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in there)
     try:
@@ -82,29 +132,43 @@ def watch(
         raise CellError("ONNX Runtime does not run this file.", first_line(error)) from error
 
 
-def histograms(model: onnx.ModelProto, tensors: Sequence[str], values: Float) -> dict[str, Histogram]:
-    """A histogram of each named tensor over all photographs.
+def histograms(
+    model: onnx.ModelProto, tensors: Sequence[str], values: Float, by_channel: Collection[str] = ()
+) -> tuple[dict[str, Histogram], dict[str, ChannelHistogram]]:
+    """A histogram of each named tensor over all photographs; of each channel too of those ``by_channel``.
 
     Raises:
         CellError: a tensor holds NaN or Inf.
     """
-    found = {name: Histogram() for name in tensors}
+    whole: dict[str, Histogram] = {}
+    channels: dict[str, ChannelHistogram] = {}
     for seen in watch(model, tensors, values):
         for name, array in seen.items():
             if not np.isfinite(array).all():
                 raise CellError(f"The tensor {name} holds NaN or Inf in fp32.", "No range can be taken from it.")
-            found[name].add(array)
-    return found
+            if name in by_channel:
+                channels.setdefault(name, ChannelHistogram(array.shape[-1])).add(array)
+            else:
+                whole.setdefault(name, Histogram()).add(array)
+    for name, counted in channels.items():
+        whole[name] = counted.divided(np.ones_like(counted.peaks))
+    return whole, channels
 
 
-def channel_peaks(model: onnx.ModelProto, tensors: Sequence[str], values: Float) -> dict[str, Float]:
-    """max |x| over all photographs and positions for each index of the last axis: name → float32 [channels]."""
-    found: dict[str, Float] = {}
-    for seen in watch(model, tensors, values):
-        for name, array in seen.items():
-            peaks = np.abs(array.reshape(-1, array.shape[-1])).max(axis=0)
-            found[name] = np.maximum(found[name], peaks) if name in found else peaks
-    return found
+def peaks(model: onnx.ModelProto, tensors: Sequence[str], values: Float) -> dict[str, float]:
+    """max |x| of each named float tensor over all photographs. The tensors stay in the runtime, and may be many."""
+    from onnx import helper
+
+    copy = Graph.copy_of(model).model
+    ends = []
+    for number, name in enumerate(tensors):
+        for operator in ("ReduceMax", "ReduceMin"):
+            ends.append(f"peak.{number}.{operator}")
+            copy.graph.node.append(helper.make_node(operator, [name], [ends[-1]], ends[-1], keepdims=0))
+    found = np.zeros(len(ends))
+    for seen in watch(copy, ends, values):
+        found = np.maximum(found, np.abs([float(seen[end]) for end in ends]))
+    return dict(zip(tensors, np.maximum(found[::2], found[1::2]).tolist(), strict=True))
 
 
 def features(model: onnx.ModelProto, values: Float) -> Float:

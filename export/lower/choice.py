@@ -8,20 +8,22 @@ features against fp32 over the photographs, never on those that the parity gate 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from export.errors import CellError
 from export.lower import quantization
-from export.lower.activations import Float, features, histograms, watch
+from export.lower.activations import Float, histograms, peaks
 from export.lower.casting import cast, narrowable, rounded
-from export.lower.diagnosis import GROUP
 from export.lower.graph import tensor_types
-from export.lower.smoothing import smoothed
-from export.parity import TOLERANCE, compare
+from export.lower.judging import Judge
+from export.lower.smoothing import places, smoothed
+from export.parity import TOLERANCE
 from export.spec import Precision
 
 if TYPE_CHECKING:
@@ -39,18 +41,23 @@ SUFFERERS = 4
 """On so many photographs a node's harm is measured."""
 BIT_WORTH = 1.5
 """7 bits are taken where 1 − cosine grows by no more than that, or the goal is reached all the same."""
+SAFE_BITS = 7
 AT_MOST = 4
 """At most one node in so many stays fp32 in a quantised file."""
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """One way of quantising: calibrator, smoothing, bits of the weights; and the least cosine over the photographs."""
+    """One way of quantising: calibrator, smoothing, bits of the weights; and the least cosine over ``photographs``.
+
+    A way that can no longer win is run on no more photographs.
+    """
 
     calibrator: str
     smoothed: bool
     weight_bits: int
     cosine_min: float
+    photographs: int
 
 
 @dataclass(frozen=True)
@@ -116,83 +123,126 @@ def choose(model: onnx.ModelProto, precision: Precision, train: Float, val: Floa
 # -- int8, fp8 ---------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Way:
+    """A file to quantise, smoothed or not, with a calibrator's thresholds."""
+
+    calibrator: str
+    smoothed: bool
+    base: onnx.ModelProto
+    thresholds: Mapping[str, float]
+
+    def made(self, precision: Precision, bits: int, kept: Sequence[str] = ()) -> onnx.ModelProto:
+        """The quantised file."""
+        return quantization.quantized(self.base, self.thresholds, precision, kept, half_range=bits == SAFE_BITS)
+
+
 def _quantised(model: onnx.ModelProto, precision: Precision, train: Float, val: Float, say: Say) -> Chosen:
     if not quantization.quantizable(model):
         raise CellError(
             f"The file has nothing to quantise to {precision}.", "No Conv, Gemm or MatMul reads a constant."
         )
-    wanted = features(model, val)
-    tried: list[Quantized] = []
-    best: tuple[Quantized, onnx.ModelProto, dict[str, float]] | None = None
-    for smooth, base in ((False, model), (True, smoothed(model, train))):
-        if base is None:
-            continue
-        seen = histograms(base, quantization.activations(base), train)
-        for name, calibrator in quantization.CALIBRATORS.items():
-            if precision is Precision.FP8 and name == "mse":
-                continue  # its error is that of equal steps
-            thresholds = {tensor: calibrator(h) for tensor, h in seen.items()}
-            found = _cosine(quantization.quantized(base, thresholds, precision), val, wanted)
-            tried.append(Quantized(name, smooth, 8, found))
-            if best is None or found > best[0].cosine_min:
-                best = (tried[-1], base, thresholds)
-    assert best is not None
-    way, base, thresholds = best
-    kept: list[str] = []
     goal = 1 - (1 - TOLERANCE[precision][0]) / 2  # half of what the gate allows: its photographs are others
-    if way.cosine_min < goal:
-        say(f"  {precision}: cosine {way.cosine_min:.3f}; looking for the nodes that do the harm …")
-        kept, cosine = _spared(base, thresholds, precision, val, wanted, goal)
-        way = replace(way, cosine_min=cosine)
-    made = quantization.quantized(base, thresholds, precision, kept)
-    if precision is Precision.INT8:
-        safe = quantization.quantized(base, thresholds, precision, kept, half_range=True)
-        found = _cosine(safe, val, wanted)
-        tried.append(replace(way, weight_bits=7, cosine_min=found))
-        if found >= goal or 1 - found <= BIT_WORTH * (1 - way.cosine_min):
-            made, way = safe, tried[-1]
-    nodes = len(quantization.quantizable(base)) - len(kept)
-    taken = (way.calibrator, way.smoothed, way.weight_bits, way.cosine_min)
-    return Chosen(made, made, base, QuantizedChoice(*taken, nodes, tuple(kept), tuple(tried)))
-
-
-def _spared(
-    base: onnx.ModelProto,
-    thresholds: Mapping[str, float],
-    precision: Precision,
-    val: Float,
-    wanted: Float,
-    goal: float,
-) -> tuple[list[str], float]:
-    """The fewest nodes (1, 2, 4, …), most harmful first, without which the goal is reached; and the cosine then.
-
-    A node's harm is the features' relative squared error where it alone is quantised, on the photographs that suffer
-    most from all of them together.
-    """
-    size = (wanted**2).sum(axis=1)
-    all_of_them = features(quantization.quantized(base, thresholds, precision), val)
-    worst = np.argsort(-((all_of_them - wanted) ** 2).sum(axis=1) / size)[:SUFFERERS]
-    few, wanted_few, size_few = val[worst], wanted[worst], size[worst]
-    names = [n.name for n in quantization.quantizable(base)]
-    harm = {}
-    for name in names:
-        alone = quantization.quantized(base, thresholds, precision, [n for n in names if n != name])
-        harm[name] = float((((features(alone, few) - wanted_few) ** 2).sum(axis=1) / size_few).sum())
-    order = sorted(names, key=lambda n: -harm[n])
+    judge = Judge(model, val)
+    ways = _ways(model, precision, train)
+    tried: list[Quantized] = []
     kept: list[str] = []
-    cosine, count = -1.0, 1
-    while cosine < goal and count <= max(1, len(names) // AT_MOST):
-        kept = order[:count]
-        cosine = _cosine(quantization.quantized(base, thresholds, precision, kept), val, wanted)
-        count *= 2
-    return kept, cosine
+    bits = SAFE_BITS if precision is Precision.INT8 else 8
+    way, cosine = _best(ways, precision, bits, judge, tried, floor=goal if bits == SAFE_BITS else -1.0)
+    if cosine < goal and bits == SAFE_BITS:
+        bits = 8
+        way, cosine = _best(ways, precision, bits, judge, tried)
+    if cosine < goal:
+        say(f"  {precision}: cosine {cosine:.3f}; looking for the nodes that do the harm …")
+        kept, cosine = _spared(way, precision, judge, goal)
+    if precision is Precision.INT8 and bits == 8:
+        enough = min(goal, 1 - BIT_WORTH * (1 - cosine))
+        found = judge.cosine(way.made(precision, SAFE_BITS, kept), floor=enough)
+        tried.append(Quantized(way.calibrator, way.smoothed, SAFE_BITS, found.cosine_min, found.photographs))
+        if found.cosine_min >= enough:
+            bits, cosine = SAFE_BITS, found.cosine_min
+    made = way.made(precision, bits, kept)
+    nodes = len(quantization.quantizable(way.base)) - len(kept)
+    taken = (way.calibrator, way.smoothed, bits, cosine, len(val))
+    return Chosen(made, made, way.base, QuantizedChoice(*taken, nodes, tuple(kept), tuple(tried)))
+
+
+def _ways(model: onnx.ModelProto, precision: Precision, train: Float) -> list[_Way]:
+    """Every way of quantising, the likeliest to win first, from one run over the photographs."""
+    movable = places(model)
+    seen, channels = histograms(model, quantization.activations(model), train, movable)
+    bases = [(False, model, seen)]
+    if movable:
+        smooth, scales = smoothed(model, {name: found.peaks for name, found in channels.items()})
+        moved = {name: found.divided(scales[name]) for name, found in channels.items()}
+        bases.append((True, smooth, seen | moved))
+    return [
+        _Way(name, smooth, base, {tensor: calibrator(h) for tensor, h in found.items()})
+        for name, calibrator in quantization.CALIBRATORS.items()
+        if name != "mse" or precision is not Precision.FP8  # its error is that of equal steps
+        for smooth, base, found in bases[::-1]
+    ]
+
+
+def _best(
+    ways: list[_Way], precision: Precision, bits: int, judge: Judge, tried: list[Quantized], floor: float = -1.0
+) -> tuple[_Way, float]:
+    """The way with the highest least cosine, and that cosine; all are noted in ``tried``.
+
+    Where none reaches ``floor``, it is any of them, and its cosine is below that.
+    """
+    best = (ways[0], -2.0)
+    for way in ways:
+        close = judge.cosine(way.made(precision, bits), floor=max(best[1], floor))
+        tried.append(Quantized(way.calibrator, way.smoothed, bits, close.cosine_min, close.photographs))
+        if close.cosine_min > best[1]:
+            best = (way, close.cosine_min)
+    return best
+
+
+def _spared(way: _Way, precision: Precision, judge: Judge, goal: float) -> tuple[list[str], float]:
+    """The fewest nodes (1, 2, 4, …), most harmful first, without which the goal is reached; and the cosine then."""
+    names = [n.name for n in quantization.quantizable(way.base)]
+
+    def harm(group: Sequence[str]) -> float:
+        alone = way.made(precision, 8, [n for n in names if n not in set(group)])
+        return judge.errors(alone, SUFFERERS)
+
+    order = most_harmful_first(names, harm)
+    most = max(1, len(names) // AT_MOST)
+    kept: list[str] = []
+    while True:
+        kept += islice(order, max(1, len(kept)))
+        last = 2 * len(kept) > most
+        cosine = judge.cosine(way.made(precision, 8, kept), floor=-1.0 if last else goal).cosine_min
+        if cosine >= goal or last:
+            return kept, cosine
+
+
+def most_harmful_first(names: Sequence[str], harm: Callable[[Sequence[str]], float]) -> Iterator[str]:
+    """Nodes in the order of their harm, which is measured as they are asked for: the most harmful group is halved.
+
+    Args:
+        harm: the features' squared error where a group alone is quantised. Errors of nodes add up, nearly, since they
+            are not correlated: a group does at least the harm of any node in it.
+    """
+    groups: list[tuple[float, int, Sequence[str]]] = [(0.0, 0, names)]
+    number = 0
+    while groups:
+        _, _, group = heappop(groups)
+        if len(group) == 1:
+            yield group[0]
+            continue
+        for half in (group[: len(group) // 2], group[len(group) // 2 :]):
+            number += 1
+            heappush(groups, (-harm(half), number, half))
 
 
 # -- fp16, bf16 --------------------------------------------------------------------------------------------------
 
 
 def _cast(model: onnx.ModelProto, precision: Precision, train: Float, val: Float, say: Say) -> Chosen:
-    wanted = features(model, val)
+    judge = Judge(model, val)
     nodes = narrowable(model, precision)
     too_large = _too_large(model, nodes, np.concatenate([train, val])) if precision is Precision.FP16 else []
     delicate = [n.name for n in nodes if n.op_type in DELICATE]
@@ -206,7 +256,7 @@ def _cast(model: onnx.ModelProto, precision: Precision, train: Float, val: Float
     for what, keep in steps:
         made = cast(model, precision, keep)
         judged = rounded(made)
-        tried.append(Cast(what, len(keep), _cosine(judged, val, wanted)))
+        tried.append(Cast(what, len(keep), judge.cosine(judged).cosine_min))
         if best is None or tried[-1].cosine_min > best[0].cosine_min:
             best = (tried[-1], made, judged, keep)
         if tried[-1].cosine_min >= goal:
@@ -226,20 +276,10 @@ def _too_large(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], values: 
     types = tensor_types(model)
     limit = LARGEST_FP16 / HEADROOM
     tensors = list(dict.fromkeys(t for n in nodes for t in n.output if types.get(t) == onnx.TensorProto.FLOAT))
-    peaks: dict[str, float] = {}
-    for start in range(0, len(tensors), GROUP):
-        for seen in watch(model, tensors[start : start + GROUP], values, 2):
-            for name, array in seen.items():
-                peaks[name] = max(peaks.get(name, 0.0), float(np.abs(array).max(initial=0)))
+    largest = peaks(model, tensors, values)
     return [
         n.name
         for n in nodes
-        if not max((peaks.get(t, 0.0) for t in (*n.input, *n.output)), default=0.0) <= limit
-        or (n.op_type in SQUARES and not peaks.get(n.input[0], 0.0) ** 2 <= limit)
+        if not max((largest.get(t, 0.0) for t in (*n.input, *n.output)), default=0.0) <= limit
+        or (n.op_type in SQUARES and not largest.get(n.input[0], 0.0) ** 2 <= limit)
     ]
-
-
-def _cosine(model: onnx.ModelProto, values: Float, wanted: Float) -> float:
-    """The least cosine over the photographs; −1 where the features hold NaN or Inf."""
-    found = compare(features(model, values), wanted, Precision.FP32)
-    return -1.0 if found.nonfinite else found.cosine_min

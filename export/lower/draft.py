@@ -49,7 +49,7 @@ def draft(backbone: Backbone, store: Store, precision: Precision) -> Entry:
 
             photographs = published(store)
             values = photographs.values(photographs.train[:PHOTOGRAPHS], preprocess_of_fields(base.fields))
-            seen = histograms(model, activations(model), values)
+            seen, _ = histograms(model, activations(model), values)
             made = quantized(model, {name: minmax(h) for name, h in seen.items()}, precision)
         onnx.save(made, folder / ONNX)
         return {**base.fields, "precision": str(precision)}

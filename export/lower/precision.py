@@ -25,7 +25,7 @@ from export.zoo.backbones import Backbone
 if TYPE_CHECKING:
     import onnx
 
-LOWERING = 5
+LOWERING = 6
 """Raised whenever this room would make another file of the same fp32 file and photographs."""
 OPSET = 17
 """Per-channel Q/DQ pairs need 13; a file that came finished may be older."""
@@ -131,8 +131,9 @@ def _lower(
     reference.save(folder)
     parity = compare_outputs(outputs(chosen.judged, values), reference.outputs, precision)
     bound = bound_db(precision)
-    below = first_below(chosen.reference, chosen.judged, values[:DIAGNOSED], bound)
+    below = None
     if not parity.passed:
+        below = first_below(chosen.reference, chosen.judged, values[:DIAGNOSED], bound)
         where = f"; first node below {bound:.0f} dB: {below.node} ({below.operator})" if below else ""
         store.say(f"{base.backbone} {precision}: parity FAILED, {parity.output} cosine {parity.cosine_min:.4f}{where}")
     return {

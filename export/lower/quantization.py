@@ -66,10 +66,11 @@ def least_error(seen: Histogram) -> float:
 
 
 CALIBRATORS: Mapping[str, Callable[[Histogram], float]] = {
-    "minmax": minmax,
-    "percentile": percentile,
     "mse": least_error,
+    "percentile": percentile,
+    "minmax": minmax,
 }
+"""The likeliest to be best comes first: the others are then soon known to be worse."""
 
 
 def quantizable(model: onnx.ModelProto) -> list[onnx.NodeProto]:

@@ -8,11 +8,12 @@ into the normalisation's own scale and bias, so that the network computes what i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.lower.activations import Float, channel_peaks
+from export.lower.activations import Float
 from export.lower.graph import Graph
 
 if TYPE_CHECKING:
@@ -21,30 +22,36 @@ if TYPE_CHECKING:
 ALPHA = 0.5
 
 
-def smoothed(model: onnx.ModelProto, values: Float) -> onnx.ModelProto | None:
-    """The same network with smaller outliers; None where no LayerNormalization feeds only matrix products.
+def places(model: onnx.ModelProto) -> list[str]:
+    """The tensors whose outliers can be moved: a LayerNormalization makes them, and only matrix products read them."""
+    return [norm.output[0] for norm, _ in _places(Graph(model))]
+
+
+def smoothed(model: onnx.ModelProto, peaks: Mapping[str, Float]) -> tuple[onnx.ModelProto, dict[str, Float]]:
+    """The same network with smaller outliers.
 
     Args:
-        values: float32 [n, …] inputs from which the channels' ranges are taken.
+        peaks: max |x| of each channel, float32 [channels], of each of the :func:`places`.
+
+    Returns:
+        The file, and by what each channel of each place was divided: name → float32 [channels].
     """
     graph = Graph.copy_of(model)
-    places = _places(graph)
-    if not places:
-        return None
-    peaks = channel_peaks(model, [norm.output[0] for norm, _ in places], values)
-    for norm, readers in places:
+    scales: dict[str, Float] = {}
+    for norm, readers in _places(graph):
         weights = [_rows_first(graph, node) for node in readers]
         largest = np.max([np.abs(w).max(axis=1) for w in weights], axis=0)
         activation = peaks[norm.output[0]]
         usable = (activation > 0) & (largest > 0)
         ratio = np.divide(activation, largest, out=np.ones_like(largest), where=usable)
         scale = np.clip(np.sqrt(ratio), 1e-4, 1e4)  # α = 0.5: max|X|^0.5 / max|W|^0.5
+        scales[norm.output[0]] = scale
         for index in (1, 2):
             if len(norm.input) > index:
                 graph.replace_constant(norm, index, graph.constant(norm.input[index]) / scale)
         for node, weight in zip(readers, weights, strict=True):
             graph.replace_constant(node, 1, _as_it_lay(node, weight * scale[:, None]))
-    return graph.model
+    return graph.model, scales
 
 
 def _places(graph: Graph) -> list[tuple[Any, list[Any]]]:

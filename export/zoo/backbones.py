@@ -34,6 +34,10 @@ ZOO = Path(__file__).with_name("zoo.yaml")
 RANDOM = "@random"
 
 
+_POOLING = {"token": "class token, after the last norm", "avg": "mean of the patches, before the classifier"}
+"""What timm's argument ``global_pool`` makes the feature, where a row gives it."""
+
+
 @dataclass(frozen=True)
 class Backbone:
     """One checkpoint of one architecture.
@@ -74,7 +78,9 @@ class Backbone:
         """What the main output is, in words."""
         if isinstance(self.source, OnnxFile):
             return f"output of {self.source.cut}, flattened" if self.source.cut else "the file's first output"
-        return "logits of its own classifier" if self.output == "logits" else "pooled, before the classifier"
+        if self.output == "logits":
+            return "logits of its own classifier"
+        return _POOLING.get(self.arguments.get("global_pool", ""), "pooled, before the classifier")
 
     @property
     def weights(self) -> str:

@@ -1,6 +1,7 @@
 """Reads a checkpoint's tensors, and nothing that could run: safetensors, or a pickle of plain tensors.
 
-Also the three ways in which tensors find their place in a module: by name, in order, and out of a TensorFlow graph.
+Also the ways in which tensors find their place in a module: by name and in order, after they were read out of a
+TensorFlow graph, a Keras file or an ONNX file where that is where they are.
 """
 
 from __future__ import annotations
@@ -115,6 +116,34 @@ def tensorflow_mobilenetv1(path: Path) -> State:
     except KeyError as error:
         raise UserError(f"{path.name} is no frozen MobileNetV1.", f"It has no constant {error}.") from error
     return {k: torch.from_numpy(np.array(v, order="C")) for k, v in state.items()}
+
+
+def keras(path: Path) -> State:
+    """The weights of a Keras HDF5 file in the order of its layers, kernels as [out, in, h, w].
+
+    Raises:
+        Unavailable, UserError: as :func:`export.zoo.keras_h5.layers`.
+    """
+    import torch
+
+    from export.zoo.keras_h5 import layers
+
+    return {name: torch.from_numpy(values) for name, values in layers(path).items()}
+
+
+def onnx_vision_transformer(path: Path, module: torch.nn.Module) -> State:
+    """The tensors of an exported vision transformer under timm's names, with the positions that ``module`` has.
+
+    Raises:
+        UserError: ``module`` has no position embeddings, or as :func:`export.zoo.transformers_vit.state`.
+    """
+    from export.zoo import transformers_vit
+    from export.zoo.onnx_tensors import named
+
+    positions = module.state_dict().get("pos_embed")
+    if positions is None:
+        raise UserError(f"{type(module).__name__} has no position embeddings to fill.")
+    return transformers_vit.state(named(path), positions.shape[1])
 
 
 def _mismatch(what: str, missing: list[str], shapes: list[str], total: int) -> UserError:

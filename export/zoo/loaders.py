@@ -20,8 +20,11 @@ from export.zoo.backbones import Backbone
 from export.zoo.sources import (
     ByName,
     Checkpoint,
+    InOrder,
+    KerasInOrder,
     ModuleFunction,
     OnnxFile,
+    OnnxVisionTransformer,
     Reader,
     TensorFlowMobileNetV1,
     TimmModel,
@@ -142,11 +145,17 @@ def _require_filled(module: torch.nn.Module, random: torch.nn.Module, file: Path
 
 
 def _fill(module: torch.nn.Module, reader: Reader, file: Path, what: str) -> None:
-    if isinstance(reader, ByName):
-        checkpoint.by_name(module, checkpoint.read(file), reader.prefix, what)
-        return
-    mobilenet = isinstance(reader, TensorFlowMobileNetV1)
-    checkpoint.in_order(module, checkpoint.tensorflow_mobilenetv1(file) if mobilenet else checkpoint.read(file), what)
+    match reader:
+        case ByName(prefix):
+            checkpoint.by_name(module, checkpoint.read(file), prefix, what)
+        case OnnxVisionTransformer():
+            checkpoint.by_name(module, checkpoint.onnx_vision_transformer(file, module), "", what)
+        case InOrder():
+            checkpoint.in_order(module, checkpoint.read(file), what)
+        case TensorFlowMobileNetV1():
+            checkpoint.in_order(module, checkpoint.tensorflow_mobilenetv1(file), what)
+        case KerasInOrder():
+            checkpoint.in_order(module, checkpoint.keras(file), what)
 
 
 def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> torch.nn.Module:
@@ -161,6 +170,11 @@ def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> to
         raise UserError(f"{source.target} returned a {type(module).__name__}, not a torch.nn.Module.")
     if file is not None and isinstance(source.weights, Checkpoint):
         _fill(module, source.weights.reader, file, backbone.name)
+    resets = getattr(module, "reset_classifier", None)
+    if backbone.output == "features" and resets:
+        resets(0)
+    elif backbone.output == "logits" and not resets:
+        raise UserError(f"{backbone.name!r} has no classifier that is known.", "Its module has no reset_classifier.")
     return module
 
 

@@ -6,7 +6,7 @@ and ``row_of`` is its inverse. Imports no framework.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,17 @@ class TensorFlowMobileNetV1:
     """Out of a frozen TensorFlow graph of Google's MobileNetV1."""
 
 
-Reader = ByName | InOrder | TensorFlowMobileNetV1
+@dataclass(frozen=True)
+class KerasInOrder:
+    """Out of a Keras HDF5 file, layer after layer."""
+
+
+@dataclass(frozen=True)
+class OnnxVisionTransformer:
+    """Out of an ONNX file that was exported from a vision transformer of Hugging Face's: its tensors, not its graph."""
+
+
+Reader = ByName | InOrder | TensorFlowMobileNetV1 | KerasInOrder | OnnxVisionTransformer
 
 # -- weights -----------------------------------------------------------------------------------------------------------
 
@@ -130,7 +140,10 @@ class TimmModel:
 
 @dataclass(frozen=True)
 class ModuleFunction:
-    """``target``, a ``module:function`` of the user's own that returns a ``torch.nn.Module`` giving features [n, d]."""
+    """``target``, a ``module:function`` that returns a ``torch.nn.Module`` giving features [n, d].
+
+    Where the module has timm's ``reset_classifier``, its classifier is taken off before features are asked of it.
+    """
 
     target: str
     weights: OwnWeights | Checkpoint | RandomWeights = OwnWeights()
@@ -216,10 +229,13 @@ DEFAULTS: dict[str, Any] = {
 }
 """A row's fields that tell the source, and the values that stand for an absent one."""
 
-READERS: dict[str, type[InOrder] | type[TensorFlowMobileNetV1]] = {
+READERS: dict[str, Callable[[], Reader]] = {
     "in_order": InOrder,
     "tensorflow_mobilenetv1": TensorFlowMobileNetV1,
+    "keras_in_order": KerasInOrder,
+    "onnx_vision_transformer": OnnxVisionTransformer,
 }
+"""Those without a setting, by their names in a row."""
 
 
 def row_of(source: Source) -> dict[str, Any]:
@@ -239,7 +255,7 @@ def row_of(source: Source) -> dict[str, Any]:
     elif isinstance(weights, Checkpoint) and isinstance(weights.reader, ByName):
         row |= {"reader": "named", "prefix": weights.reader.prefix}
     elif isinstance(weights, Checkpoint):
-        row["reader"] = next(name for name, kind in READERS.items() if isinstance(weights.reader, kind))
+        row["reader"] = next(name for name, kind in READERS.items() if kind() == weights.reader)
     if isinstance(source, ModuleFunction):
         return {**row, "module": source.target}
     row |= {"headless": True} if not source.classes else {"classes": source.classes}

@@ -138,7 +138,7 @@ def locate(ref: str, store: Store) -> Source:
     if not path.exists():
         if "/" in ref or "\\" in ref or is_archive(path) or path.suffix == ".csv":
             raise UserError(f"There is no {ref}.", f"A data set is a name, or a path: {LAYOUTS}, or an archive.")
-        raise unknown("data set", name, NAMED, "python -m tasks, or the path of a folder, CSV or archive")
+        raise unknown("data set", name, NAMED, "bob tasks, or the path of a folder, CSV or archive")
     if path.is_dir():
         tables = [table for table in sorted(path.glob("*.csv")) if _is_table(table)]
         if tables:

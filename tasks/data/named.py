@@ -5,16 +5,20 @@ A set that this program can bring has a ``reader``; one that the user must have 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from export.registry import Registry
-from export.store import Store
-from tasks.data.layout import Source
 
-SourceReader = Callable[[str, Path | None, Store], Source]
-"""name, the user's folder or None, store → the listed data set."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from export.store import Store
+    from tasks.data.layout import Source
+
+    SourceReader = Callable[[str, Path | None, Store], Source]
+    """name, the user's folder or None, store → the listed data set."""
 
 
 @dataclass(frozen=True)
@@ -67,5 +71,5 @@ NAMED: dict[str, Named] = {
 }
 
 READERS: Registry[SourceReader] = Registry(
-    "data set", {name: row.reader for name, row in NAMED.items()}, listing="python -m tasks"
+    "data set", {name: row.reader for name, row in NAMED.items()}, listing="bob tasks"
 )

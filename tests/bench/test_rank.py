@@ -242,7 +242,7 @@ def test_exit_codes_are_those_of_the_convention(folder: Path, tmp_path: Path) ->
     lost = run("bench.pick", str(tmp_path / "absent"))
     assert (lost.returncode, lost.stdout) == (2, "")
     assert lost.stderr.startswith("error: There is no results folder")
-    assert "Try: python -m bench.run" in lost.stderr
+    assert "Try: bob run" in lost.stderr
 
 
 @pytest.mark.parametrize(

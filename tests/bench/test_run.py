@@ -332,13 +332,7 @@ def test_a_shift_is_scored_with_what_was_fitted_and_its_cost_is_told(
     assert drop["without"] > drop["under"]
 
 
-def test_all_tasks_can_be_asked_for_and_explained(
-    sweep: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["--tasks", "list"]) == 0
-    text = capsys.readouterr().out
-    assert "low_data" in text
-    assert "Weighted k-NN of Wu et al. 2018" in text
+def test_all_tasks_can_be_asked_for(sweep: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(sweep("--tasks", "all", "--scenario", "none", "--dry-run", "--json")) == 0
     out, err = capsys.readouterr()
     [row] = json.loads(out)

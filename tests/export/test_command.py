@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import errno
+import sys
+from types import SimpleNamespace
 
 import pytest
 
-from export.command import listed, new_parser, print_table, run_cli, sizes
+from export.command import complete, listed, new_parser, print_table, run_cli, sizes
 from export.errors import CellError, UserError
 
 
@@ -46,10 +48,24 @@ def test_lists_are_separated_by_commas() -> None:
         sizes("1,many", "--batches")
 
 
-def test_a_parser_is_called_as_its_module_is_and_keeps_the_lines_of_its_examples() -> None:
-    text = new_parser("bench.run", "It runs.", "examples:\n  one\n  two").format_help()
-    assert text.startswith("usage: python -m bench.run ")
+def test_a_parser_is_called_as_its_door_is_and_keeps_the_lines_of_its_examples() -> None:
+    text = new_parser("bob run", "It runs.", "examples:\n  one\n  two").format_help()
+    assert text.startswith("usage: bob run ")
     assert "  one\n  two\n" in text
+    assert new_parser("bench.lab", "It runs.").format_usage().startswith("usage: python -m bench.lab ")
+
+
+@pytest.mark.parametrize("names", [("one", "two"), "a_table:NAMES", "a_table:names"])
+def test_a_shell_completes_the_last_name_of_a_list(
+    names: str | tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = SimpleNamespace(NAMES={"one": 1, "two": 2}, names=lambda: ["one", "two"])
+    monkeypatch.setitem(sys.modules, "a_table", table)
+    option = new_parser("bob run", "It runs.").add_argument("--names")
+    complete(option, names)
+    completer = option.completer  # type: ignore[attr-defined]
+    assert completer("") == completer("t") == ["one", "two"]
+    assert completer("two,o") == ["two,one"]
 
 
 def test_no_cell_of_a_table_is_cut(capsys: pytest.CaptureFixture[str]) -> None:

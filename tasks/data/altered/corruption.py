@@ -199,7 +199,7 @@ def named(text: str) -> list[tuple[str, int]]:
     name, _, severity = text.partition(":")
     names = list(CORRUPTIONS) if name == "all" else [name]
     if name != "all" and name not in CORRUPTIONS:
-        raise unknown("corruption", name, [*CORRUPTIONS, "all"], "python -m bench.run --help")
+        raise unknown("corruption", name, [*CORRUPTIONS, "all"], "bob run --help")
     if severity and severity not in map(str, SEVERITIES):
         raise UserError(f"A corruption's severity is 1 to 5, not {severity!r}.")
     return [(one, level) for one in names for level in ([int(severity)] if severity else SEVERITIES)]

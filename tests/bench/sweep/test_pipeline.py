@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from bench.measure.machine import environment
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
 from bench.sweep.assembly import assemble
 from bench.sweep.desk import Desk
+from bench.sweep.looks import Looks
 from bench.sweep.pipeline import Tally, run
 from bench.sweep.spec import SweepSpec
 from engines.null import NullEngine
@@ -127,12 +129,14 @@ Sweep = Callable[..., tuple[Tally, list[Record]]]
 def sweep(photos: Path, weights: dict[str, str], store: Store, tmp_path: Path) -> Sweep:
     """Runs a sweep whose fields are given, and reads what it left."""
 
-    def ran(model: str = TINY, engines: tuple[str, ...] = ("ort",), **fields: Any) -> tuple[Tally, list[Record]]:
+    def ran(
+        model: str = TINY, engines: tuple[str, ...] = ("ort",), looks: Looks | None = None, **fields: Any
+    ) -> tuple[Tally, list[Record]]:
         asked = {"data": (str(photos),), "tasks": (), "scenarios": (), "batches": (1, 4), "threads": 1, "repeats": 1}
         asked |= {"seconds": 0.02, "weights": {model: weights[model]}}
         spec = SweepSpec((model,), engines, **{**asked, **fields})
         desk = Desk(tmp_path / "out", environment())
-        tally = run(assemble(spec, store), desk)
+        tally = run(assemble(spec, store), desk, looks)
         return tally, [read(path) for path in sorted(desk.records.glob("*.json"))]
 
     return ran
@@ -158,6 +162,26 @@ def test_a_toy_task_and_the_engine_that_does_nothing_end_in_records(sweep: Sweep
         assert series.end_ns - series.begin_ns >= sum(series.samples)
         assert series.stopped
         assert len(timing.monitoring) == 1
+
+
+def test_a_table_before_the_end_shows_the_first_repeat_which_is_not_measured_again(sweep: Sweep) -> None:
+    now, shown = itertools.count(step=100), list[tuple[Record, ...]]()
+    _, records = sweep(
+        engines=("ort", "openvino"),
+        tasks=("nearest_mean",),
+        scenarios=("single_stream",),
+        repeats=2,
+        batches=(1, 6),
+        looks=Looks(lambda timings: shown.append(tuple(timings)), lambda: float(next(now))),
+    )
+    [early] = shown
+    final = {r.key: r for r in records if isinstance(r, TimingRecord)}
+    assert [r.cell.engine for r in early] == ["ort:cpu", "openvino:cpu"]
+    for record in early:
+        assert isinstance(record, TimingRecord)
+        [first] = record.series
+        assert [s.repeat for s in final[record.key].series] == [0, 1]
+        assert final[record.key].series[0].samples == first.samples
 
 
 def test_eager_pytorch_is_what_the_others_are_compared_with(sweep: Sweep) -> None:
@@ -286,7 +310,7 @@ def test_one_fit_serves_every_corruption_and_two_tasks(
     tally, records = sweep(
         tasks=("linear_probe", "out_of_scope", "knn"),
         corruptions=("contrast", "brightness:1"),
-        outside=(str(tmp_path / "others"),),
+        out_of_scope=(str(tmp_path / "others"),),
         batches=(1, 3),
     )
     assert tally.exit_code == 0

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench.sweep.spec import DEMO, SweepSpec, parse, read
+from bench.measure import scenarios
+from bench.run import parser
+from bench.sweep.spec import DEMO, PRECISIONS, SCENARIOS, SweepSpec, declared, parse, read
 from export.errors import UserError
+from export.spec import Precision
 
 
 def test_the_demo_is_a_sweep() -> None:
     demo = read(DEMO)
-    assert len(demo.models) >= 5
+    assert len(demo.models) >= 3
     assert len(demo.engines) == 2
     assert len(demo.tasks) == 4
     assert 1 in demo.batches
@@ -63,3 +67,69 @@ def test_a_missing_file_gets_a_sentence(tmp_path: Path) -> None:
 def test_a_single_text_stands_for_a_list_of_one() -> None:
     spec = parse({"models": "a", "engines": "b", "data": "c", "tasks": [], "scenarios": [], "batches": 4}, "here")
     assert spec == SweepSpec(("a",), ("b",), ("c",), (), (), batches=(1, 4))
+
+
+def test_texts_are_taken_as_on_the_command_line() -> None:
+    document = {"models": "a, b", "engines": "ort", "data": "a,b", "tasks": "none", "scenarios": None}
+    spec = parse({**document, "batches": "8,2", "weights": ["a=a.pth"]}, "here")
+    assert (spec.models, spec.data, spec.tasks, spec.scenarios) == (("a", "b"), ("a,b",), (), ())
+    assert spec.batches == (1, 2, 8)
+    assert spec.weights == {"a": "a.pth"}
+
+
+def test_paths_are_taken_as_texts() -> None:
+    given: dict[str, Any] = {"models": Path("a.onnx"), "data": [Path("b"), "c"], "weights": {"a.onnx": Path("d")}}
+    spec = read(**given)
+    assert (spec.models, spec.data, spec.weights) == (("a.onnx",), ("b", "c"), {"a.onnx": "d"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("engines", True),
+        ("engines", 1.5),
+        ("batches", "one"),
+        ("weights", "a"),
+        ("weights", ["a"]),
+        ("seconds", "long"),
+    ],
+)
+def test_a_value_of_a_wrong_type_gets_a_sentence(name: str, value: Any) -> None:
+    with pytest.raises(UserError, match=name):
+        read(**{name: value})
+
+
+def test_a_field_has_one_name() -> None:
+    with pytest.raises(UserError, match="Did you mean engines") as error:
+        parse({"engine": "ort"}, "sweep.yaml")
+    assert error.value.remedy == "correct sweep.yaml"
+
+
+def test_every_field_is_an_option_with_its_help_and_default() -> None:
+    help_text = "".join(parser().format_help().split())
+    for one in declared():
+        parts = f"--{one.name.replace('_', '-')} {one.option.metavar} {one.option.help}"
+        assert "".join(f"{parts} ({one.default})".split() if one.default else parts.split()) in help_text
+    defaults = {one.name: one.default for one in declared()}
+    assert {defaults[name] for name in ("limit", "zoo", "weights")} == {""}
+    assert {defaults[name] for name in ("models", "scenarios")} == {"the demo's"}
+    assert [defaults[name] for name in ("precisions", "batches", "seconds", "index_size")] == [
+        "fp32",
+        "1,8",
+        "4",
+        "100000",
+    ]
+
+
+def test_what_the_command_line_leaves_out_is_left_to_the_sweep() -> None:
+    assert not any(getattr(parser().parse_args([]), one.name) is not None for one in declared())
+
+
+@pytest.mark.parametrize("name", ["model", "engine", "precision", "scenario", "corruption"])
+def test_a_list_of_one_may_be_asked_for_in_the_singular(name: str) -> None:
+    assert getattr(parser().parse_args([f"--{name}", "a"]), f"{name}s") == "a"
+
+
+def test_names_for_completion_are_those_that_a_sweep_takes() -> None:
+    assert set(SCENARIOS) == set(scenarios.SCENARIOS)
+    assert set(PRECISIONS) == set(map(str, Precision))

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import re
+from html.parser import HTMLParser
 
 import pytest
 from fake_records import ODD
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.verdict.markdown import bullets, cell, table
+from bench.verdict.markdown import bullets, cell, html, table
 
 ROW = st.lists(st.text("ab|→@ \\\n", max_size=6), min_size=3, max_size=3)
 
@@ -45,3 +46,48 @@ def test_a_row_that_does_not_fit_is_a_bug(row: list[str]) -> None:
 def test_notes_below_a_table_are_a_list_of_their_own() -> None:
     assert table(["a"], [["b"]]) + bullets(["one", "two\nlines"]) == "| a |\n| --- |\n| b |\n\n- one\n- two lines"
     assert bullets([]) == ""
+
+
+class Cells(HTMLParser):
+    """The text of every cell of a page's tables, in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._inside = False
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self._inside = tag in ("td", "th")
+        if self._inside:
+            self.found.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.found[-1] += data
+
+
+NAME = st.text('ab|→@<&>" é', min_size=1, max_size=6)
+
+
+@given(st.lists(st.lists(NAME, min_size=2, max_size=2), min_size=1, max_size=3))
+def test_html_has_the_cells_of_the_table(rows: list[list[str]]) -> None:
+    assert Cells(html(table(["a", "b"], rows, [1]))).found == [
+        "a",
+        "b",
+        *(text.strip() for row in rows for text in row),
+    ]
+
+
+def test_html_of_a_page() -> None:
+    page = table(["name", "ms"], [["a<b", "1"]], [1]) + bullets(["one & one", "two"]) + "\n\nShip it."
+    assert html(page).splitlines() == [
+        '<table><thead><tr><th style="text-align: left">name</th><th style="text-align: right">ms</th></tr></thead>'
+        '<tbody><tr><td style="text-align: left">a&lt;b</td><td style="text-align: right">1</td></tr></tbody></table>',
+        "<ul><li>one &amp; one</li><li>two</li></ul>",
+        "<p>Ship it.</p>",
+    ]

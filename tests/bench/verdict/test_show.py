@@ -106,7 +106,7 @@ def test_a_sweep_that_was_only_timed_is_not_a_ranking() -> None:
 
 def test_one_setting_needs_no_z() -> None:
     lines = printed(Ranking(made_up().sheet.only(["knn@drawings"])))
-    assert lines[0] == "10 cells ranked by k-NN on drawings."
+    assert lines[0] == "10 cells ranked by knn on drawings."
     assert not any(" z " in line for line in lines[:6])
 
 

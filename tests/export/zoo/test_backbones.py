@@ -39,6 +39,11 @@ def test_an_id_that_timm_does_not_know_gets_a_sentence(name: str, near: str) -> 
         resolve(name)
 
 
+def test_the_pooling_that_a_row_names_is_told() -> None:
+    assert resolve("vit_s14_focus").feature == "class token, after the last norm"
+    assert resolve("resnet50").feature == "pooled, before the classifier"
+
+
 def test_random_is_marked_untrained() -> None:
     backbone = resolve("vit_b@random")
     assert backbone.untrained
@@ -62,7 +67,8 @@ def test_one_row_is_one_checkpoint() -> None:
 def test_every_row_of_the_zoo_is_known_to_timm() -> None:
     from export.torchvision_ops import import_timm
 
-    known = set(import_timm().list_pretrained())
+    timm = import_timm()
+    known = {*timm.list_pretrained(), *timm.list_models()}
     assert [r.timm for r in listing() if r.timm and r.timm not in known] == []
 
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from export.errors import UserError
 from export.packages import Package
+from export.zoo import sources
 from export.zoo.backbones import Backbone, listing
 from export.zoo.sources import (
     DEFAULTS,
     ByName,
     Checkpoint,
     Hub,
-    InOrder,
     LocalFile,
     ModuleFunction,
     OnnxFile,
@@ -25,7 +25,6 @@ from export.zoo.sources import (
     PackageFile,
     RandomWeights,
     Source,
-    TensorFlowMobileNetV1,
     TimmCheckpoint,
     TimmModel,
     file_of,
@@ -41,7 +40,7 @@ ARGUMENTS = st.dictionaries(WORDS, st.integers() | st.booleans() | WORDS, max_si
 PACKAGES = st.builds(Package, WORDS, WORDS, WORDS, WORDS, st.booleans(), st.booleans())
 PATHS = st.builds(Path("/a").joinpath, st.text("abc", min_size=1))
 FILES = st.builds(LocalFile, PATHS) | st.builds(PackageFile, PACKAGES, WORDS, WORDS)
-READERS = st.builds(ByName, st.just("") | WORDS) | st.just(InOrder()) | st.just(TensorFlowMobileNetV1())
+READERS = st.builds(ByName, st.just("") | WORDS) | st.sampled_from([made() for made in sources.READERS.values()])
 CHECKPOINTS = st.builds(Checkpoint, FILES, READERS)
 TIMM = st.builds(
     TimmModel,

@@ -1,0 +1,100 @@
+"""Two backbones scored from nothing, beside timm in eager PyTorch, a DataLoader and scikit-learn doing the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.figures.figure import Figure, figure
+from bench.records.record import ScoreRecord
+from bench.records.results import Results
+from export.errors import UserError
+from export.progress import say
+from export.store import Store
+
+MODELS = ("efficientnet_lite0", "mobilenetv2")
+DATA, PHOTOGRAPHS = "elpv", 1500
+TASKS = ("knn", "linear_probe")
+FETCHED = ("packages", "archives", "members")
+"""What lies in a store because it was downloaded; everything else was made."""
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Run:
+    """Seconds of a process, and accuracy on test in percent by model and task."""
+
+    seconds: float
+    accuracy: dict[str, dict[str, float]]
+
+
+def figures(store: Store, shared: Path) -> Iterator[Figure]:
+    """The ratio of times for fp32 on ONNX Runtime and on OpenVINO, and how far the accuracies are apart."""
+    plain, ours = [], {engine: list[Run]() for engine in ("ort", "openvino")}
+    _plain(store)  # downloads what is missing
+    for repeat in range(REPEATS):
+        say(f"scoring: repeat {repeat + 1} of {REPEATS}")
+        plain.append(_plain(store))
+        for engine, runs in ours.items():
+            runs.append(_ours(store, engine))
+    for engine, runs in ours.items():
+        speed = [a.seconds / b.seconds for a, b in zip(plain, runs, strict=True)]
+        how = (
+            f"{' and '.join(MODELS)}, k-NN and linear probe, {PHOTOGRAPHS:,} photographs of {DATA}, empty store; "
+            f"seconds: timm {', '.join(f'{r.seconds:.1f}' for r in plain)}; "
+            f"ours {', '.join(f'{r.seconds:.1f}' for r in runs)}"
+        )
+        yield figure(f"Scoring, timm + DataLoader + scikit-learn / {engine} fp32", speed, "≥ 5", lambda v: v >= 5, how)
+        apart = [
+            abs(runs[0].accuracy[model][task] - plain[0].accuracy[model][task]) for model in MODELS for task in TASKS
+        ]
+        yield figure(
+            f"Accuracy, |timm − {engine} fp32|, points",
+            apart,
+            "≤ 0.34",
+            lambda v: v <= 0.34,
+            f"one test image of 300 is 0.33 points; {_listed(plain[0])} against {_listed(runs[0])}",
+        )
+
+
+def _plain(store: Store) -> Run:
+    command = ["-m", "bench.figures.plain_timm", str(store.root), DATA, str(PHOTOGRAPHS), *MODELS]
+    seconds, printed = _timed(command)
+    return Run(seconds, json.loads(printed))
+
+
+def _ours(store: Store, engine: str) -> Run:
+    with tempfile.TemporaryDirectory() as folder:
+        empty, out = Path(folder, "store"), Path(folder, "out")
+        for kind in FETCHED:
+            if (store.root / kind).is_dir():
+                shutil.copytree(store.root / kind, empty / kind)
+        sweep = ["--models", ",".join(MODELS), "--engines", engine, "--precisions", "fp32", "--data", DATA]
+        sweep += ["--limit", str(PHOTOGRAPHS), "--tasks", ",".join(TASKS), "--scenarios", "none"]
+        seconds, _ = _timed(["-m", "bench.run", *sweep, "--store", str(empty), "--out", str(out)])
+        accuracy: dict[str, dict[str, float]] = {model: {} for model in MODELS}
+        for record in Results.load(out).records:
+            if isinstance(record, ScoreRecord) and record.main.value is not None:
+                accuracy[record.cell.backbone][record.subject.task] = record.main.value
+    return Run(seconds, accuracy)
+
+
+def _timed(command: Sequence[str]) -> tuple[float, str]:
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise UserError(f"{' '.join(command[:2])} ended with code {done.returncode}.", "What it said is above.")
+    return time.perf_counter() - start, done.stdout
+
+
+def _listed(run: Run) -> str:
+    return ", ".join(
+        f"{model} {task} {value:.2f} %" for model, of in run.accuracy.items() for task, value in of.items()
+    )
