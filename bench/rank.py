@@ -1,4 +1,4 @@
-"""``python -m bench.rank``: a results folder, or any table, in an order that says which differences are significant.
+"""``bob rank``: a results folder, or any table, in an order that says which differences are significant.
 
 Reads records only; runs nothing. Libraries that draw or write tables load when they are used.
 """
@@ -16,17 +16,18 @@ from export.errors import UserError
 
 EXAMPLES = """\
 examples:
-  python -m bench.rank                                    the records in ./results
-  python -m bench.rank --cost throughput_images_per_s     the front against throughput
-  python -m bench.rank --markdown ranks.md                the same table for a page
-  python -m bench.rank --table figures.csv                any published table: rows backbones, columns settings
+  bob rank                                    the records in ./results
+  bob rank --published                        the records that come with the project
+  bob rank --cost throughput_images_per_s     the Pareto front against throughput
+  bob rank --markdown ranks.md                the same table for a page
+  bob rank --table figures.csv                any published table: rows are backbones, columns settings
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser(
-        "bench.rank",
+        "bob rank",
         "Rank cells by the mean of their z-scores over settings, with errors, beside what they cost.",
         EXAMPLES,
     )

@@ -1,0 +1,78 @@
+"""Scores of each backbone at each task as dots with error bars: one panel a task, one line a backbone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.report.canvas import Colours, Theme, draw
+from bench.report.front import MARKERS
+from bench.verdict.ranking import Ranking
+from export.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PANELS = 6
+"""Tasks in one row of panels."""
+LANE = 0.17
+"""Between the dots of one backbone, in lines."""
+
+
+def dots(ranking: Ranking, theme: Theme, kind: str = "svg") -> bytes:
+    """The picture of a ranking as SVG (or PNG).
+
+    Raises:
+        Unavailable: matplotlib is not installed.
+        UserError: no cell is ranked.
+    """
+    if not ranking.ranked:
+        raise UserError("No cell is ranked.", "There is nothing to draw.")
+    sheet = ranking.sheet
+    backbones = list(dict.fromkeys(str(sheet.labels[s.row]["backbone"]) for s in ranking.standings))
+    kinds = sorted({_kind(ranking, row) for row in ranking.ranked})
+    across = min(len(sheet.settings), PANELS)
+    down = -(-len(sheet.settings) // across)
+    inches = 0.2 * len(backbones) * max(1.0, 0.45 * len(kinds)) + 0.5
+
+    def picture(figure: Figure, colours: Colours) -> None:
+        panels = figure.subplots(down, across, sharey=True, squeeze=False)
+        for j, axes in enumerate(panels.flat):
+            if j >= len(sheet.settings):
+                axes.set_axis_off()
+                continue
+            setting = sheet.settings[j]
+            axes.set_title("\n".join(filter(None, (setting.task_name, setting.data))), fontsize=8.5, color=colours.text)
+            axes.set_xlabel(setting.unit, fontsize=8)
+            axes.grid(True, axis="x", linewidth=0.6)
+            axes.tick_params(labelsize=8, length=0)
+            axes.spines["left"].set_visible(False)
+            for k, (engine, precision) in enumerate(kinds):
+                for row in ranking.ranked:
+                    if _kind(ranking, row) != (engine, precision):
+                        continue
+                    line = backbones.index(str(sheet.labels[row]["backbone"]))
+                    height = line + (k - (len(kinds) - 1) / 2) * min(LANE, 0.8 / len(kinds))
+                    shade = colours.several[k % len(colours.several)]
+                    error = None if np.isnan(sheet.errors[row, j]) else sheet.errors[row, j]
+                    name = f"{engine} · {precision}".strip(" ·")
+                    axes.errorbar(sheet.values[row, j], height, None, error, MARKERS[k % len(MARKERS)], label=name,
+                                  markersize=3.5, color=shade, elinewidth=0.9)  # fmt: skip
+            axes.set_yticks(range(len(backbones)), backbones, color=colours.text)
+        panels[0, 0].set_ylim(len(backbones) - 0.5, -0.5)
+        handles, names = panels[0, 0].get_legend_handles_labels()
+        first = dict(zip(names[::-1], handles[::-1], strict=True))
+        shown = [f"{engine} · {precision}".strip(" ·") for engine, precision in kinds]
+        figure.legend([first[n] for n in shown if n in first], [n for n in shown if n in first], loc="lower center",
+                      ncols=min(len(shown), 4), frameon=False, fontsize=8)  # fmt: skip
+        below = 0.3 * (1 + (len(shown) - 1) // 4)
+        height = figure.get_figheight()
+        figure.tight_layout(rect=(0, below / height, 1, 1))
+
+    return draw(picture, (8.0, down * (inches + 0.6) + 0.6), theme, kind)
+
+
+def _kind(ranking: Ranking, row: int) -> tuple[str, str]:
+    label = ranking.sheet.labels[row]
+    return str(label.get("engine", "")), str(label.get("precision", ""))
