@@ -92,7 +92,7 @@ def _timed(command: Sequence[str]) -> tuple[float, str]:
     start = time.perf_counter()
     done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise UserError(f"{' '.join(command[:2])} ended with code {done.returncode}.", "What it said is above.")
+        raise UserError(f"{' '.join(command[:2])} ended with exit code {done.returncode}.", "Its output is above.")
     return time.perf_counter() - start, done.stdout
 
 

@@ -33,7 +33,7 @@ class Settings:
     """How long to measure.
 
     Attributes:
-        seconds: the least for each series and repeat; it ends at four times as many whatever it has seen.
+        seconds: the least for each series and repeat; it ends after four times as many in any case.
         samples: the least number wanted of it.
         index_size: vectors of an index that is searched.
     """

@@ -66,7 +66,7 @@ def work(job: Job) -> Outcome:
     artifact_entry = store.try_load("onnx", job.onnx_key)
     queries_entry = store.try_load("queries", job.queries_key)
     if artifact_entry is None or queries_entry is None:
-        raise UserError("The store lost an entry between the preparation and the measurement.", "", "run it again")
+        raise UserError("An entry of the store disappeared before the measurement.", "", "run the same command again")
     artifact = Artifact.of(artifact_entry)
     images = queries.load(queries_entry)
     runner = engine(EngineSpec(job.engine, job.provider, job.threads))
