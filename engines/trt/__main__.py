@@ -98,8 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = f"python -m engines.trt check --models {args.models} --precisions {args.precisions}"
         head = [
             f"Made by `{command} --targets {','.join(targets)}` with {flavour.title} {flavour.installed()} on "
-            f"{time.strftime('%Y-%m-%d')}. No GPU was used: the table says what parses and builds, not what runs or how "
-            "fast.",
+            f"{time.strftime('%Y-%m-%d')}. No GPU was used: the table says what parses and builds, not what runs "
+            "or how fast.",
             "Random weights; batch size 1; the input is uint8 pixels, normalised inside the plan.",
         ]
         write_atomic(args.markdown, markdown(rows, head).encode())

@@ -147,7 +147,7 @@ def test_too_little_memory_is_a_sentence_and_nothing_is_left(tmp_path: Path) -> 
         ({"fails": True}, "failed while running"),
         ({"tensors": {"pixels": "float", "features": "float"}}, "does not belong to this network"),
         ({"tensors": {"pixels": "uint8", "logits": "float"}}, "does not belong to this network"),
-        ({"batches": (2, 8)}, "do not hold batches of 1"),
+        ({"batches": (2, 8)}, "has no profile for batches of 1"),
     ],
 )
 def test_what_the_library_refuses_is_a_sentence(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
