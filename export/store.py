@@ -169,7 +169,7 @@ class Store:
             try:
                 lock.acquire(timeout=1)
             except Timeout:
-                self.say(f"waiting for another run that builds {kind} {key[:8]} …")
+                self.say(f"waiting for another process to build {kind} {key[:8]} …")
                 lock.acquire()
             try:
                 try:
@@ -181,7 +181,7 @@ class Store:
                 lock.release()
         except PermissionError as error:
             raise UserError(
-                f"The store {self.root} cannot be written.", str(error), "name another place with --store DIR"
+                f"The store {self.root} is not writable.", str(error), "another folder with --store DIR"
             ) from error
         except OSError as error:
             raise disk_full(error, f"building {kind} {key[:8]}") from error
@@ -209,7 +209,7 @@ class Store:
     def _set_aside(self, folder: Path, reason: str) -> None:
         aside = folder.with_name(f"{folder.name}.bad-{time.time_ns()}")
         os.rename(folder, aside)
-        self.say(f"set aside a damaged entry: {reason}; it is kept as {aside.name} and will be rebuilt")
+        self.say(f"damaged store entry: {reason}; moved to {aside.name}, and rebuilt")
 
     @staticmethod
     def _digest(manifest: Mapping[str, Any]) -> str:

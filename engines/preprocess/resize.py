@@ -1,10 +1,10 @@
-"""Resizing on the CPU by torch's antialiased 8-bit kernel, held to Pillow's pixels.
+"""Resizing on the CPU by torch's antialiased 8-bit kernel, compared with Pillow's pixels.
 
 Held to ``export.reference``: within 2/255 at every pixel and 0.01/255 on the mean for bilinear and bicubic (torch
 rounds its fixed-point weights otherwise than Pillow), equal for the rest, which Pillow does itself.
 
-Threads: any number may call it. On x86 with AVX2 torch's kernel runs in the calling thread alone, whatever torch's own
-thread count is, so callers on every core do not crowd each other out.
+Threads: any number may call it. On x86 with AVX2 torch's kernel runs in the calling thread alone, for any thread count
+of torch, so callers on every core do not crowd each other out.
 """
 
 from __future__ import annotations

@@ -226,7 +226,7 @@ def test_one_flipped_byte_in_the_features_is_set_aside_and_made_again(
     file.write_bytes(raw)
     capsys.readouterr()
     assert main([*line, "--fresh"]) == 0
-    assert "set aside a damaged entry" in capsys.readouterr().err
+    assert "damaged store entry" in capsys.readouterr().err
     assert {k: r.metrics for k, r in records(tmp_path).items()} == before
 
 

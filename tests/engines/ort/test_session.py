@@ -137,10 +137,10 @@ def test_a_provider_that_compiles_anew_is_refused_and_the_plan_rebuilt(
     assert (plan.path / "batch_1" / "engine").read_bytes() == b"1"
     opened(plan).close()
     monkeypatch.setattr(ort_session, "inference_session", compiling)
-    with pytest.raises(CellError, match="compiled this plan anew"):
+    with pytest.raises(CellError, match="compiled this plan again"):
         opened(plan)
     engine("ort:cuda").plan(artifact, Profile((1,)), store)
-    assert "set aside a damaged entry" in capsys.readouterr().err
+    assert "damaged store entry" in capsys.readouterr().err
 
 
 def test_what_is_in_force_is_told_by_the_manifest_and_the_key(bound: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,8 +73,8 @@ def test_what_is_in_scope_gets_a_sentence(write_tree: WriteTree, tmp_path: Path,
         (folder / "car" / "again.jpg").write_bytes(fitted.read(sample.id))
         with pytest.raises(UserError, match=f"1 images of copies of {split} are images of photos too"):
             beside(fitted, open_dataset(str(folder), store, whole=True))
-    with pytest.raises(UserError, match="nothing holds no images"):
+    with pytest.raises(UserError, match="nothing has no images"):
         beside(fitted, replace(known, name="nothing", samples=[], classes=()))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="empty holds no images"):
+    with pytest.raises(UserError, match="empty has no images"):
         open_dataset(str(tmp_path / "empty"), store, whole=True)
