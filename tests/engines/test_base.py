@@ -121,9 +121,9 @@ def test_plan_key_holds_artifact_profile_engine_and_provider() -> None:
 def test_wrong_use_is_a_sentence(wrong: str, planned: Planned, pixels: Pixels) -> None:
     session = opened(planned("null"))
     given: dict[str, tuple[npt.NDArray[np.generic], str]] = {
-        "dtype": (pixels.astype(np.float32), r"takes uint8 \[n, 32, 32, 3\].\nIt was given float32 \[4, 32, 32, 3\]"),
+        "dtype": (pixels.astype(np.float32), r"takes uint8 \[n, 32, 32, 3\].\nGiven: float32 \[4, 32, 32, 3\]"),
         "shape": (pixels[:, :31], r"given uint8 \[4, 31, 32, 3\]"),
-        "batch": (pixels[:3], r"not built for batches of 3.\nIts profile holds 1, 4"),
+        "batch": (pixels[:3], r"not built for batches of 3.\nIts profile has 1, 4"),
         "closed": (pixels, "closed"),
     }
     if wrong == "closed":

@@ -57,7 +57,7 @@ def test_retrieval_needs_no_val_and_what_chooses_on_val_says_so(without_val: Spl
     np.testing.assert_array_equal(without.per_sample, plain.per_sample)
     for name in TASKS:
         if name != "retrieval" and task(name).meta.scope == "closed":
-            with pytest.raises(UserError, match=r"no val split(.|\n)*serves the task retrieval"):
+            with pytest.raises(UserError, match=r"no val split(.|\n)*is for the task retrieval"):
                 task(name).fit(without_val.train, without_val.val, seed=0)
 
 

@@ -47,7 +47,7 @@ def test_all_of_the_zoo_is_covered() -> None:
         (["--models", "vit_sss"], "Unknown backbone 'vit_sss'"),
         (["--precision", "fp33"], "Unknown precision 'fp33'"),
         (["--targets", "8.6,9.9"], "does not build for compute capability '9.9'"),
-        (["--flavour", "trt"], "TensorRT builds only on the GPU that it builds for"),
+        (["--flavour", "trt"], "TensorRT builds only for the GPU of this machine"),
         (["--flavour", "rtx"], "Unknown flavour 'rtx'"),
     ],
 )

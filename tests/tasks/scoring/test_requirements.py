@@ -39,7 +39,7 @@ def test_what_can_be_fitted_and_judged_passes() -> None:
         (
             labels(0, 1),
             labels(0, 3, 2),
-            r"The val split has classes that train has not.\nWithout training images: c, d",
+            r"The val split has classes that train lacks.\nWithout training images: c, d",
         ),
     ],
 )
@@ -51,7 +51,7 @@ def test_what_cannot_be_fitted_gets_a_sentence(train: Labels, val: Labels, sente
 def test_what_cannot_be_judged_gets_a_sentence() -> None:
     with pytest.raises(UserError, match="The test split is empty"):
         require_judgeable(labels(0, 1), labels())
-    with pytest.raises(UserError, match=r"The test split has classes that train has not.\nWithout training images: d"):
+    with pytest.raises(UserError, match=r"The test split has classes that train lacks.\nWithout training images: d"):
         require_judgeable(labels(0, 1), labels(3, 0))
 
 
