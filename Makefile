@@ -32,7 +32,7 @@ CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
 BINDINGS := --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
+.PHONY: help demo docs readme run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -95,6 +95,9 @@ bench-self: .venv/dev ## what the harness itself costs, as ratios taken side by 
 
 docs: .venv/demo ## write docs/sweep.md from the declaration of a sweep's fields
 	$(PY) -m bench.sweep.document >docs/sweep.md
+
+readme: .venv/dev ## write picture, verdict and table of the published records into README.md and docs
+	$(PY) -m bench.readme
 
 lock: ## resolve the pins again (needs uv; UPGRADE=-U takes new versions)
 	$(COMPILE) $(UPGRADE) $(CPU) $(BINDINGS) -o requirements/cpu.txt
