@@ -35,7 +35,7 @@ BINDINGS := --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo battle docs run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
+.PHONY: help demo battle docs readme run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -101,6 +101,9 @@ bench-self: .venv/dev ## the overhead of the harness, as ratios measured side by
 
 docs: .venv/demo ## write docs/sweep.md from the declaration of a sweep's fields
 	$(PY) -m bench.sweep.document >docs/sweep.md
+
+readme: .venv/dev ## write picture, verdict and table of the published records into README.md and docs
+	$(PY) -m bench.readme
 
 lock: ## resolve the pinned versions again (needs uv; UPGRADE=-U upgrades)
 	$(COMPILE) $(UPGRADE) $(CPU) $(BINDINGS) -o requirements/cpu.txt

@@ -88,7 +88,7 @@ def test_commands_of_help_texts_are_understood(module: str) -> None:
 def test_the_readme_is_read() -> None:
     found = commands(DOCUMENTS["README.md"])
     assert {"make demo", "make test"} <= set(found)
-    assert any(command.startswith('make run ARGS="--data') for command in found)
+    assert any(command.startswith("bob run --data") for command in found)
 
 
 def test_a_wrong_option_and_a_wrong_target_are_found(capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,13 +114,8 @@ def test_links_and_paths_resolve(document: str) -> None:
     assert not missing
 
 
-def test_extras_that_the_readme_names() -> None:
-    readme, project = DOCUMENTS["README.md"], pyproject()["project"]
-    named = {extra for group in re.findall(r"'\.\[([\w,]+)\]'", readme) for extra in group.split(",")}
+def test_extras_that_the_documents_name() -> None:
+    installing, project = DOCUMENTS["docs/installing.md"], pyproject()["project"]
+    named = {extra for group in re.findall(r"'\.\[([\w,]+)\]'", installing) for extra in group.split(",")}
+    assert named
     assert named <= set(project["optional-dependencies"])
-
-
-def test_the_place_of_the_demo_table() -> None:
-    before, _, rest = DOCUMENTS["README.md"].partition("<!-- demo table -->\n")
-    assert before
-    assert "<!-- demo table end -->" in rest

@@ -73,7 +73,7 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
     inside = [s for s in ranking.standings if all(_within(ranking, s, limit) for limit in limits)]
     if not inside:
         raise UserError(f"No ranked cell has {' and '.join(map(str, limits))}.", _nearest(ranking, limits))
-    best = inside[0]
+    best = _best(ranking, inside, cost)
     tied = [s for s in inside if s is best or not ranking.ahead(best.row, s.row)]
     if not cost:
         return Pick(best.row, best.row, tuple(s.row for s in tied), "", tuple(limits))
@@ -85,6 +85,16 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
     known = [(price, s.row) for s, price, on in zip(inside, paid, on_front, strict=True) if on and s in tied]
     row = min(known)[1] if known else best.row
     return Pick(row, best.row, tuple(s.row for s in tied), cost if known else "", tuple(limits))
+
+
+def _best(ranking: Ranking, inside: Sequence[Standing], cost: str) -> Standing:
+    """The most accurate one; of several that compute the same, the cheapest."""
+    equal = [s for s in inside if round(s.z or 0.0, FINE) >= round(inside[0].z or 0.0, FINE)]
+    if not cost:
+        return inside[0]
+    column, values = ranking.sheet.cost(cost)
+    sign = -1.0 if column.higher_is_better else 1.0
+    return min(equal, key=lambda s: math.inf if math.isnan(values[s.row]) else sign * values[s.row])
 
 
 def _within(ranking: Ranking, standing: Standing, limit: Limit) -> bool:

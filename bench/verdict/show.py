@@ -82,7 +82,7 @@ def markdown(
         parts, lines = whole(ranking, cost, by)[0], _aside(ranking) + ranking.foot(cost)
     else:
         parts, _, lines = _folded(ranking, cost, by, again, limit=limit)
-    heads = [" ".join(part.head) for part in parts]
+    heads = [" ".join(part.head).replace(" /", "/") for part in parts]
     numbers = [i for i, part in enumerate(parts) if part.kind != "name"]
     return table(heads, list(zip(*(part.texts for part in parts), strict=True)), numbers) + bullets(lines)
 

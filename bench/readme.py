@@ -1,0 +1,140 @@
+"""``python -m bench.readme``: write picture, verdict and table of the published records into README.md and docs.
+
+Only what stands between the markers is written. A test fails where it is anything else than what this command writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.command import console, new_parser
+from export.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.records.results import Results
+    from bench.verdict.ranking import Ranking
+
+ROWS = 5
+"""Of the table in README.md."""
+AGAIN = "bob rank --published"
+ABSENT = "No records are published with this version yet: `make demo` makes some."
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = new_parser("bench.readme", "Write picture, verdict and table of the published records into README.md and docs.")
+    p.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the project's folder (this one)")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write what has changed and name it; 0 when done."""
+    args = parser().parse_args(argv)
+    for name, content in contents(args.root).items():
+        path = args.root / name
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            print(path)
+    return 0
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Every file that the published records fill, as it should be: path below ``root`` → content.
+
+    Raises:
+        UserError: a document lacks its markers.
+        Unavailable: matplotlib is not installed.
+    """
+    from bench.records.results import PUBLISHED, Results
+
+    results = Results.load(PUBLISHED) if PUBLISHED.is_file() else None
+    return {**_documents(root, results), **(pictures(results) if results else {})}
+
+
+def pictures(results: Results) -> dict[str, bytes]:
+    """The pictures of the records, light and dark."""
+    from bench.report.canvas import THEMES
+    from bench.report.dots import dots
+    from bench.report.front import front
+    from bench.report.notes import machine
+
+    ranking, found = _ranking(results), {}
+    for theme in THEMES:
+        found[f"docs/front-{theme}.svg"] = front(
+            ranking, ranking.default_cost(), theme, "svg", machine(results.records)
+        )
+        found[f"docs/tasks-{theme}.svg"] = dots(ranking, theme)
+    return found
+
+
+def _documents(root: Path, results: Results | None) -> dict[str, bytes]:
+    parts = {
+        "README.md": dict.fromkeys(("picture", "verdict", "table"), ABSENT),
+        "docs/tasks.md": dict.fromkeys(("picture", "table"), ABSENT),
+    }
+    parts["README.md"]["verdict"] = parts["README.md"]["table"] = ""
+    if results:
+        from bench.verdict.picking import pick, sentences
+        from bench.verdict.show import markdown
+
+        ranking = _ranking(results)
+        first, *others = sentences(ranking, pick(ranking))
+        short, long = (markdown(ranking, again=AGAIN, limit=limit) for limit in (ROWS, 10))
+        parts = {
+            "README.md": {
+                "picture": _picture("docs/front", "Accuracy of every cell against its latency, with the Pareto front"),
+                "verdict": " ".join([f"**{first}**", *others]),
+                "table": f"{short}\n\n{_source(results)}",
+            },
+            "docs/tasks.md": {
+                "picture": _picture("tasks", "Scores of every backbone at every task, with standard errors"),
+                "table": f"{long}\n\n{_source(results, libraries=True)}",
+            },
+        }
+    return {name: _filled(root / name, blocks).encode() for name, blocks in parts.items()}
+
+
+def _filled(path: Path, blocks: dict[str, str]) -> str:
+    text = path.read_text(encoding="utf-8")
+    for name, block in blocks.items():
+        begin, end = f"<!-- {name}: make readme -->\n", f"<!-- end of {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise UserError(f"{path} has no place for the {name}.", f"It stands between {begin.strip()} and {end}.")
+        inside = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        text = inside.sub(lambda _, new=f"{begin}{block}\n{end}": new, text)  # type: ignore[misc]
+    return text
+
+
+def _ranking(results: Results) -> Ranking:
+    from bench.verdict.choose import ranking_of
+
+    return ranking_of(results)
+
+
+def _picture(name: str, what: str) -> str:
+    return (
+        f'<picture>\n  <source media="(prefers-color-scheme: dark)" srcset="{name}-dark.svg">\n'
+        f'  <img alt="{what}" src="{name}-light.svg" width="800">\n</picture>'
+    )
+
+
+def _source(results: Results, libraries: bool = False) -> str:
+    """On what and when the records were made, and with which libraries."""
+    from bench.records.record import TimingRecord
+
+    newest = max(results.records, key=lambda r: (isinstance(r, TimingRecord), r.started_at))
+    e = newest.environment
+    cores = f"{e.cores} cores of {e.name}" if e.cores else e.name
+    versions = ", ".join(f"{name} {version}" for name, version in e.libraries.items()) if libraries else ""
+    return f"Measured on {cores}, {newest.started_at[:10]}" + (f", with {versions}." if versions else ".")
+
+
+cli = console(main)
+
+if __name__ == "__main__":
+    cli()
