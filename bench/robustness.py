@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Tell the drops; 0 when done."""
+    """Print the drops; 0 when done."""
     args = parser().parse_args(argv)
     from bench.verdict.files import as_json
     from bench.verdict.robustness import drops, markdown
