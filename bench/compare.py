@@ -1,4 +1,4 @@
-"""``bob compare BEFORE AFTER``: two results folders, cell by cell: better, worse, or can't tell."""
+"""``bob compare BEFORE AFTER``: two results folders, cell by cell: better, worse, or not significantly different."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from export.store import key
 class Asked:
     """One result that a sweep owes.
 
-    A result's own key tells everything that can move it. A cell that was skipped or failed may not even have such a key
-    (its weights could not be had), so its record goes under :attr:`key`, of what was asked.
+    A result's own key holds everything that can change it. A cell that was skipped or failed may not even have such a
+    key (its weights could not be had), so its record goes under :attr:`key`, of what was asked.
     """
 
     cell: Cell

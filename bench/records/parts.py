@@ -80,7 +80,7 @@ class Subject(ABC):
     @property
     @abstractmethod
     def asked(self) -> dict[str, Any]:
-        """What tells it from other subjects, as JSON values."""
+        """What distinguishes it from other subjects, as JSON values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +209,7 @@ class Environment:
     """The machine and the libraries. Timings of different ``id``s are never compared.
 
     Attributes:
-        id: of the hardware. board: where the device tree tells it.
+        id: of the hardware. board: where the device tree names it.
         gpu: name, compute capability and driver; None where there is none.
     """
 
@@ -248,7 +248,7 @@ class GpuMonitoring:
 
     Attributes:
         memory_bytes: the most that was in use beyond what was in use before.
-        clock_mhz, temperature_c: least and most; None where the board does not tell.
+        clock_mhz, temperature_c: least and most; None where the board does not report it.
     """
 
     memory_bytes: int
@@ -265,7 +265,7 @@ class Monitoring:
     Attributes:
         foreign_share: median share of all cores that other processes took.
         disturbed: it was too large. throttled: the processor or the GPU was.
-        clock_mhz, temperature_c: least and most; None where the system does not tell.
+        clock_mhz, temperature_c: least and most; None where the system does not report it.
     """
 
     foreign_share: float = 0.0

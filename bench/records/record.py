@@ -45,7 +45,7 @@ class Record:
         protocol: hash over what must be equal for two records of different backbones or engines to be compared.
         metrics: the main metric first.
         parity: closeness of the compiled engine to eager fp32; None where there is nothing to compare.
-        arithmetic: in which precision the plan really computes, and how many of its products; empty where not told.
+        arithmetic: in which precision the plan really computes, and how many of its products; empty where unknown.
         emulated: why the file's precision is only emulated; empty where it is not.
         started_at: UTC, ISO 8601. seconds: wall time that it took.
     """
@@ -116,7 +116,7 @@ class TimingRecord(Record):
     Attributes:
         series: every sample; every repeat is a series of its own.
         monitoring: the machine beside each repeat.
-        placement: where the work really ran, as the engine tells it (JSON values).
+        placement: where the work really ran, as the engine reports it (JSON values).
     """
 
     kind: Literal["timing"] = "timing"

@@ -1,8 +1,9 @@
 """Older records, brought to the present schema: what was a loose mapping then becomes the types of today.
 
-Schema 1, the first, did not tell seeded draws one by one, nor named data sets from the user's own; only the former have
-a licence. Schema 2 kept its parts as mappings, each series under ``NAME/REPEAT``, the reference in its engine's name,
-and a shift in the data set's name and in the note on its splits. Here alone is anything taken out of a name.
+Schema 1, the first, had no scores of single draws of training images, and did not distinguish named data sets from the
+user's own; only the former have a licence. Schema 2 kept its parts as mappings, each series under ``NAME/REPEAT``, the
+reference in its engine's name, and a shift in the data set's name and in the note on its splits. Here alone is anything
+taken out of a name.
 """
 
 from __future__ import annotations

@@ -63,12 +63,12 @@ def how(ranking: Ranking, cost: str, found: Sequence[Row]) -> str:
         "<b>Features</b> come out of the compiled engine, not out of the training framework. They are extracted once "
         "for a cell and shared by all tasks.",
         "<b>Scores</b> are computed on frozen features. Everything that is chosen is chosen on val; test is read once.",
-        "<b>Parity</b> holds the compiled engine against the eager fp32 module on real photographs. A cell that fails "
+        "<b>Parity</b> compares the compiled engine with the eager fp32 module on real photographs. A cell that fails "
         "is kept and marked, and never ranked.",
         "<b>The boundary that is timed</b>, for every engine alike: uint8 RGB pixels in host memory in, float32 "
         "features in host memory out. Each measurement runs in a process of its own; first run and warm-up are kept "
         "apart; no sample is dropped.",
-        f"<b>A percentile</b> is a measured sample (nearest rank), and is told only from enough samples, by MLPerf "
+        f"<b>A percentile</b> is a measured sample (nearest rank), and is reported only from enough samples, by MLPerf "
         f"LoadGen's rule at 99 % confidence: {needed}. Otherwise it is n/a. No compliance with MLPerf is claimed.",
         "<b>Noise</b> is the interquartile range over the median; over 2.5 % it is flagged.",
     ]

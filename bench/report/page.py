@@ -139,7 +139,7 @@ def _failure(failure: Failure, cells: dict[str, list[str]]) -> str:
 
 
 def _aside(ranking: Ranking, found: Sequence[Row]) -> str:
-    """Rows that are not ranked or incomplete, and timings to doubt, each with its reason; what failed stands above."""
+    """Rows that are not ranked or incomplete, and noisy timings, each with its reason; what failed stands above."""
     sheet = ranking.sheet
     lines, doubts = [], []
     for row, (status, why, flags) in enumerate(zip(sheet.status, sheet.why, sheet.flags, strict=True)):
@@ -154,8 +154,9 @@ def _aside(ranking: Ranking, found: Sequence[Row]) -> str:
     parts = [f"<section><h2>Not ranked, or incomplete</h2><ul>{''.join(lines)}</ul></section>"] if lines else []
     if doubts:
         parts.append(
-            f"<section><h2>Timings to doubt</h2><details><summary>{len(doubts)} cells were timed on an unsteady or "
-            f"busy machine</summary><ul>{''.join(doubts)}</ul></details></section>"
+            "<section><h2>Noisy or disturbed timings</h2><details><summary>"
+            f"{len(doubts)} cells were timed on an unsteady or busy machine</summary><ul>{''.join(doubts)}</ul></details>"
+            "</section>"
         )
     return "".join(parts)
 

@@ -63,10 +63,10 @@ def whole(ranking: Ranking, cost: str, by: str) -> tuple[list[Part], int]:
     rows: list[tuple[int, Standing | None]] = [(s.row, s) for s in ranked]
     rows += [(row, None) for row in range(len(sheet.labels)) if row not in ranking.ranked]
 
-    def told(text: Callable[[Standing], str], other: str = "–") -> tuple[str, ...]:
+    def of_ranked(text: Callable[[Standing], str], other: str = "–") -> tuple[str, ...]:
         return tuple(text(s) if s else other for _, s in rows)
 
-    parts = [Part("rank", ("rank",), told(lambda s: s.rank), "name")]
+    parts = [Part("rank", ("rank",), of_ranked(lambda s: s.rank), "name")]
     if ranking.clean:
         without = [ranking.clean_standing(row) for row, _ in rows]
         texts = tuple(s.rank if s else "–" for s in without)
@@ -74,9 +74,9 @@ def whole(ranking: Ranking, cost: str, by: str) -> tuple[list[Part], int]:
     for k in _labels(ranking):
         parts.append(Part(k, (k,), tuple(label_text(sheet.labels[row], k) for row, _ in rows), "name"))
     if ranking.has_errors:
-        parts.append(Part("first %", ("first", "%"), told(lambda s: share(s.first_share))))
-    parts.append(Part("z", ("z",), told(lambda s: with_error(s.z, s.z_error, 2))))
-    parts.append(Part("mean rank", ("mean", "rank"), told(lambda s: f"{s.mean_rank:.1f}")))
+        parts.append(Part("first %", ("first", "%"), of_ranked(lambda s: share(s.first_share))))
+    parts.append(Part("z", ("z",), of_ranked(lambda s: with_error(s.z, s.z_error, 2))))
+    parts.append(Part("mean rank", ("mean", "rank"), of_ranked(lambda s: f"{s.mean_rank:.1f}")))
     indices = [row for row, _ in rows]
     for j, setting in enumerate(sheet.settings):
         parts.append(Part(setting.title, _halves(setting), _scores(ranking, j, indices)))

@@ -1,4 +1,4 @@
-"""Two results folders, cell by cell: better, worse, or can't tell.
+"""Two results folders, cell by cell: better, worse, or not significantly different.
 
 Scores are compared over the same test images and seeded draws of training images (paired bootstrap). A timing counts as
 changed only beyond its spread between repeats. What may not be compared is listed with the reason instead of a verdict.

@@ -43,7 +43,7 @@ class Order:
 
     Attributes:
         tau: Kendall's tau-b of the main metric over ``backbones`` backbones; None where it is not defined.
-        swapped: pairs that stand the other way round, by luck or not. inverted: those beyond their intervals.
+        swapped: pairs in the opposite order. inverted: those whose difference is significant on both sides.
     """
 
     result: str
@@ -77,7 +77,7 @@ def orders(rows: Sequence[Row], reference: str | None = None) -> list[Order]:
             deployed[result, f"{c.engine} {c.precision}"][c.backbone] = record
     if not eager:
         raise UserError(
-            f"There are no scores of {reference or 'an eager engine'} in fp32 to hold the others against.",
+            f"There are no scores of {reference or 'an eager engine'} in fp32 to compare the others with.",
             "",
             "run the sweep with the eager engine too",
         )
@@ -91,7 +91,7 @@ def orders(rows: Sequence[Row], reference: str | None = None) -> list[Order]:
 
 def markdown(found: Sequence[Order]) -> str:
     """The table: one line a task, data set and way of deploying."""
-    heads = ["result", "deployed", "backbones", "Kendall's tau", "swapped", "inverted beyond the intervals"]
+    heads = ["result", "deployed", "backbones", "Kendall's tau", "swapped", "significant inversions"]
     rows = [
         [
             order.result,

@@ -127,7 +127,7 @@ def _gathered(lines: Sequence[Line]) -> list[Line]:
 
 
 def _head(results: Results) -> tuple[str, ...]:
-    """The machine and the libraries, as the newest record tells them."""
+    """The machine and the libraries, as the newest record has them."""
     newest = max(results.records, key=lambda r: r.started_at).environment
     gpu = newest.gpu or {}
     device = ", ".join(

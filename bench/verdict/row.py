@@ -116,4 +116,4 @@ def _closeness(parity: Parity) -> str:
 
 
 def _beside(text: str, bound: float) -> str:
-    return f"{text}, bound {bound:g}" if bound else text  # old records do not tell it
+    return f"{text}, bound {bound:g}" if bound else text  # older records lack it

@@ -150,18 +150,19 @@ def _require_comparable(records: Sequence[Record]) -> None:
 
 
 def _difference(protocols: dict[str, list[Record]]) -> str:
-    """What differs, as far as the records tell it."""
-    told = {p: _told(rs[0]) for p, rs in protocols.items()}
-    names = list(dict.fromkeys(name for values in told.values() for name in values))
-    differ = [n for n in names if len({str(values.get(n)) for values in told.values()}) > 1]
+    """What differs, as far as it is recorded."""
+    stated = {p: _stated(rs[0]) for p, rs in protocols.items()}
+    names = list(dict.fromkeys(name for values in stated.values() for name in values))
+    differ = [n for n in names if len({str(values.get(n)) for values in stated.values()}) > 1]
     each = [
-        f"{p} ({len(rs)} records): " + (", ".join(f"{n} {told[p].get(n)}" for n in differ) or "a setting not recorded")
+        f"{p} ({len(rs)} records): "
+        + (", ".join(f"{n} {stated[p].get(n)}" for n in differ) or "a setting not recorded")
         for p, rs in protocols.items()
     ]
     return "; ".join(each) + "."
 
 
-def _told(record: Record) -> dict[str, Any]:
+def _stated(record: Record) -> dict[str, Any]:
     s = record.subject
     if isinstance(s, TaskSubject):
         return {n: getattr(s, n) for n in ("data_digest", "n_test", "version", "settings", "seed")}
