@@ -31,8 +31,11 @@ CPU := --extra demo --excludes requirements/no-cuda.txt --no-emit-package torch
 # torch asks for them, and without a GPU only the tests want them: they compile kernels
 BINDINGS := --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder
 
+# A user who switches it off (many container images do) would compile every module again in every process.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo docs readme run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
+.PHONY: help demo battle docs readme run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -41,56 +44,59 @@ help: ## list the targets
 demo: .venv/demo ## score, time and rank real backbones on real photographs (minutes, no GPU)
 	$(BOB) run $(ARGS)
 
+battle: .venv/demo ## the large sweep: every backbone with real weights, engine, precision and task (about an hour, no GPU)
+	$(BOB) run --config bench/sweep/battle.yaml --out battle $(ARGS)
+
 run: .venv/demo ## a sweep of your own: make run ARGS="--engines ort --models vit_s --data ~/photos"
 	$(BOB) run $(ARGS)
 
-export: .venv/demo ## one backbone to ONNX: make export MODEL=vit_b PRECISION=int8 ARGS="--out exported"
+export: .venv/demo ## export one backbone to ONNX: make export MODEL=vit_b PRECISION=int8 ARGS="--out exported"
 	$(BOB) export $(MODEL) --precisions $(PRECISION) $(ARGS)
 
-engine: .venv/dev ## one plan: make engine MODEL=vit_b ENGINE=trt-rtx PRECISION=int8 ARGS="--targets 8.6"
+engine: .venv/dev ## build one engine plan: make engine MODEL=vit_b ENGINE=trt-rtx PRECISION=int8 ARGS="--targets 8.6"
 	$(PY) -m engines.build $(MODEL) --engines $(ENGINE) --precisions $(PRECISION) $(ARGS)
 
 engines: .venv/demo ## what this machine can run, and what would enable the rest
 	$(BOB) engines $(ARGS)
 
-rank: .venv/demo ## the table of what was measured: make rank ARGS="--json"
+rank: .venv/demo ## rank what was measured, as a table: make rank ARGS="--json"
 	$(BOB) rank $(ARGS)
 
-report: .venv/demo ## the page of what was measured
+report: .venv/demo ## write the HTML report of what was measured
 	$(BOB) report $(ARGS)
 
-test: .venv/dev ## all tests that take no more than seconds: make test ARGS="tests/bench -k clock"
+test: .venv/dev ## the fast tests: make test ARGS="tests/bench -k clock"
 	$(PY) -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 test-slow: .venv/dev ## the slow tests (real weights, whole sweeps)
 	$(PY) -m pytest -m slow $(PARALLEL) $(ARGS)
 
-gpu-check: .venv-gpu/made ## on a machine with an NVIDIA GPU: its tests, then backbone x precision x engine as a table
+gpu-check: .venv-gpu/made ## on a machine with an NVIDIA GPU: the GPU tests, then a table of backbone x precision x engine
 	@$(GPU_PY) -m bench.gpu_check $(ARGS) --dry-run
 	$(GPU_PY) -m pytest -m gpu --require gpu --ignore tests/test_layers.py
 	$(GPU_PY) -m bench.gpu_check $(ARGS)
 
-wheels: .asked .venv/demo ## for a machine without a network: make wheels DEST=folder
+wheels: .asked .venv/demo ## download wheels for a machine without a network: make wheels DEST=folder
 	$(PY) -m requirements.wheels "$(DEST)" --python-version $(PYTHON_VERSION) --platform $(PLATFORM) \
 	    --requirements requirements/$(EXTRA).txt
 
 .asked:
-	@test -n "$(DEST)" || { echo "error: make wheels was not told where to. Try: make wheels DEST=folder" >&2; exit 2; }
+	@test -n "$(DEST)" || { echo "error: make wheels needs a folder. Try: make wheels DEST=folder" >&2; exit 2; }
 
-lint: .venv/dev ## ruff, mypy --strict, and the arrows between the rooms
+lint: .venv/dev ## ruff, mypy --strict, and the import rules
 	.venv/bin/ruff check -q .
 	.venv/bin/ruff format --check -q .
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 
-format: .venv/dev ## put the code into ruff's form
+format: .venv/dev ## format the code with ruff
 	.venv/bin/ruff check -q --fix .
 	.venv/bin/ruff format -q .
 
-lab: .venv/dev ## what another way of resizing costs, in pixels, features, accuracy and time: make lab ARGS="--models vit_s"
+lab: .venv/dev ## what a different resize changes, in pixels, features, accuracy and time: make lab ARGS="--models vit_s"
 	$(PY) -m bench.lab $(ARGS)
 
-bench-self: .venv/dev ## what the harness itself costs, as ratios taken side by side
+bench-self: .venv/dev ## the overhead of the harness, as ratios measured side by side
 	$(PY) -m bench.figures $(ARGS)
 
 docs: .venv/demo ## write docs/sweep.md from the declaration of a sweep's fields
@@ -99,7 +105,7 @@ docs: .venv/demo ## write docs/sweep.md from the declaration of a sweep's fields
 readme: .venv/dev ## write picture, verdict and table of the published records into README.md and docs
 	$(PY) -m bench.readme
 
-lock: ## resolve the pins again (needs uv; UPGRADE=-U takes new versions)
+lock: ## resolve the pinned versions again (needs uv; UPGRADE=-U upgrades)
 	$(COMPILE) $(UPGRADE) $(CPU) $(BINDINGS) -o requirements/cpu.txt
 	$(COMPILE) $(UPGRADE) $(CPU) --extra dev -c requirements/cpu.txt -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) --extra gpu --extra report -o requirements/gpu.txt
@@ -139,6 +145,8 @@ clean: ## remove .venv, .venv-gpu and caches; results/ stays
 	@$(PYTHON) -c 'import ctypes; ctypes.CDLL("libcuda.so.1")' 2>/dev/null || { \
 	    echo "error: This machine has no NVIDIA driver (libcuda.so.1)." >&2; \
 	    echo "Try: make gpu-check on a machine with an NVIDIA GPU; make test needs none" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else \
+	    "error: TensorRT 10 has no wheel for Python %d.%d.\nTry: make gpu-check PYTHON=python3.12" % sys.version_info[:2])'
 	@$(PYTHON) -m venv .venv-gpu
 	@echo "installing requirements/gpu.txt (gigabytes)" >&2
 	@$(GPU_PY) -m pip --disable-pip-version-check --no-input -qq install --no-compile --require-hashes -r requirements/gpu.txt

@@ -1,4 +1,4 @@
-"""``bob correlations``: is a backbone that is good at one task good at another, and does size help?"""
+"""``bob correlations``: does rank on one task predict rank on another, and does size?"""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ examples:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser(
-        "bob correlations", "Rank correlations between tasks, and of tasks with size, over backbones.", EXAMPLES
+        "bob correlations",
+        "Rank correlations over backbones: between tasks, and of tasks with size and latency.",
+        EXAMPLES,
     )
     add_results(p)
-    p.add_argument("--engine", metavar="NAME", help="name:provider; by default the one with the most backbones")
-    p.add_argument("--precision", default="fp32", metavar="NAME", help="of the cell that stands for a backbone (fp32)")
-    p.add_argument("--json", action="store_true")
+    p.add_argument("--engine", metavar="NAME", help="name:provider (the engine with the most backbones)")
+    p.add_argument("--precision", default="fp32", metavar="NAME", help="precision of the cells to compare (fp32)")
+    p.add_argument("--json", action="store_true", help="print the correlations as JSON")
     return p
 
 

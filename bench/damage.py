@@ -1,4 +1,4 @@
-"""``bob damage``: what deployment did to a backbone, image by image, against eager fp32.
+"""``bob damage``: how deployment changed a backbone's features, image by image, compared with eager fp32.
 
 Features come from the store where ``bench.run`` has left them; what is missing is extracted.
 """
@@ -25,8 +25,12 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser("bob damage", "What deployment did to a backbone, image by image, against eager fp32.", EXAMPLES)
-    add(p, "models", default="the demo's, without the untrained")
+    p = new_parser(
+        "bob damage",
+        "How deployment changed a backbone's features, image by image, compared with eager fp32.",
+        EXAMPLES,
+    )
+    add(p, "models", default="the demo's, without random weights")
     add(p, "engines", "data", default="the demo's")
     add(p, "precisions", default=PRECISIONS)
     add(p, "limit")
@@ -64,11 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown: one line a cell, and below it what a mean hides."""
+    """Markdown: one line a cell, then the warnings."""
     from bench.verdict import markdown
 
     heads = ["cell", "data", "k-NN, points", "flips %", "wrong / right %", "churn@10 %", "margin lost %"]
-    heads += ["cosine, least (mean)", "worst class"]
+    heads += ["cosine, min (mean)", "worst class"]
     lines, warnings = [], []
     for row in rows:
         d = row.damage

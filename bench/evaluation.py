@@ -22,24 +22,24 @@ FRAMES = ("pandas", "polars")
 
 @dataclass(frozen=True)
 class Suggestion:
-    """The cell to ship; as text, one sentence.
+    """The cell to ship; as text, its sentences.
 
     Attributes:
         labels: what the cell is called: ``backbone``, ``engine``, ``precision``, ``preprocess``, ``batches``, ….
         best: the same of the most accurate cell within the limits.
         tied: the same of every cell whose accuracy is not significantly below the best one's, the best among them.
         cost: the cost column that decided; empty where no cost was measured.
-        sentence: what to ship, and why.
+        sentences: what to ship and what it costs; why that one.
     """
 
     labels: Mapping[str, Any]
     best: Mapping[str, Any]
     tied: tuple[Mapping[str, Any], ...]
     cost: str
-    sentence: str
+    sentences: tuple[str, ...]
 
     def __str__(self) -> str:
-        return self.sentence
+        return "\n".join(self.sentences)
 
 
 @dataclass(frozen=True, repr=False)
@@ -133,7 +133,8 @@ class Evaluation:
         limits = [Limit.parse(f"{column}={value}") for column, value in (max or {}).items()]
         limits += [Limit.parse(f"{column}={value}", least=True) for column, value in (min or {}).items()]
         found = document(self.ranking, pick(self.ranking, cost, limits))
-        return Suggestion(found["pick"], found["best"], tuple(found["tied"]), found["cost"] or "", found["sentence"])
+        labels, best, tied = found["pick"], found["best"], tuple(found["tied"])
+        return Suggestion(labels, best, tied, found["cost"] or "", tuple(found["sentences"]))
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the HTML page, by default ``report.html`` in the folder; returns its path.

@@ -1,7 +1,7 @@
 """``python -m bench.gpu_check`` (``make gpu-check``): one sweep over a GPU's engines, as a table that can be pasted.
 
-A thin layer over ``bench.run``: the same pipeline, so the same parity gate, child processes, records, and going on
-where a run was stopped. Which engines it measures, the sweep file says.
+A thin layer over ``bench.run``: the same pipeline, with its parity gate, child processes, records and resuming. The
+sweep file names the engines.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def parser() -> argparse.ArgumentParser:
     p = new_parser(
         "bench.gpu_check",
         "Measure backbone x precision x engine on this machine's GPU, and print the table as Markdown.",
-        "Exit code: 0 done, 1 some cell failed, 2 nothing of the sweep runs here (the reason is told).",
+        "Exit code: 0 done, 1 some cell failed, 2 no engine of the sweep runs here (the reason is printed).",
     )
-    p.add_argument("--config", type=Path, default=SWEEP, metavar="FILE", help="another sweep than bench/sweep/gpu.yaml")
+    p.add_argument("--config", type=Path, default=SWEEP, metavar="FILE", help="a sweep in YAML (bench/sweep/gpu.yaml)")
     p.add_argument("--out", type=Path, default=Path("results/gpu"), metavar="DIR", help="records (results/gpu)")
     add_store(p)
-    p.add_argument("--dry-run", action="store_true", help="say which of the sweep's engines run here, and stop")
+    p.add_argument("--dry-run", action="store_true", help="list which of the sweep's engines run here, then stop")
     p.add_argument("--json", action="store_true", help="print the table as JSON")
     p.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
     return p
@@ -60,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.store import Store, write_atomic
 
     sweep, store = read(args.config), Store(args.store, say)
-    # an engine that lacks a precision is there all the same: its other cells say so
-    told = sorted(expand(sweep, store), key=lambda c: c.availability.ok)
-    for engine, here in {c.cell.engine: c.availability for c in told}.items():
+    # sorted, so that an engine that lacks only one precision counts as running: its other cells come last
+    cells = sorted(expand(sweep, store), key=lambda c: c.availability.ok)
+    for engine, here in {c.cell.engine: c.availability for c in cells}.items():
         say(f"{engine}: {'runs here' if here.ok else f'{here.reason} {here.remedy}'.strip()}")
     if args.dry_run:
         return 0
@@ -105,7 +105,7 @@ def _kernel(images: DataSet, store: Store) -> list[Figure]:
         finally:
             driver.close()
     except UserError as error:
-        say(f"no figures of the preprocessing kernel: {error}")
+        say(f"the preprocessing kernel was not measured: {error}")
         return []
 
 

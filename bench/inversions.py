@@ -11,15 +11,15 @@ from export.command import console, new_parser
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser("bob inversions", "Where the order of backbones in eager fp32 is not the order as deployed.")
+    p = new_parser("bob inversions", "Pairs of backbones whose order as deployed differs from the order in eager fp32.")
     add_results(p)
-    p.add_argument("--reference", metavar="ENGINE", help="name:provider of the reference; by default the eager one")
-    p.add_argument("--json", action="store_true")
+    p.add_argument("--reference", metavar="ENGINE", help="name:provider of the reference (eager PyTorch)")
+    p.add_argument("--json", action="store_true", help="print the result as JSON")
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare and print; 0 when done, whatever was found."""
+    """Compare and print; 0 when done, with or without inversions."""
     args = parser().parse_args(argv)
     from bench.verdict.files import as_json
     from bench.verdict.inversions import markdown, orders

@@ -1,4 +1,4 @@
-"""``python -m bench.publish``: the records of a results folder as one small file, to be shipped with the project.
+"""``bob publish``: the records of a results folder as one small file, to be shipped with the project.
 
 ``bob rank --published`` reads it. Nothing is written that would be ranked otherwise than the folder.
 """
@@ -25,7 +25,7 @@ BITS = (10, 12, 14, 16)
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser("bench.publish", "Write the records of a results folder as one small file, without timing samples.")
+    p = new_parser("bob publish", "Write the records of a results folder as one small file, without timing samples.")
     add_results(p)
     p.add_argument("--out", type=Path, metavar="FILE", help="where to write it (the file that --published reads)")
     return p

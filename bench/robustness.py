@@ -1,4 +1,4 @@
-"""``bob robustness``: what a shift of the photographs costs each cell."""
+"""``bob robustness``: the accuracy that each cell loses under distribution shift."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser(
         "bob robustness",
-        "What a shift of the photographs costs each cell (records of bob run --shifted or --corruptions).",
+        "Accuracy lost under distribution shift, by cell (records of bob run --shifted or --corruptions).",
     )
     add_results(p)
-    p.add_argument("--json", action="store_true")
+    p.add_argument("--json", action="store_true", help="print the drops as JSON")
     return p
 
 

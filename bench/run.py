@@ -28,10 +28,10 @@ examples:
   bob run                                            the demo: real backbones, real photographs
   bob run --engines ort --models efficientnet_lite0,vit_s --data ~/photos --tasks knn,linear_probe
   bob run --data ~/photos --out-of-scope ~/others --tasks knn,out_of_scope
-  bob run --config sweep.yaml --dry-run              what would be run, and what is finished
+  bob run --config sweep.yaml --dry-run              what would run, and what is finished
 
-A run that was stopped goes on where it was: the same command does only what is missing.
-Exit code: 0 done, 1 some result failed, 2 a mistake in what was asked or given, 3 a bug.
+A run that was stopped is resumed by the same command: it does only what is missing.
+Exit code: 0 done, 1 some result failed, 2 a user error (options, files), 3 a bug.
 """
 
 
@@ -39,13 +39,15 @@ def parser() -> argparse.ArgumentParser:
     """The command line; every option overrides the field of the same name in the sweep file."""
     p = new_parser("bob run", "Score and time backbones on the engines that will be deployed, and rank them.", EXAMPLES)
     what = add_all(p)[WHAT]
-    what.description = "A,B stands for a list with commas."
-    what.add_argument("--config", type=Path, metavar="FILE", help="a sweep in YAML, with these options as fields")
-    where = p.add_argument_group("where, and what to say")
+    what.description = "A,B is a comma-separated list."
+    what.add_argument(
+        "--config", type=Path, metavar="FILE", help="a sweep in YAML; its fields are named like these options"
+    )
+    where = p.add_argument_group("output")
     where.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="records and report (results)")
     add_store(where)
-    where.add_argument("--dry-run", action="store_true", help="list the cells and what is finished, and stop")
-    where.add_argument("--fresh", action="store_true", help="score and time again what is finished")
+    where.add_argument("--dry-run", action="store_true", help="list the cells and what is finished, then stop")
+    where.add_argument("--fresh", action="store_true", help="score and time finished cells again")
     where.add_argument("--json", action="store_true", help="print the final table as JSON")
     return p
 
@@ -71,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     protocols = asked.protocols(desk.machine)
     tally = run(asked, desk, Looks(lambda timings: _so_far(args.out, timings, protocols)))
     if tally.bugs:
-        say(f"{tally.bugs} results failed by a bug: please report it; the tracebacks are in their records")
+        say(f"{tally.bugs} results failed because of a bug: please report it; the tracebacks are in their records")
     _verdict(args, protocols)
     return tally.exit_code
 
@@ -145,9 +147,9 @@ def _verdict(args: argparse.Namespace, protocols: Iterable[str]) -> None:
     try:
         page = write(results, args.out / "report.html")
     except Unavailable as error:
-        say(f"no page: {error.what} {error.remedy}")
+        say(f"no report: {error.what} {error.remedy}")
     else:
-        say(f"page: {page.resolve()}")
+        say(f"report: {page.resolve()}")
 
 
 cli = console(main)

@@ -39,12 +39,12 @@ def parser() -> argparse.ArgumentParser:
     p = new_parser(
         "bob engines", "Every engine and provider: whether it runs on this machine, and what would enable it."
     )
-    p.add_argument("--json", action="store_true", help="the same as JSON on stdout")
+    p.add_argument("--json", action="store_true", help="print the table as JSON")
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table; exit code 0 whatever is missing."""
+    """Print the table; exit code 0, also where engines are missing."""
     asked = parser().parse_args(argv)
     found = rows()
     if asked.json:

@@ -12,8 +12,8 @@ from export.spec import Precision
 
 
 def emulated(precision: Precision, arithmetic: Mapping[str, int]) -> str:
-    """Why a plan counts as emulated, in words; empty where most of its products run in the file's precision, or where
-    the engine does not tell (``arithmetic`` is empty)."""
+    """Why a plan counts as emulated, for a reader; empty where most of its products run in the file's precision, or
+    where the engine does not report it (``arithmetic`` is empty)."""
     total = sum(arithmetic.values())
     native = arithmetic.get(str(precision), 0)
     if not total or 2 * native >= total:

@@ -83,7 +83,7 @@ class EngineSpec:
 class Availability:
     """Whether an engine can run, or build, here; if not, ``reason`` says what is missing and ``remedy`` how to fix it.
 
-    ``version`` is the library's wherever that is installed, whatever else is missing: plans' keys hold it.
+    ``version`` is the library's where it is installed, even if something else is missing: plans' keys hold it.
     """
 
     ok: bool
@@ -95,7 +95,7 @@ class Availability:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a compiled network, as the engine tells it; ``tactic`` is the kernel that it chose."""
+    """One layer of a compiled network, as the engine reports it; ``tactic`` is the kernel that it chose."""
 
     name: str
     kind: str
@@ -105,14 +105,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a session's work really ran: the nodes on each device and at each precision, as the engine tells it.
+    """Where a session's work really ran: the nodes on each device and at each precision, as the engine reports it.
 
     Attributes:
         provider: what was asked for, in the engine's own word.
         nodes: device or provider → number of nodes (or layers) placed there.
-        precisions: precision → number of nodes; empty where the engine does not tell.
-        note: what cannot be told, and why.
-        layers: each layer, where the engine tells.
+        precisions: precision → number of nodes; empty where the engine does not report it.
+        note: what is unknown, and why.
+        layers: each layer, where the engine reports them.
     """
 
     provider: str
@@ -126,7 +126,7 @@ class Placement:
 class Plan:
     """A built engine file, or files, in the store; ``content`` is one hash over them.
 
-    ``fields`` is what the manifest says; ``arithmetic`` in it, where the engine tells, counts by precision the
+    ``fields`` is what the manifest says; ``arithmetic`` in it, where the engine reports it, counts by precision the
     operators that multiply by weights.
     """
 
@@ -141,12 +141,12 @@ class Plan:
 
     @property
     def arithmetic(self) -> dict[str, int]:
-        """In which precision it really computes: precision → operators that multiply by weights; empty if not told."""
+        """In which precision it really computes: precision → operators that multiply by weights; empty if unknown."""
         return dict(self.fields.get("arithmetic", {}))
 
     @property
     def emulated(self) -> str:
-        """Why the file's precision is only emulated by this engine; empty where it is not, or cannot be told."""
+        """Why the file's precision is only emulated by this engine; empty where it is not, or is unknown."""
         return emulated(self.artifact.precision, self.arithmetic)
 
 
@@ -175,7 +175,7 @@ class Engine(ABC):
                 "bob engines",
             )
         if spec.targets and not self.targetable:
-            raise UserError(f"Engine {self.name!r} builds for the device of this machine only.")
+            raise UserError(f"Engine {self.name!r} builds only for this machine's device.")
         self.spec = replace(spec, provider=spec.provider or self.providers[0])
         if not self.concurrent:
             self.spec = replace(self.spec, streams=1)
@@ -305,12 +305,12 @@ class Session(ABC):
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != self._shape:
             raise UserError(
                 f"A session takes uint8 [n, {self._shape[0]}, {self._shape[1]}, 3].",
-                f"It was given {pixels.dtype} {list(pixels.shape)}.",
+                f"Given: {pixels.dtype} {list(pixels.shape)}.",
             )
         if len(pixels) not in self.plan.profile.batches:
             raise UserError(
                 f"The plan was not built for batches of {len(pixels)}.",
-                f"Its profile holds {', '.join(map(str, self.plan.profile.batches))}.",
+                f"Its profile has {', '.join(map(str, self.plan.profile.batches))}.",
             )
 
     def placement(self) -> Placement:

@@ -22,21 +22,36 @@ examples:
   python -m engines.build vit_b --engines trt:compatible --batches 1,8     for every GPU from Ampere on
   python -m engines.build vit_b --engines trt,trt:dynamic --batches 1,8    a profile for each batch size; one for all
 
-A plan lies in the store, named by its key. One for the GPU here is the one that bob run uses.
+Plans go into the store, named by their keys. bob run uses the plan for this machine's GPU.
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser(
-        "engines.build", "Build an engine's plans of backbones, exporting these first if that was not done.", EXAMPLES
+    p = new_parser("engines.build", "Build engine plans of backbones, exporting to ONNX first where needed.", EXAMPLES)
+    p.add_argument("names", nargs="+", metavar="NAME", help="backbones, named as for bob export")
+    p.add_argument(
+        "--engines",
+        required=True,
+        metavar="NAMES",
+        help="engines (bob engines), as NAME or NAME:PROVIDER, comma-separated",
     )
-    p.add_argument("names", nargs="+", metavar="NAME", help="as for bob export")
-    p.add_argument("--engines", required=True, metavar="NAMES", help="name[:provider], comma-separated: bob engines")
     p.add_argument("--precisions", default="fp32", metavar="NAMES", help="fp32, fp16, bf16, int8, fp8 (fp32)")
-    p.add_argument("--targets", default="", metavar="DEVICES", help="devices to build for, where the engine can")
+    p.add_argument(
+        "--targets",
+        default="",
+        metavar="DEVICES",
+        help="compute capabilities or devices to build for, where the engine supports it (this machine's)",
+    )
     p.add_argument("--batches", default="1", metavar="SIZES", help="batch sizes that the plan is tuned for (1)")
-    p.add_argument("--zoo", action="append", type=Path, default=[], metavar="FILE", help="your own rows of backbones")
+    p.add_argument(
+        "--zoo",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="a YAML file with your own zoo rows; repeatable",
+    )
     add_store(p)
     p.add_argument("--json", action="store_true", help="print the table as JSON")
     return p
@@ -67,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"{backbone.name} · {runner.spec} · {precision}", file=sys.stderr, flush=True)
                 start = time.perf_counter()
                 with failures.kept():
-                    if not runner.available("build").ok:  # then no export is worth its while, unless the plan is there
+                    if not runner.available("build").ok:  # then an export is wasted, unless the plan exists
                         known = runner.plan_key(artifact_key(backbone, store, precision=precision), profile)
                         if store.try_load("plan", known) is None:
                             runner.require("build")

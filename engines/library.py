@@ -19,7 +19,7 @@ def installed(distribution: str) -> str:
 
 @contextmanager
 def failing(what: str) -> Iterator[None]:
-    """Turn whatever a library raises inside into a :class:`CellError` that says ``what`` and the library's own line."""
+    """Turn a library's exception into a :class:`CellError` that says ``what`` and the library's own line."""
     try:
         yield
     except UserError:

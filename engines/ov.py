@@ -5,7 +5,7 @@ compiled when it is loaded. An exported blob holds no more than that (for the CP
 at import), repeats the weights for every batch, and forgets the precision that it was compiled for.
 
 The precision is always asked for, and asserted: a processor with bf16 units would run an fp32 file in bf16 unasked. A
-bf16 or fp16 file on a device without such units is computed in fp32, which the plan tells: it is emulated.
+bf16 or fp16 file on a device without such units is computed in fp32. The plan reports it as emulated.
 
 OpenVINO 2026.4 now and then compiles a network wrongly: of one INT8 ResNet-50, 3 to 20 % of the compilations for two
 streams gave features of a cosine of 0.2 to 0.5 with the right ones, for as long as the compiled network lived. So a
@@ -136,8 +136,8 @@ class OpenVinoSession(Session):
             if all(_agree(found, self._probe) for found in _probed(requests, plan.artifact, batch)):
                 return compiled, requests
         raise CellError(
-            "OpenVINO compiles this network to something else each time.",
-            f"None of {ATTEMPTS} for batches of {batch} gave the features that the plan was published with.",
+            "OpenVINO's compilation of this network is not deterministic.",
+            f"None of {ATTEMPTS} for batches of {batch} gave the features that were stored with the plan.",
         )
 
     def _run(self, pixels: Pixels) -> Outputs:
@@ -167,8 +167,8 @@ class OpenVinoSession(Session):
 
 def _arithmetic(compiled: Any) -> dict[str, int]:
     """Precision → number of compiled operators that multiply by weights."""
-    told = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
-    products = [info for info in told if str(info["layerType"].astype(str)) in PRODUCTS]
+    infos = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
+    products = [info for info in infos if str(info["layerType"].astype(str)) in PRODUCTS]
     found = Counter(str(info["runtimePrecision"].astype(str)) for info in products)
     return dict(sum((Counter({NAMES.get(name, name): n}) for name, n in found.items()), Counter()))
 
@@ -187,7 +187,7 @@ def _agreed(file: Path, artifact: Artifact, profile: Profile, spec: EngineSpec) 
         if any(_agree(found, earlier) for earlier in seen):
             return found
         seen.append(found)
-    raise CellError("OpenVINO compiles this network to something else each time.", f"{ATTEMPTS} compilations differ.")
+    raise CellError("OpenVINO's compilation of this network is not deterministic.", f"{ATTEMPTS} compilations differ.")
 
 
 def _probed(requests: Sequence[Any], artifact: Artifact, batch: int) -> list[npt.NDArray[np.float32]]:

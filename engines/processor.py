@@ -29,8 +29,8 @@ def instructions(file: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
         lines = file.read_text().splitlines()
     except OSError:
         return platform.machine(), platform.processor()
-    told = {word for line in lines if line.startswith(("flags", "Features")) for word in line.split(":")[1].split()}
-    return platform.machine(), *sorted(told & TELLING)
+    words = {word for line in lines if line.startswith(("flags", "Features")) for word in line.split(":")[1].split()}
+    return platform.machine(), *sorted(words & TELLING)
 
 
 def cores() -> int:

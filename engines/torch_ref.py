@@ -59,7 +59,7 @@ class TorchEngine(Engine):
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         if not artifact.source.get("request"):
-            raise CellError(f"{artifact.backbone!r} came as a finished ONNX file: it has no PyTorch module.")
+            raise CellError(f"{artifact.backbone!r} is a finished ONNX file: it has no PyTorch module.")
         (folder / "plan.json").write_text(json.dumps({"onnx": artifact.key}))
         return {}
 

@@ -41,26 +41,35 @@ def parser() -> argparse.ArgumentParser:
         ),
         "export.zoo.names:names",
     )
-    p.add_argument("--list", action="store_true", help="show the zoo and stop")
+    p.add_argument("--list", action="store_true", help="list the zoo, then stop")
     p.add_argument(
-        "--backbone", action="append", default=[], metavar="MODULE:FUNCTION", help="your own module; repeatable"
+        "--backbone",
+        action="append",
+        default=[],
+        metavar="MODULE:FUNCTION",
+        help="a function that returns your torch.nn.Module; repeatable",
     )
-    p.add_argument("--weights", type=Path, metavar="FILE", help="a local checkpoint (with one NAME)")
+    p.add_argument("--weights", type=Path, metavar="FILE", help="a local checkpoint, for a single NAME")
     p.add_argument("--precisions", default="fp32", metavar="A,B", help="fp32 (default), fp16, bf16, int8, fp8")
     p.add_argument(
         "--calibration",
         type=Path,
         metavar="DIR",
-        help="photographs from which a lower precision is made and judged, instead of the published",
-    )
-    p.add_argument("--maps", action="store_true", help="also export multi-scale maps, or tokens of a plain ViT")
-    p.add_argument(
-        "--zoo", action="append", type=Path, default=[], metavar="FILE", help="a YAML file with your own rows"
+        help="photographs to calibrate and check lower precisions on (published ones)",
     )
     p.add_argument(
-        "--images", type=Path, metavar="DIR", help="photographs for the parity gate, instead of the published"
+        "--maps", action="store_true", help="also export multi-scale feature maps, or the tokens of a plain ViT"
     )
-    p.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="where the files go (models)")
+    p.add_argument(
+        "--zoo",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="a YAML file with your own zoo rows; repeatable",
+    )
+    p.add_argument("--images", type=Path, metavar="DIR", help="photographs for the parity check (published ones)")
+    p.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="output folder (models)")
     add_store(p)
     p.add_argument("--json", action="store_true", help="print the table as JSON")
     return p
@@ -78,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not names:
         raise UserError("No backbone was named.", "", "bob export --list")
     if args.weights and len(names) != 1:
-        raise UserError("--weights belongs to one backbone.", f"{len(names)} were named.")
+        raise UserError("--weights needs exactly one backbone.", f"{len(names)} were named.")
     backbones = [resolve(name, zoo_files=args.zoo, weights=args.weights) for name in names]
 
     from export.lower.calibration import of_folder
@@ -135,7 +144,7 @@ def _deliver(made: Artifact, out: Path) -> Path:
 
 def _row(made: Artifact, folder: Path, seconds: float) -> dict[str, Any]:
     parity = made.parity
-    assert parity is not None  # whatever this command makes was compared
+    assert parity is not None  # everything that this command makes was compared
     return {
         "backbone": made.backbone,
         "precision": str(made.precision),

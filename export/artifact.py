@@ -123,6 +123,6 @@ class Artifact:
 
 
 def preprocess_of_fields(fields: Mapping[str, Any]) -> PreprocessSpec:
-    """The PreprocessSpec that a manifest tells."""
+    """The PreprocessSpec in a manifest."""
     spec = dict(fields["preprocess"])
     return PreprocessSpec(**{**spec, **{name: tuple(spec[name]) for name in ("mean", "std", "fill")}})

@@ -62,7 +62,9 @@ def _names(names: str | tuple[str, ...]) -> Iterable[str]:
 
 def add_store(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """``--store``: where built things lie."""
-    p.add_argument("--store", type=Path, metavar="DIR", help="built things; by default the user's cache folder")
+    p.add_argument(
+        "--store", type=Path, metavar="DIR", help="cache of exports, plans and features (the user's cache folder)"
+    )
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -79,9 +81,7 @@ def sizes(text: str, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in listed(text))
     except ValueError:
-        raise UserError(
-            f"{option} takes whole numbers with commas between, not {text!r}.", "", f"{option} 1,8"
-        ) from None
+        raise UserError(f"{option} takes comma-separated whole numbers, not {text!r}.", "", f"{option} 1,8") from None
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], dim: Sequence[bool] = ()) -> None:
@@ -104,7 +104,7 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], dim: Sequen
 
 @dataclass
 class Failures:
-    """Of things that are made one by one: what failed is said, and the next is made."""
+    """Of things that are made one by one: failures are printed, and the next is made."""
 
     errors: list[UserError] = field(default_factory=list)
 
@@ -133,10 +133,10 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
-        print("interrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
+        print("interrupted: finished work is kept; the same command resumes it", file=sys.stderr)
         code = 130
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left: nobody is there to be told
+        sys.stderr.close()  # the reader of our output has closed it: nobody can read a message
         code = 0
     except OSError as error:
         try:

@@ -1,7 +1,7 @@
 """Errors that a reader can act on, and the exit codes that go with them.
 
 An error is three short lines: what happened; why (what was asked, what is available); what to try.
-Exit codes: 0 done, 1 some cell failed, 2 the user can mend it, 3 a bug (which keeps its traceback).
+Exit codes: 0 done, 1 some cell failed, 2 the user can fix it, 3 a bug (which keeps its traceback).
 This module must import nothing but the standard library: every start-up pays for it.
 """
 
@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """Something that the user can mend: shown without traceback, exit code 2.
+    """Something that the user can fix: shown without traceback, exit code 2.
 
     Args:
         what: one sentence, what happened.
@@ -71,7 +71,7 @@ def disk_full(error: OSError, doing: str) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutOfSpace(
             f"No space left on the disk while {doing}.",
-            f"{error.filename or 'The target'} could not be written; what was finished before is kept.",
-            "free some space, or name another place with --store DIR / --out DIR, then run the same command again",
+            f"{error.filename or 'The target'} could not be written; finished work is kept.",
+            "free some space, or choose another folder with --store DIR / --out DIR, then run the same command again",
         )
     raise error

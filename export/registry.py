@@ -57,7 +57,7 @@ def load_target(target: str, kind: str) -> object:
     """
     module, colon, attribute = target.partition(":")
     if not colon or not module or not attribute:
-        raise UserError(f"{target!r} does not name a {kind}.", "The form is module:attribute.")
+        raise UserError(f"{target!r} is not a {kind}.", "The form is module:attribute.")
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:

@@ -76,7 +76,7 @@ class Metric:
     """One number with all that is needed to read it.
 
     ``stderr`` is the standard error of ``value``, ``n`` the number of samples behind it; both are None where they
-    have no meaning (a file's size). ``value`` is None when it cannot be told, and ``note`` then says why.
+    have no meaning (a file's size). ``value`` is None when it is unknown, and ``note`` then says why.
     """
 
     name: str

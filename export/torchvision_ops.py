@@ -40,6 +40,6 @@ def import_torchvision() -> ModuleType:
 
 
 def import_timm() -> ModuleType:
-    """timm, whichever build of torch is installed."""
+    """timm, with any build of torch."""
     import_torchvision()
     return import_module("timm")

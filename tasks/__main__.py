@@ -1,4 +1,4 @@
-"""``bob tasks``: which tasks and data sets there are, and what is in one of them. Scores nothing."""
+"""``bob tasks``: the tasks and the named data sets, or the contents of one data set. Scores nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tasks.data.catalog import Survey
 
 EPILOG = """a data set is one of
-  a name of the list (elpv, cifar10, …), or name=DIR where you have it already
+  a name of the list (elpv, cifar10, …), or NAME=DIR for a copy of it that you have
   a folder of class folders              photos/cat/1.jpg
   a folder of splits of class folders    photos/{train,val,test}/cat/1.jpg   (val may be missing)
   a gallery and queries, for retrieval   photos/{gallery,query}/cup-17/1.jpg (nothing is val)
@@ -23,16 +23,16 @@ EPILOG = """a data set is one of
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    p = new_parser("bob tasks", "List tasks and data sets, or look into one data set.", EPILOG)
-    data = p.add_argument("--data", metavar="REF", help="index this data set and print what is in it")
+    p = new_parser("bob tasks", "List tasks and data sets, or show the contents of one data set.", EPILOG)
+    data = p.add_argument("--data", metavar="REF", help="index this data set and print its contents")
     complete(data, "tasks.data.named:NAMED")
-    p.add_argument("--limit", type=int, metavar="N", help="take a stratified part of at most N images")
-    p.add_argument("--seed", type=int, default=0, help="of splits and parts that are made here (default 0)")
+    p.add_argument("--limit", type=int, metavar="N", help="at most N images (a seeded, stratified subset)")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of splits and subsets (0)")
     p.add_argument(
-        "--max-unreadable", type=float, default=0.01, metavar="PART", help="part that may be undecodable (default 0.01)"
+        "--max-unreadable", type=float, default=0.01, metavar="F", help="largest fraction of unreadable images (0.01)"
     )
     add_store(p)
-    p.add_argument("--json", action="store_true", help="print JSON")
+    p.add_argument("--json", action="store_true", help="print the list or the contents as JSON")
     return p
 
 
@@ -133,7 +133,7 @@ def _show_contents(document: dict[str, Any], shown: int = 40) -> None:
         group = document["largest_group"]
         print(f"            the largest group has {len(group)}: {', '.join(group[:3])}{' …' if len(group) > 3 else ''}")
     for pair, count in document["pictures_in_two_splits"].items():
-        print(f"            {pair} share pictures ({count:,} images): the splits were given so")
+        print(f"            {pair} share pictures ({count:,} images): the given splits are not changed")
     if document["junk_pairs"]:
         print(f"junk        {document['junk_pairs']:,} pairs of a query and a gallery image")
     print(f"unreadable  {len(document['unreadable'])}")

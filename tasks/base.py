@@ -153,11 +153,11 @@ class Fitted:
     ``sweep``; ``train`` is not kept with it, but handed back beside it.
 
     Attributes:
-        arrays: by name; whatever was learned.
+        arrays: by name; everything that was learned.
         chosen: hyper-parameters, and the value on val that chose each (JSON values).
         sweep: rows of what was tried (JSON values), for the report.
         train: what it was fitted on: the gallery, where there is one.
-        seed: of whatever is drawn, here and when it is judged.
+        seed: of everything drawn at random, here and when it is judged.
     """
 
     train: Batchwise

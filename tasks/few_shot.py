@@ -37,7 +37,7 @@ SETTINGS: Mapping[str, Any] = {
 
 
 class FewShot(Task):
-    """Nearest centroid and logistic regression on seeded draws of k training images of each class."""
+    """Nearest centroid and logistic regression on k training images of each class, over seeded draws."""
 
     meta = TaskMeta("few_shot", 1, "centroid_5_shot", PROTOCOL, SETTINGS)
 
@@ -47,7 +47,7 @@ class FewShot(Task):
         if least < MAIN_SHOTS:
             raise UserError(
                 f"{MAIN_SHOTS}-shot needs {MAIN_SHOTS} training images of each class; {name!r} has {least}.",
-                "There are fewer images than shots.",
+                "Each class needs as many training images as shots.",
                 "add images to the class, or leave out the task few_shot",
             )
         require_finite(self.meta.outputs, train=train, val=val)

@@ -1,4 +1,4 @@
-"""k-nearest-neighbour probe: how well the geometry of the features, with nothing learned, tells the classes apart."""
+"""k-nearest-neighbour probe: how well the features separate the classes, with nothing learned."""
 
 from __future__ import annotations
 

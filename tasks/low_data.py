@@ -49,8 +49,8 @@ class LowData(Task):
         least, smallest = train.smallest_class()
         if _share(least, MAIN_PERCENT) < 1:
             raise UserError(
-                f"{MAIN_PERCENT} % of the {least} training images of {smallest!r} is no image.",
-                "There are fewer images than the protocol asks.",
+                f"{MAIN_PERCENT} % of the {least} training images of {smallest!r} is less than one image.",
+                "The task needs at least one training image of each class.",
                 "add images to the class, or leave out the task low_data",
             )
         require_finite(self.meta.outputs, train=train, val=val)

@@ -47,13 +47,13 @@ class OutOfScope(Task):
     def judge(self, fitted: Fitted, test: Batchwise) -> Score:
         if test.classes[-1] != OUTSIDE:
             raise UserError(
-                "The data set has no images out of scope.",
-                "All its test images are of classes that it is fitted on.",
+                "The data set has no out-of-scope images.",
+                "All its test images are of known classes.",
                 "bob run --tasks out_of_scope --out-of-scope SET",
             )
         belongs = test.labels != len(test.classes) - 1
         if belongs.all():
-            raise UserError("The test split has no images out of scope.", "", "another set after --out-of-scope")
+            raise UserError("The test split has no out-of-scope images.", "", "another set after --out-of-scope")
         require_judgeable(fitted.train.targets, replace(test.targets, values=test.labels[belongs]))
         require_finite(self.meta.outputs, test=test)
         gallery, queries = l2_normalized(fitted.train.features), l2_normalized(test.features)
@@ -80,7 +80,7 @@ class OutOfScope(Task):
 def energy(logits: Floats) -> Doubles:
     """log Σ_c exp(logit_c) of each row, float64 [n], for logits [n, classes].
 
-    Logits are told apart from logits plus a constant by the penalty: weights add up to zero over the classes where it
+    The penalty fixes the constant that may be added to all logits: weights add up to zero over the classes where it
     is least, and the biases are centred.
     """
     top = logits.max(axis=1).astype(np.float64)

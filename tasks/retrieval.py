@@ -54,9 +54,9 @@ class Retrieval(Task):
         asked = _answerable(train.targets, test.targets)
         if not asked.any():
             raise UserError(
-                "No query has anything right to be found.",
-                "Every gallery image of the queries' classes is junk for them.",
-                "take pairs out of junk.csv",
+                "No query has a match in the gallery.",
+                "Every gallery image of the queries' classes is junk for them (junk.csv).",
+                "remove pairs from junk.csv",
             )
         require_finite(self.meta.outputs, test=test)
         gallery, queries = l2_normalized(train.features), l2_normalized(test.features)

@@ -1,4 +1,4 @@
-"""``python -m bench.figures`` (``make bench-self``): what this harness itself costs, as ratios taken side by side.
+"""``python -m bench.figures`` (``make bench-self``): the overhead of this harness, as ratios measured side by side.
 
 Each figure interleaves its two sides, repeats them, and prints medians with their spread. It is a report, never a
 test: a noisy neighbour may spoil a ratio, and the reader can see it in the spread.
@@ -29,6 +29,7 @@ FIGURES: Registry[Callable[[Store, Path], Iterator[Figure]]] = Registry(
         "neighbours": "bench.figures.knn_speed:figures",
         "scoring": "bench.figures.scoring:figures",
         "start": "bench.figures.start:figures",
+        "child": "bench.figures.child:figures",
         "bootstrap": "bench.figures.bootstrap_speed:figures",
         "top1": "bench.figures.top1:figures",
         "precision": "bench.figures.precision:figures",
@@ -40,13 +41,13 @@ FIGURES: Registry[Callable[[Store, Path], Iterator[Figure]]] = Registry(
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = new_parser("bench.figures", (__doc__ or "").splitlines()[0])
-    p.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(FIGURES)} (all)")
+    p.add_argument("names", nargs="*", metavar="NAME", help=f"figures to measure: {', '.join(FIGURES)} (all)")
     add_store(p)
     p.add_argument(
         "--shared",
         type=Path,
         default=Path("../shared"),
-        help="folder that may hold data/imagenet1k.tar (for top1) and data/cifar10.tar.gz (for probe and neighbours)",
+        help="folder with data/imagenet1k.tar (for top1) and data/cifar10.tar.gz (for probe and neighbours); optional",
     )
     p.add_argument("--json", action="store_true", help="print the figures as JSON")
     return p

@@ -24,10 +24,10 @@ class Figure:
 
     @property
     def line(self) -> str:
-        """The figure and its spread, and whether it is what was wanted."""
+        """The figure, its spread, its target, and whether that is reached."""
         low, high = self.spread
         mark = "reached" if self.reached else "NOT reached"
-        return f"{self.name}: {self.value:.3f} ({low:.3f} … {high:.3f}), wanted {self.target}: {mark}"
+        return f"{self.name}: {self.value:.3f} ({low:.3f} … {high:.3f}), target {self.target}: {mark}"
 
 
 def ratios(left: Callable[[], float], right: Callable[[], float], repeats: int) -> list[float]:
@@ -61,5 +61,5 @@ def lying_in(shared: Path, name: str, of: str) -> Path | None:
     file = shared / "data" / name
     if file.exists():
         return file
-    say(f"{of}: left out, there is no data/{name} in the shared folder")
+    say(f"{of}: left out: the folder given by --shared has no data/{name}")
     return None

@@ -32,9 +32,9 @@ COUNT = 200
 
 def figures(cells: Sequence[Planned], images: DataSet, store: Store) -> Iterator[Figure]:
     """Both ratios for the first cell of each engine that runs here and times its device."""
-    told: set[str] = set()
+    done: set[str] = set()
     for planned in cells:
-        if planned.cell.engine in told or not planned.availability.ok:
+        if planned.cell.engine in done or not planned.availability.ok:
             continue
         try:
             plan = planned.plan()
@@ -43,9 +43,9 @@ def figures(cells: Sequence[Planned], images: DataSet, store: Store) -> Iterator
             with planned.engine.load(plan) as session:
                 yield from of_session(session, shown, str(planned.cell))
                 yield from of_photographs(session, shown, path, store, str(planned.cell))
-            told.add(planned.cell.engine)
+            done.add(planned.cell.engine)
         except CellError as error:  # its record has the reason; another cell of the engine may do
-            say(f"{planned.cell}: no figures: {error.what}")
+            say(f"{planned.cell}: not measured: {error.what}")
 
 
 def of_session(session: Session, shown: Queries, name: str) -> Iterator[Figure]:

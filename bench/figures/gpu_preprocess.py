@@ -56,7 +56,7 @@ def figures(photographs: Sequence[Image], store: Store, driver: Driver) -> Itera
 
     gpu = device()
     if gpu is None or not torch.cuda.is_available():
-        raise Unavailable("The kernel is compared with torch on a GPU.", "torch sees none.")
+        raise Unavailable("The kernel is compared with torch on a GPU.", "torch finds no GPU.")
     with driver.active():
         stream = driver.stream()
         out = driver.allocate(len(photographs) * 3 * SPEC.height * SPEC.width * 2)

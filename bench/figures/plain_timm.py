@@ -1,7 +1,7 @@
 """What a practitioner would write without this project: timm in eager PyTorch, a DataLoader, scikit-learn.
 
-``python -m bench.figures.plain_timm STORE DATA LIMIT MODEL …`` prints the accuracy of the k-NN probe and of the linear
-probe of each model as JSON: the same photographs, splits, weights, preprocessing sizes, k, temperature and penalties.
+``python -m bench.figures.plain_timm STORE DATA LIMIT MODEL …`` prints the accuracies of the k-NN probe and of the
+linear probe of each model as JSON: the same photographs, splits, weights, input sizes, k, temperature and penalties.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def features(name: str, data: DataSet, store: Store) -> dict[str, Floats]:
     return found
 
 
-def probes(rows: dict[str, Floats], labels: dict[str, npt.NDArray[np.int64]]) -> dict[str, float]:
+def probes(rows: dict[str, Floats], labels: dict[str, npt.NDArray[np.int64]]) -> tuple[float, float]:
     """Accuracy on test in percent: of the k-NN probe, and of the linear probe with the penalty chosen on val."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -95,10 +95,9 @@ def probes(rows: dict[str, Floats], labels: dict[str, npt.NDArray[np.int64]]) ->
         for penalty in PENALTIES
     ]
     best = max(linear, key=lambda model: float(model.score(scaled["val"], labels["val"])))
-    return {
-        "knn": 100 * float(near.score(unit["test"], labels["test"])),
-        "linear_probe": 100 * float(best.score(scaled["test"], labels["test"])),
-    }
+    return 100 * float(near.score(unit["test"], labels["test"])), 100 * float(
+        best.score(scaled["test"], labels["test"])
+    )
 
 
 def main() -> int:

@@ -15,13 +15,14 @@ from pathlib import Path
 from bench.figures.figure import Figure, figure
 from bench.records.record import ScoreRecord
 from bench.records.results import Results
+from bench.sweep.spec import read
 from export.errors import UserError
 from export.progress import say
 from export.store import Store
 
-MODELS = ("efficientnet_lite0", "mobilenetv2")
-DATA, PHOTOGRAPHS = "elpv", 1500
-TASKS = ("knn", "linear_probe")
+DEMO = read()
+MODELS, TASKS, DATA = DEMO.models[:2], DEMO.tasks[:2], DEMO.data[0]
+PHOTOGRAPHS = 1500
 FETCHED = ("packages", "archives", "members")
 """What lies in a store because it was downloaded; everything else was made."""
 REPEATS = 3
@@ -36,8 +37,8 @@ class Run:
 
 
 def figures(store: Store, shared: Path) -> Iterator[Figure]:
-    """The ratio of times for fp32 on ONNX Runtime and on OpenVINO, and how far the accuracies are apart."""
-    plain, ours = [], {engine: list[Run]() for engine in ("ort", "openvino")}
+    """For each engine of the demo in fp32: the ratio of times, and how far the accuracies are apart."""
+    plain, ours = [], {engine: list[Run]() for engine in DEMO.engines}
     _plain(store)  # downloads what is missing
     for repeat in range(REPEATS):
         say(f"scoring: repeat {repeat + 1} of {REPEATS}")
@@ -67,7 +68,8 @@ def figures(store: Store, shared: Path) -> Iterator[Figure]:
 def _plain(store: Store) -> Run:
     command = ["-m", "bench.figures.plain_timm", str(store.root), DATA, str(PHOTOGRAPHS), *MODELS]
     seconds, printed = _timed(command)
-    return Run(seconds, json.loads(printed))
+    accuracies = json.loads(printed).items()
+    return Run(seconds, {model: dict(zip(TASKS, values, strict=True)) for model, values in accuracies})
 
 
 def _ours(store: Store, engine: str) -> Run:
@@ -90,7 +92,7 @@ def _timed(command: Sequence[str]) -> tuple[float, str]:
     start = time.perf_counter()
     done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise UserError(f"{' '.join(command[:2])} ended with code {done.returncode}.", "What it said is above.")
+        raise UserError(f"{' '.join(command[:2])} ended with exit code {done.returncode}.", "Its output is above.")
     return time.perf_counter() - start, done.stdout
 
 

@@ -23,9 +23,9 @@ def figures(store: Store, shared: Path) -> Iterator[Figure]:
     yield figure("bob run --help, s", values, "< 0.4", lambda v: v < 0.4, f"{STARTS} starts")
     with tempfile.TemporaryDirectory() as folder:
         again = ("bench", "run", "--out", folder, "--store", str(store.root))
-        say("start: the demo sweep, for the first time")
+        say("start: first run of the demo")
         first = seconds(*again)
-        say(f"start: the same again, {REPEATS} times")
+        say(f"start: the demo again, {REPEATS} times")
         values = [seconds(*again) for _ in range(REPEATS)]
     yield figure(
         "A finished sweep again, s", values, "< 5", lambda v: v < 5, f"the demo sweep, {first:.0f} s the first time"
@@ -41,5 +41,5 @@ def seconds(module: str, *arguments: str) -> float:
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-m", module, *arguments], stdout=subprocess.DEVNULL)
     if done.returncode:
-        raise UserError(f"python -m {module} ended with code {done.returncode}.", "What it said is above.")
+        raise UserError(f"python -m {module} ended with exit code {done.returncode}.", "Its output is above.")
     return time.perf_counter() - start

@@ -1,8 +1,8 @@
-"""``python -m bench.lab``: what another way of resizing costs, in pixels, in features, in accuracy, in time.
+"""``python -m bench.lab``: what a different resize changes: pixels, features, k-NN accuracy and time.
 
-Every way gives the same network, compiled by the same engine, other pixels of the same photographs. Pixel errors and
-features are told against Pillow's; accuracy is k-NN's, once with all images resized so and once with the queries alone
-(an index that was built elsewhere).
+The network, the engine and the photographs are the same; only the resize differs. Pixels and features are compared
+with Pillow's. k-NN accuracy is measured twice: with all images resized so, and with the queries alone (as with an index
+that was built elsewhere).
 """
 
 from __future__ import annotations
@@ -37,20 +37,24 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser(
-        "bench.lab", "What another way of resizing costs, in pixels, in features, in accuracy, in time.", EXAMPLES
-    )
+    p = new_parser("bench.lab", "What a different resize changes: pixels, features, k-NN accuracy and time.", EXAMPLES)
     p.add_argument("--models", default=MODELS, metavar="A,B", help=f"zoo names with trained weights ({MODELS})")
-    p.add_argument("--engine", metavar="NAME", help="name or name:provider; by default the demo's first")
+    p.add_argument("--engine", metavar="NAME", help="name or name:provider (the demo's first engine)")
     p.add_argument(
-        "--photographs", type=Path, metavar="DIR", help="for pixels, features and time; by default published ones"
+        "--photographs", type=Path, metavar="DIR", help="photographs for pixels, features and time (published ones)"
     )
-    p.add_argument("--data", action="append", metavar="REF", help="labelled images for k-NN; repeatable; elpv; 'none'")
-    p.add_argument("--limit", type=int, default=1000, metavar="N", help="at most N images of each data set (1000)")
-    p.add_argument("--seed", type=int, default=0, metavar="N")
-    p.add_argument("--picture", type=Path, metavar="FILE", help="the photograph to draw; by default the first")
     p.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="preprocessing.md and .png (results)"
+        "--data", action="append", metavar="REF", help="labelled images for k-NN, or none (elpv); repeatable"
+    )
+    p.add_argument("--limit", type=int, default=1000, metavar="N", help="at most N images of each data set (1000)")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of subsets and splits (0)")
+    p.add_argument("--picture", type=Path, metavar="FILE", help="photograph for the picture (the first)")
+    p.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="folder for preprocessing.md and .png (results)",
     )
     add_store(p)
     p.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -83,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure(
     args: argparse.Namespace, store: Store, ways: Sequence[Variant], images: Sequence[Any], where: str
 ) -> Report:
-    """All figures, with a word on stderr for each step."""
+    """All figures; a progress line on stderr for each step."""
     from bench.lab.measures import (
         BATCH,
         Accuracy,
@@ -111,7 +115,7 @@ def measure(
     for name in listed(args.models):
         backbone = resolve(name.strip())
         if backbone.untrained:
-            raise UserError(f"{name} has random weights: what they make of pixels means nothing.")
+            raise UserError(f"{name} has random weights: its features mean nothing.")
         made = artifact(backbone, store)
         with runner.load(runner.plan(made, Profile((BATCH,)), store)) as session:
             if not pixels:

@@ -43,7 +43,7 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Features:
-    """What a network makes of it: cosines with the features of Pillow's pixels, photograph by photograph."""
+    """Cosines of its features with those of Pillow's pixels, photograph by photograph: the least and the mean."""
 
     model: str
     variant: str

@@ -1,4 +1,4 @@
-"""The lab's report as a page that can be read without having read anything before, and its picture."""
+"""The lab's report as a self-contained page, and its picture."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def page(report: Report, amplified: int) -> str:
         "",
         "![differences from Pillow](preprocessing.png)",
         "",
-        f"*A photograph as Pillow resizes it, and how far the others are from that, times {amplified}.*",
+        f"*A photograph as Pillow resizes it, and the differences of the others from it, times {amplified}.*",
         "",
         "## Pixels and time",
         "",
@@ -46,8 +46,9 @@ def page(report: Report, amplified: int) -> str:
         "",
         "## Features and accuracy",
         "",
-        "Cosine: with the features of Pillow's pixels, least (mean). k-NN: change in points, *all* images resized so / "
-        "the *queries* alone, with one standard error; **bold** where its 95 % interval leaves out zero.",
+        "Cosine: similarity to the features of Pillow's pixels, minimum (mean). k-NN: change of accuracy in points ± "
+        "standard error, with *all* images resized so / with the *queries* alone; **bold**: significant (the 95 % "
+        "interval excludes zero).",
         "",
         "| resized by |"
         + "".join(f" `{m}` cosine |" + "".join(f" `{m}` k-NN on {d}: all / queries |" for d in data) for m in models),
@@ -69,9 +70,9 @@ def page(report: Report, amplified: int) -> str:
             "",
             "## How",
             "",
-            f"Pixels, cosines and time: {how['photographs']} {how['where']}, decoded before; milliseconds are for one, "
-            f"on one thread of {how['machine']}, medians of interleaved repeats. "
-            f"The network is fp32 on `{how['engine']}`, which is given all pixels alike as 8 bits.",
+            f"Pixels, cosines and time: {how['photographs']} {how['where']}, decoded before timing; ms: one photograph "
+            f"on one thread of {how['machine']}, median of interleaved repeats. "
+            f"The network is fp32 on `{how['engine']}`, which takes the pixels as 8 bits.",
             *([f"k-NN: {counts}, gallery train, queries test, k = 20."] if counts else []),
             f"Made by `{how['command']}` on {how['date']}.",
             "",
@@ -87,11 +88,11 @@ def _found(report: Report) -> list[str]:
     least = min(report.features, key=lambda f: f.least, default=None)
     clear = sorted((a for a in report.accuracies if a.clear), key=lambda a: a.change)
     said = [f"{' and '.join(exact)}: Pillow's pixels, bit for bit."] if exact else []
-    said.append(f"Furthest from them is {worst.variant}: {worst.mean:.1f}/255 on average.")
+    said.append(f"The largest mean error is {worst.mean:.1f}/255, of {worst.variant}.")
     if least is not None:
         said.append(
-            f"The least cosine of features is {least.least:.3f} ({least.model}, {least.variant}): "
-            f"{'enough to fail' if least.least < 0.98 else 'within'} the bound for INT8 here (0.98)."
+            f"The lowest cosine of features is {least.least:.3f} ({least.model}, {least.variant}): "
+            f"{'below' if least.least < 0.98 else 'within'} the parity bound for INT8 (0.98)."
         )
     if clear and clear[0].change < 0:
         a = clear[0]
@@ -99,12 +100,12 @@ def _found(report: Report) -> list[str]:
             "with all images resized so" if a.which == "all" else "with queries resized so and the gallery by Pillow"
         )
         said.append(
-            f"The largest loss that the test images can tell from none: {a.change:.1f} ± {a.stderr:.1f} points of k-NN "
-            f"accuracy ({a.model} on {a.data}, {a.variant}, {which})."
+            f"The largest significant loss of k-NN accuracy is {a.change:.1f} ± {a.stderr:.1f} points "
+            f"({a.model} on {a.data}, {a.variant}, {which})."
         )
     elif report.accuracies:
         said.append(
-            f"No loss of k-NN accuracy can be told from none with {report.accuracies[0].n} test images; "
+            f"No loss of k-NN accuracy is significant with {report.accuracies[0].n} test images; "
             f"the largest is {min(a.change for a in report.accuracies):.1f} points."
         )
     return [" ".join(said)]

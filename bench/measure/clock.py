@@ -42,8 +42,13 @@ class Series:
     stopped: Stopped
 
 
-def measure(query: Callable[[int], object], warm_up: WarmUp, stop: Stop, clock: Clock = CLOCK) -> Series:
+def measure(
+    query: Callable[[int], object], warm_up: WarmUp, stop: Stop, clock: Clock = CLOCK, before: Series | None = None
+) -> Series:
     """Call ``query(i)``, i = 0, 1, 2, …, and time each call. Whether to go on is decided between two calls.
+
+    ``before`` is an earlier series of the same queries in this process: what they warm up has been in its steady state
+    since, and is not warmed up again. The new series has settled if that one had.
 
     Python's cyclic garbage collector is off during the steady state (its pauses are not the engine's) and runs once
     before it; reference counting, which frees the arrays, goes on.
@@ -54,8 +59,8 @@ def measure(query: Callable[[int], object], warm_up: WarmUp, stop: Stop, clock: 
 
     warm: list[int] = []
     begin = clock()
-    i, settled = 1, False
-    while not settled and not warm_up.spent(clock() - begin):
+    i, settled = 1, before is not None and before.settled
+    while before is None and not settled and not warm_up.spent(clock() - begin):
         start = clock()
         query(i)
         warm.append(clock() - start)

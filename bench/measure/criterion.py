@@ -95,7 +95,7 @@ class Stopped:
 
     Attributes:
         timeout: its time was spent before the criterion was met.
-        reason: the numbers that decided, in words.
+        reason: why it stopped, with the numbers that decided.
         noise: relative standard deviation then, 0.01 being 1 %; None for fewer than two samples.
     """
 
@@ -109,11 +109,11 @@ class Stop:
     """Stop once there was the time and there are the samples, and the noise is low or no longer moves.
 
     After NVBench's criterion ``stdrel``: a series on a busy machine never comes under the bound, and is finished when
-    more samples would tell nothing new of its noise.
+    more samples would not change the noise estimate.
 
     Attributes:
         seconds: least time. samples: least number.
-        limit: seconds after which the series ends whatever it has seen.
+        limit: seconds after which the series ends in any case.
         noise: relative standard deviation that is low enough.
         movement: of the noise over the later half of the series that counts as none (:attr:`Noise.movement`). NVBench
             has 0.05, over the last 512 samples. Over half a series a rare slow sample moves it by more: with 0.05 one

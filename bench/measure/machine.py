@@ -46,7 +46,7 @@ def processor() -> str:
 
 
 def board() -> str:
-    """The board's name where the device tree tells it (Jetson, Raspberry Pi), else empty."""
+    """The board's name where the device tree gives it (Jetson, Raspberry Pi), else empty."""
     try:
         return Path("/proc/device-tree/model").read_text().strip("\0\n ")
     except OSError:

@@ -30,9 +30,12 @@ class Queries:
         return len(self.encoded)
 
     def batches(self, size: int) -> list[npt.NDArray[np.uint8]]:
-        """As many batches of ``size`` as there are images, each starting at another image and going round."""
-        order = np.arange(size)
-        return [np.ascontiguousarray(self.pixels[(start + order) % len(self)]) for start in range(len(self))]
+        """As many batches of ``size`` as there are images, each starting at another image and going round.
+
+        They are windows on one array: the images are in memory once, whatever the size.
+        """
+        around = self.pixels.take(range(len(self) + size - 1), axis=0, mode="wrap") if size > 1 else self.pixels
+        return [around[start : start + size] for start in range(len(self))]
 
 
 def load(entry: Entry) -> Queries:

@@ -24,6 +24,8 @@ from export.registry import Registry
 from export.spec import Metric
 
 Samples = Mapping[str, Sequence[int]]
+Warm = dict[int, Series]
+"""Batch size → the first series of runs of that size in this process, whichever scenario it was of."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Settings:
     """How long to measure.
 
     Attributes:
-        seconds: the least for each series and repeat; it ends at four times as many whatever it has seen.
+        seconds: the least for each series and repeat; it ends after four times as many in any case.
         samples: the least number wanted of it.
         index_size: vectors of an index that is searched.
     """
@@ -77,9 +79,15 @@ class Scenario(ABC):
 
     @abstractmethod
     def run(
-        self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
+        self,
+        session: Session,
+        queries: Queries,
+        settings: Settings,
+        preprocess: Preprocess,
+        clock: Clock = CLOCK,
+        warm: Warm | None = None,
     ) -> dict[str, Series]:
-        """Measure by ``clock``; series by name."""
+        """Measure by ``clock``; series by name. What is in ``warm`` is not warmed up again, and what was is added."""
 
     @abstractmethod
     def metrics(self, samples: Samples) -> list[Metric]:
@@ -96,10 +104,21 @@ class SingleStream(Scenario):
     )
 
     def run(
-        self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
+        self,
+        session: Session,
+        queries: Queries,
+        settings: Settings,
+        preprocess: Preprocess,
+        clock: Clock = CLOCK,
+        warm: Warm | None = None,
     ) -> dict[str, Series]:
         images, count = queries.batches(1), len(queries)
-        found = {"latency": measure(lambda i: session.run(images[i % count]), settings.warm_up, settings.stop(), clock)}
+        warm = {} if warm is None else warm
+        latency = measure(
+            lambda i: session.run(images[i % count]), settings.warm_up, settings.stop(), clock, warm.get(1)
+        )
+        warm.setdefault(1, latency)
+        found = {"latency": latency}
         if isinstance(session, TimesDevice):
             device = [round(ms * 1e6) for image in images for ms in session.device_ms(image, 1)]
             found["device"] = replace(found["latency"], first=device[0], warm_up=[], samples=device)
@@ -123,14 +142,24 @@ class Offline(Scenario):
     )
 
     def run(
-        self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
+        self,
+        session: Session,
+        queries: Queries,
+        settings: Settings,
+        preprocess: Preprocess,
+        clock: Clock = CLOCK,
+        warm: Warm | None = None,
     ) -> dict[str, Series]:
         sizes = session.plan.profile.batches
         stop = settings.stop(parts=len(sizes))
+        # streaming is other work than running one batch after another
+        warm = {} if warm is None or isinstance(session, Streams) else warm
         found = {}
         for size in sizes:
             with full_batches(session, queries.batches(size)) as query:
-                found[f"batch_{size}"] = measure(query, settings.warm_up, stop, clock)
+                series = measure(query, settings.warm_up, stop, clock, warm.get(size))
+            warm.setdefault(size, series)
+            found[f"batch_{size}"] = series
         return found
 
     def metrics(self, samples: Samples) -> list[Metric]:
@@ -155,7 +184,13 @@ class EndToEnd(Scenario):
     )
 
     def run(
-        self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
+        self,
+        session: Session,
+        queries: Queries,
+        settings: Settings,
+        preprocess: Preprocess,
+        clock: Clock = CLOCK,
+        warm: Warm | None = None,
     ) -> dict[str, Series]:
         count = len(queries)
         decode: list[int] = []
@@ -231,7 +266,7 @@ SCENARIOS: Registry[type[Scenario]] = Registry(
         "end_to_end": "bench.measure.scenarios:EndToEnd",
         "search": "bench.measure.search:Search",
     },
-    listing="python -m bench.run --help",
+    listing="bob run --help",
 )
 
 

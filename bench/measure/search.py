@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bench.measure.clock import CLOCK, Clock, Series, measure
 from bench.measure.criterion import Stopped
 from bench.measure.queries import Queries
-from bench.measure.scenarios import Samples, Scenario, Settings, latency_metrics
+from bench.measure.scenarios import Samples, Scenario, Settings, Warm, latency_metrics
 from engines.base import Session
 from engines.preprocess.base import Preprocess
 from export.errors import Unavailable
@@ -53,7 +53,13 @@ class Search(Scenario):
         return {"index_size": settings.index_size, "neighbours": NEIGHBOURS}
 
     def run(
-        self, session: Session, queries: Queries, settings: Settings, preprocess: Preprocess, clock: Clock = CLOCK
+        self,
+        session: Session,
+        queries: Queries,
+        settings: Settings,
+        preprocess: Preprocess,
+        clock: Clock = CLOCK,
+        warm: Warm | None = None,
     ) -> dict[str, Series]:
         import faiss
 

@@ -40,7 +40,7 @@ def assemble(sweep: SweepSpec, store: Store) -> Assembly:
 
     Raises:
         UserError: as :func:`bench.sweep.cells.expand`, and as the data sets' own.
-        Unavailable: as :func:`bench.sweep.cells.expand`; or a data set cannot be had.
+        Unavailable: as :func:`bench.sweep.cells.expand`; or a data set is not available.
     """
     cells = expand(sweep, store)
     data = tuple(_data(sweep, store))
@@ -58,7 +58,7 @@ def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
             seed=sweep.seed,
             max_unreadable=sweep.max_unreadable,
             whole=whole,
-            progress=now_and_then(f"looking through {ref}"),
+            progress=now_and_then(f"indexing {ref}"),
         )
 
     fits = [opened(ref) for ref in sweep.data]
@@ -82,6 +82,6 @@ def _say(images: DataSet) -> None:
     say(f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes{licence}")
     say(f"  splits: {images.splits_from}")
     if untested := images.untested():
-        say(f"  no test images, so not tested: {few(untested)}")
+        say(f"  classes without test images, not tested: {few(untested)}")
     for one in images.unreadable[:5]:
-        say(f"  unreadable, left out: {one.id}: {one.reason}")
+        say(f"  unreadable image, left out: {one.id}: {one.reason}")

@@ -27,7 +27,7 @@ def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
     draw = random.Random(cells[0].sweep.seed)
     train, val = (sorted(sample.id for sample in data.split(split)) for split in ("train", "val"))
     if not val:
-        say(f"calibration: {data.name} has no val; choices and parity use a part of its gallery that is set apart")
+        say(f"calibration: {data.name} has no val split; a held-out part of its gallery takes its place")
         order = draw.sample(train, len(train))
         apart = min(VAL, len(order) // 2)
         train, val = sorted(order[apart:]), sorted(order[:apart])

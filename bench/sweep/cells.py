@@ -142,7 +142,7 @@ class Planned:
         ]
 
     def fit_key(self, images: DataSet, scorer: Task) -> str:
-        """Of the fit on train and val, which lie in the first source of ``images``, whatever is tested on."""
+        """Of the fit on train and val. Both lie in the first source of ``images``; the test set plays no part."""
         outputs = scorer.meta.outputs
         learned = self.feature_keys(images, outputs)[: len(outputs)]
         return keys.fit_key(learned, images.learning, scorer.meta.fitted_as, self.sweep.seed)
@@ -207,8 +207,8 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
     Raises:
         UserError: an unknown model, engine, precision, task, scenario, preprocessing path or excluded name; or all
             cells are excluded.
-        Unavailable: none of the engines runs on this machine; the first one's reason is told. Or a scenario's library
-            is missing.
+        Unavailable: none of the engines runs on this machine; the first one's reason is reported. Or a scenario's
+            library is missing.
     """
     sweep = _with_all_tasks(sweep)
     _require_scopes(sweep)
@@ -261,14 +261,14 @@ def _require_scopes(sweep: SweepSpec) -> None:
     lonely = [name for name, scope in scopes.items() if scope == "open"]
     if lonely and not sweep.out_of_scope:
         raise UserError(
-            f"The task {lonely[0]} needs images that belong to none of the classes.",
+            f"The task {lonely[0]} needs out-of-scope images: of none of the classes.",
             "The sweep names no such data set.",
             "--out-of-scope SET",
         )
     if sweep.out_of_scope and not lonely:
         known = ", ".join(name for name in TASKS if task(name).meta.scope == "open")
         raise UserError(
-            "The sweep names images that are out of scope, and no task that looks at them.",
+            "The sweep has out-of-scope images, but no task that uses them.",
             f"Its tasks are {', '.join(sweep.tasks) or 'none'}.",
             f"--tasks {','.join([*sweep.tasks, known])}",
         )
@@ -280,7 +280,7 @@ def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
         return sweep
     tasks = tuple(name for name in TASKS if sweep.out_of_scope or task(name).meta.scope == "closed")
     if left := sorted(set(TASKS) - set(tasks)):
-        say(f"left out, because no --out-of-scope is given: {', '.join(left)}")
+        say(f"tasks left out, because --out-of-scope is not given: {', '.join(left)}")
     return replace(sweep, tasks=tasks)
 
 

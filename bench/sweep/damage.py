@@ -1,4 +1,4 @@
-"""Deployed cells beside eager fp32, image by image, on the features that the store holds or that are extracted now."""
+"""Deployed cells compared with eager fp32, image by image, on features from the store or extracted now."""
 
 from __future__ import annotations
 

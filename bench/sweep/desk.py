@@ -46,11 +46,11 @@ class Desk:
         try:
             return read(path).status == "ok"
         except UserError as error:
-            say(f"a record cannot be read, and its result is made again: {error.what}")
+            say(f"a record cannot be read; its result is computed again: {error.what}")
             return False
 
     def keep(self, record: Record, asked: Asked) -> None:
-        """Publish what became of what was asked: a result takes the place of the failure that stood there."""
+        """Write a record; a result replaces the failure recorded in its place."""
         record.write(self.records)
         if record.key != asked.key:
             (self.records / f"{asked.key}.json").unlink(missing_ok=True)

@@ -10,10 +10,10 @@ HEAD = """\
 
 Made by `make docs` from the declaration in `bench/sweep/spec.py`: edit that, not this page.
 
-A sweep is asked for in three ways, with the same names: as options of `bob run`, as a YAML file for its option
+A sweep is given in three ways, with the same names: as options of `bob run`, as a YAML file for its option
 `--config`, and as keywords of `bench.evaluate` ([python.md](python.md)). An option has hyphens where the others have
-underscores. Options come before the file, and the file before the demo, `bench/sweep/demo.yaml`, whose models, engines,
-tasks and scenarios stand for what is not given. What keeps the demo short does not count once `data` is given.
+underscores. Options override the file. The file overrides the demo, `bench/sweep/demo.yaml`, whose models, engines,
+tasks and scenarios are the defaults. The settings that keep the demo short do not apply once `data` is given.
 
 ```yaml
 models: [vit_s, efficientnet_lite0]
@@ -23,8 +23,8 @@ data: ~/photos
 tasks: [knn, linear_probe]
 ```
 
-In YAML and in Python a single value stands for a list of one, and a text for its parts between commas where the option
-is a list with commas.
+In YAML and in Python a single value is a list of one. Where the option takes a list with commas, a text with commas is
+split.
 """
 
 KINDS = {

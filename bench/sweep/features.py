@@ -140,9 +140,7 @@ def stream(
             try:
                 images.append(preprocess(data.read(sample.id)))
             except (UserError, OSError) as error:
-                raise CellError(
-                    f"{sample.id} was readable when it was indexed, and no longer is.", str(error)
-                ) from error
+                raise CellError(f"{sample.id} was readable when indexed, but is not now.", str(error)) from error
         images += images[-1:] * (batch - len(group))  # the last group is shorter, and its batch padded
         found = preprocess.run(session, images)
         for name, rows in results.items():

@@ -18,7 +18,7 @@ def fitted(task: Task, train: Batchwise, val: Batchwise, seed: int, key: str, st
     """The task's fit on these splits, made if the store does not have it.
 
     Args:
-        key: see :func:`bench.sweep.keys.fit_key`; it has to tell train and val apart from all others.
+        key: see :func:`bench.sweep.keys.fit_key`; it must be unique to these train and val splits.
 
     Raises:
         UserError: as :meth:`tasks.base.Task.fit`.

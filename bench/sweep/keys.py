@@ -1,4 +1,4 @@
-"""Every key of a sweep, on one page: each a pure function of values. They chain, and can be told without building.
+"""Every key of a sweep, on one page: each a pure function of values. They chain, and need nothing that is built.
 
     onnx_key    = H(backbone, weights sha256, exporter, opset, precision, calibration set)     export.lower.precision
     plan_key    = H(onnx_key, engine, its version, options, profile, GPU architecture, driver)  engines.base

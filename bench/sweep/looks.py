@@ -1,4 +1,4 @@
-"""When a sweep that is still running shows its table: a first answer in about a minute, and then ever more seldom."""
+"""When a sweep that is still running shows its table: first after about a minute, then less and less often."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.records.record import Record
 FIRST_SECONDS = 30.0
 """Not before: most of what is finished earlier was there already."""
 GROWTH = 3.0
-"""The next table comes after so many times the time: a sweep of hours shows seven of them."""
+"""Each table comes after this many times the time of the last one: a sweep of hours shows seven."""
 LEAST = 2
 """Cells that can be compared."""
 

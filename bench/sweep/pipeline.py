@@ -27,12 +27,12 @@ from tasks.data.base import DataSet
 
 
 class Skip(UserError):
-    """A result that is not meant to be: it is kept with its reason, and is no failure."""
+    """A result that is left out on purpose: recorded with its reason, not a failure."""
 
 
 @dataclass
 class Tally:
-    """What became of a sweep: results that failed, and those of them that are bugs."""
+    """How many results of a sweep failed, and how many of these are bugs."""
 
     failed: int = 0
     bugs: int = 0
@@ -71,8 +71,8 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
         except OutOfSpace:
             raise
         except Exception as error:  # a bug in one cell is that cell's result, not the sweep's end
-            told = "plan_key" in vars(planned)
-            owed = [*_scores(planned, sweep.data, desk, told), *_timings(planned, sweep.data, desk, told)]
+            keyed = "plan_key" in vars(planned)
+            owed = [*_scores(planned, sweep.data, desk, keyed), *_timings(planned, sweep.data, desk, keyed)]
             _give_up(owed, error, desk, tally)
             continue
         try:
@@ -80,7 +80,7 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
         except OutOfSpace:
             raise
         except Exception as error:
-            _give_up(_timings(planned, sweep.data, desk, told=True), error, desk, tally)
+            _give_up(_timings(planned, sweep.data, desk, keyed=True), error, desk, tally)
             continue
         scored += not planned.unscored
         if looks and number < len(sweep.cells) and looks.due(scored):
@@ -154,26 +154,26 @@ def _outputs(planned: Planned, scorer: Task, view: View) -> list[str]:
     return [name for name in there if name in read]
 
 
-def _scores(planned: Planned, data: Sequence[DataSet], desk: Desk, told: bool) -> list[Asked]:
-    """The scores that a cell owes; where its keys can be ``told``, without those that are finished."""
+def _scores(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) -> list[Asked]:
+    """The scores that a cell owes; where its keys are known (``keyed``), without those that are finished."""
     return [
         desk.score(planned, images, scorer)
         for images, scorer in planned.owed(data)
-        if not (told and desk.finished(planned.score_key(images, scorer)))
+        if not (keyed and desk.finished(planned.score_key(images, scorer)))
     ]
 
 
-def _timings(planned: Planned, data: Sequence[DataSet], desk: Desk, told: bool) -> list[Asked]:
+def _timings(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) -> list[Asked]:
     """The timings likewise."""
     return [
         desk.timing(planned, data[0], timed)
         for timed in planned.scenarios
-        if not (told and desk.finished(planned.timing_key(data[0], timed, desk.machine)))
+        if not (keyed and desk.finished(planned.timing_key(data[0], timed, desk.machine)))
     ]
 
 
 def _give_up(owed: Sequence[Asked], error: Exception, desk: Desk, tally: Tally) -> None:
-    """Results that did not come about: each becomes a record with the reason."""
+    """Write a record with the reason for each result that is missing."""
     failure = Failure.of(error)
     skipped = isinstance(error, Skip)
     if owed:

@@ -63,8 +63,8 @@ class SweepSpec:
     models: tuple[str, ...] = field(
         metadata=_what(
             "A,B",
-            "backbones: zoo names (bob export --list), timm ids, module:function, FILE.onnx; NAME@random for random "
-            "weights, which are timed and never scored",
+            "backbones: zoo names (bob export --list), timm ids, module:function, FILE.onnx; NAME@random has "
+            "random weights: timed, never scored",
             "export.zoo.names:names",
         )
     )
@@ -89,7 +89,7 @@ class SweepSpec:
         default=(),
         metadata=_what(
             "WORDS",
-            "cells to leave out: 'ort int8' is every cell of that engine and that precision",
+            "cells to leave out: 'ort int8' is every cell with that engine and that precision",
             repeatable=True,
         ),
     )
@@ -97,7 +97,7 @@ class SweepSpec:
         default="cpu",
         metadata=_what(
             "PATH",
-            "where photographs are decoded and resized: cpu; for trt and trt-rtx also cuda, nvimgcodec",
+            "where photographs are decoded and resized: cpu; with trt and trt-rtx also cuda or nvimgcodec",
             "engines.preprocess.catalog:PATHS",
         ),
     )
@@ -105,16 +105,14 @@ class SweepSpec:
         default=(),
         metadata=_what(
             "REF",
-            "a data set with the same classes, for distribution shift: what was fitted on data is tested on it too",
+            "a data set with the same classes, for distribution shift: probes fitted on data are also tested on it",
             DATA_SETS,
             repeatable=True,
         ),
     )
     corruptions: tuple[str, ...] = field(
         default=(),
-        metadata=_what(
-            "A,B", "test on corrupted test images too, corrupted as in ImageNet-C: fog, fog:3 (severity), or all"
-        ),
+        metadata=_what("A,B", "also test on corrupted test images, as in ImageNet-C: fog, fog:3 (severity), or all"),
     )
     out_of_scope: tuple[str, ...] = field(
         default=(),
@@ -129,22 +127,27 @@ class SweepSpec:
         default_factory=dict, metadata=_what("MODEL=FILE", "a local checkpoint for a model", repeatable=True)
     )
     zoo: tuple[str, ...] = field(
-        default=(), metadata=_what("FILE", "a YAML file with zoo rows of your own", repeatable=True)
+        default=(), metadata=_what("FILE", "a YAML file with your own zoo rows", repeatable=True)
     )
     batches: tuple[int, ...] = field(
         default=(1, 8),
-        metadata=_how("1,8", "batch sizes of each plan; 1 is always added, features are extracted with the largest"),
+        metadata=_how("1,8", "batch sizes of each plan; 1 is always added; features are extracted at the largest"),
     )
-    threads: int = field(default=0, metadata=_how("N", "threads for one inference; 0 stands for all cores"))
+    threads: int = field(default=0, metadata=_how("N", "threads of one inference; 0 means all cores"))
     limit: int | None = field(
         default=None, metadata=_how("N", "at most N images of each data set (a seeded, stratified subset)")
     )
-    index_size: int = field(default=100_000, metadata=_how("N", "vectors in the index of the scenario search"))
-    seed: int = field(default=0, metadata=_how("N", "of subsets, splits and probes"))
-    seconds: float = field(default=4.0, metadata=_how("S", "measuring time of each scenario and repeat"))
-    repeats: int = field(default=3, metadata=_how("N", "fresh processes for each timing, interleaved"))
+    index_size: int = field(
+        default=100_000, metadata=_how("N", "number of vectors in the index of the scenario search")
+    )
+    seed: int = field(default=0, metadata=_how("N", "random seed of subsets, splits and probes"))
+    seconds: float = field(default=4.0, metadata=_how("S", "seconds to measure in each scenario and repeat"))
+    repeats: int = field(
+        default=3,
+        metadata=_how("N", "repeats of each timing, each in a new process; repeats of all cells are interleaved"),
+    )
     max_unreadable: float = field(
-        default=0.01, metadata=_how("F", "the share of images that may be unreadable; with more, the run stops")
+        default=0.01, metadata=_how("F", "largest fraction of unreadable images; the run stops above it")
     )
 
     def __post_init__(self) -> None:
@@ -156,7 +159,9 @@ class SweepSpec:
         if self.repeats < 1 or self.seconds <= 0 or self.threads < 0 or min(self.batches, default=1) < 1:
             raise UserError("repeats and batches must be at least 1, seconds above 0, threads 0 or more.")
         if self.index_size < 10:
-            raise UserError(f"index_size must be at least 10, not {self.index_size}.", "Ten neighbours are looked for.")
+            raise UserError(
+                f"index_size must be at least 10, not {self.index_size}.", "A search returns ten neighbours."
+            )
         if self.limit is not None and self.limit < 1:
             raise UserError(f"limit must be at least 1, not {self.limit}.")
         object.__setattr__(self, "batches", tuple(sorted({1, *self.batches})))
@@ -215,7 +220,7 @@ def declared() -> Iterator[Declared]:
 
 
 def read(path: Path | None = None, where: str = "the command line", **given: Any) -> SweepSpec:
-    """A sweep from a YAML file and what was ``given`` besides (and is not None), which comes first, the demo's last.
+    """A sweep from the values ``given`` (None: not given), then a YAML file, then the demo: the first that has a field.
 
     Args:
         where: what ``given`` comes from, for messages.

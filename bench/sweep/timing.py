@@ -1,7 +1,7 @@
 """Timing the cells of a sweep: fresh child processes, repeats interleaved in random order over all cells.
 
-A chip that one network has heated punishes the next; a neighbour who is busy for a minute spoils one repeat, not one
-cell. So the first repeat of every cell comes before the second of any, in an order that is drawn anew each time. What
+One network heats the chip for the next; a process that is busy for a minute then spoils one repeat, not one cell. So
+the first repeat of every cell comes before the second of any, in an order that is drawn anew each time. What
 a child saw is kept at once, so that a sweep that was killed measures only what is missing.
 """
 
@@ -103,7 +103,7 @@ def glance(cells: Sequence[Timed], desk: Desk) -> list[Record]:
     Nothing is published. What the children measured is kept, and :func:`run` goes on from there. A cell that fails is
     left to it.
     """
-    say(f"timing {len(cells)} cells once, for a table so far")
+    say(f"timing {len(cells)} cells once, for a provisional table")
     found: list[Record] = []
     for timed in cells:
         outcome = _outcome(timed, 0, desk)
@@ -154,7 +154,7 @@ def _outcome(timed: Timed, repeat: int, desk: Desk) -> Outcome:
     try:
         lock.acquire(timeout=1)
     except Timeout:
-        say("waiting for another sweep that measures on this machine …")
+        say("waiting for another sweep on this machine to finish a timing …")
         lock.acquire()
     try:
         outcome = run_child(timed.job)
@@ -188,7 +188,7 @@ def _keep(timed: Timed, desk: Desk) -> None:
 
 
 def _record(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> Record:
-    """What the repeats so far say of one scenario."""
+    """The record of one scenario, from the repeats so far."""
     plan = timed.plan
     runs = [outcome.series[one.scenario.name] for outcome in outcomes]
     whole = {name: [v for run in runs for v in run[name].samples] for name in runs[0]}

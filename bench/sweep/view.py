@@ -21,7 +21,7 @@ Gathered = Mapping[str, ShardedRows]
 
 
 class View:
-    """Outputs of one cell. What is fitted on is looked at once, however many test sets go with it.
+    """Outputs of one cell. Training images are extracted once, for any number of test sets.
 
     Args:
         plan: built for the cell's engine as it serves many queries at once.

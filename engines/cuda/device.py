@@ -17,7 +17,7 @@ class Device:
 
     Attributes:
         capability: compute capability, as "8.6".
-        driver: the driver's version, as "580.65.06"; where it does not tell, the newest CUDA that it serves.
+        driver: the driver's version, as "580.65.06"; where it is unknown, the newest CUDA that it supports.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 Sessions are written against these protocols, so that their logic (the life of buffers, the order of a stream, what is
 said when something fails) is tested where there is no GPU, and the same tests run where there is one. All calls are
-made inside ``with driver.active():``, on whatever thread.
+made inside ``with driver.active():``, on any thread.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ class Driver(Protocol):
 def out_of_memory(asked: int, free: int, total: int) -> CellError:
     """The sentence for an allocation that the device refuses; sizes in bytes."""
     return CellError(
-        f"The GPU has no {_mib(asked)} MiB left.",
+        f"The GPU is out of memory: {_mib(asked)} MiB were needed.",
         f"{_mib(free)} of its {_mib(total)} MiB are free.",
-        "smaller batches (--batches 1), or end what else runs on it (nvidia-smi)",
+        "smaller batches (--batches 1), or stop other processes on the GPU (nvidia-smi)",
     )
 
 

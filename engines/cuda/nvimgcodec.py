@@ -58,13 +58,15 @@ class NvImageDecoder:
         images = []
         for image in found:
             if image is None:
-                raise Undecodable("An image cannot be decoded on the GPU.", "", "--preprocess cuda decodes with Pillow")
-            told = image.__cuda_array_interface__
-            height, width, channels = told["shape"]
-            pitch, pixel, value = told.get("strides") or (3 * width, 3, 1)
-            if (channels, pixel, value, told["typestr"]) != (3, 3, 1, "|u1"):
-                raise Undecodable("nvImageCodec gives another layout than RGB, 8 bits.", str(dict(told)))
-            images.append(DeviceImage(int(told["data"][0]), int(height), int(width), int(pitch), image))
+                raise Undecodable(
+                    "An image cannot be decoded on the GPU.", "", "--preprocess cuda, which decodes with Pillow"
+                )
+            array = image.__cuda_array_interface__
+            height, width, channels = array["shape"]
+            pitch, pixel, value = array.get("strides") or (3 * width, 3, 1)
+            if (channels, pixel, value, array["typestr"]) != (3, 3, 1, "|u1"):
+                raise Undecodable("nvImageCodec did not return 8-bit RGB.", str(dict(array)))
+            images.append(DeviceImage(int(array["data"][0]), int(height), int(width), int(pitch), image))
         return images
 
 

@@ -1,4 +1,4 @@
-"""What the GPU's management library tells while something else runs on it: memory, clock, temperature, throttling.
+"""What the GPU's management library reports while something else runs on it: memory, clock, temperature, throttling.
 
 It makes no context, so that whoever looks leaves nothing on the device that is measured.
 """
@@ -13,7 +13,7 @@ SM_CLOCK, CORE_TEMPERATURE = 1, 0
 SLOWED = 0x8 | 0x20 | 0x40 | 0x80
 """Clock event reasons that void a timing: hardware slowdown, thermal (by software or hardware), power brake."""
 POWER_CAP = 0x4
-"""The clock is held down because the board is at its power limit: the usual state of a busy GPU, told and not void."""
+"""The clock is held down because the board is at its power limit: usual for a busy GPU. Timings stay valid."""
 
 
 class _Memory(Structure):
@@ -22,7 +22,7 @@ class _Memory(Structure):
 
 @dataclass(frozen=True)
 class Reading:
-    """One look at the GPU. ``clock_mhz`` and ``temperature_c`` are None where the board does not tell."""
+    """One look at the GPU. ``clock_mhz`` and ``temperature_c`` are None where the board does not report them."""
 
     memory_used_bytes: int
     clock_mhz: int | None
@@ -42,7 +42,7 @@ class Nvml:
         self._library, self._gpu = library, gpu
 
     def read(self) -> Reading | None:
-        """What it tells now; None where it does not even tell its memory."""
+        """What it reports now; None where it does not even report its memory."""
         memory, clock, temperature, reasons = _Memory(), c_uint(0), c_uint(0), c_uint64(0)
         ask, gpu = self._library, self._gpu
         if ask.nvmlDeviceGetMemoryInfo(gpu, byref(memory)):

@@ -27,7 +27,7 @@ def open_driver() -> PycudaDriver:
         Unavailable: pycuda, cuda-bindings, the driver or the GPU is missing.
     """
     if missing := why_no_device():
-        raise Unavailable(f"There is no CUDA here: missing is {missing}.", "", "run on a machine with an NVIDIA GPU")
+        raise Unavailable(f"CUDA is not available: {missing} is missing.", "", "run on a machine with an NVIDIA GPU")
     return PycudaDriver()
 
 
@@ -40,7 +40,9 @@ class PycudaDriver:
             self._cuda.init()
             self._context = self._cuda.Device(0).retain_primary_context()
         except self._cuda.Error as error:
-            raise Unavailable("The CUDA driver does not start.", first_line(error), "look at nvidia-smi") from error
+            raise Unavailable(
+                "The CUDA driver does not start.", first_line(error), "nvidia-smi, to see the driver's state"
+            ) from error
 
     @contextmanager
     def active(self) -> Iterator[None]:

@@ -73,7 +73,7 @@ class OrtEngine(Engine):
             return Availability(False, f"The installed {found[0]} has no {wanted}.", remedy)
         if not gpu:
             return Availability(True, version=onnxruntime.__version__, device="CPU")
-        # a package for GPUs lists its providers on every machine: only starting one tells
+        # a package for GPUs lists its providers on every machine: only starting one shows whether it works
         here = device()
         if here is None:
             reason, remedy = f"Missing: {why_no_device()}.", "run on a machine with an NVIDIA GPU and its driver"

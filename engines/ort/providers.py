@@ -1,6 +1,6 @@
 """ONNX Runtime's execution providers: their options, whether they really start here, and where their nodes ran.
 
-The list of available providers tells what a package was built with, not what this machine has: a provider whose
+The list of available providers says what a package was built with, not what this machine has: a provider whose
 libraries or device are missing is left out with a line of log, and the processor does its work. So a provider counts
 as available when it has been started, and as used when every node says so.
 """
@@ -116,13 +116,13 @@ def require_placed(assigned: Iterable[tuple[str, str, str]], wanted: str) -> Non
     if elsewhere:
         more = f" and {len(elsewhere) - 3} more" if len(elsewhere) > 3 else ""
         raise CellError(
-            f"ONNX Runtime put {len(elsewhere)} nodes elsewhere than on {wanted}.",
+            f"ONNX Runtime did not place {len(elsewhere)} nodes on {wanted}.",
             f"{', '.join(elsewhere[:3])}{more}.",
         )
 
 
 def assignment(session: Any) -> list[tuple[str, str, str]] | None:
-    """Provider, operator and name of each node of an ``InferenceSession``; None where this version does not tell."""
+    """Provider, operator and name of each node of an ``InferenceSession``; None if this version reports none."""
     if not hasattr(session, "get_provider_graph_assignment_info"):
         return None
     return [
@@ -204,8 +204,8 @@ def _empty() -> bytes:
     from onnx import TensorProto, helper
 
     value = helper.make_tensor("nothing", TensorProto.FLOAT, [1], [0.0])
-    told = helper.make_tensor_value_info("nothing", TensorProto.FLOAT, [1])
-    graph = helper.make_graph([], "empty", [], [told], initializer=[value])
+    output = helper.make_tensor_value_info("nothing", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([], "empty", [], [output], initializer=[value])
     content: bytes = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
     ).SerializeToString()

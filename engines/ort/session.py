@@ -170,8 +170,8 @@ def inference_session(file: Path, spec: EngineSpec, batch: int | None = None, sa
     first = session.get_providers()[0]
     if first != provider.name:
         raise CellError(
-            f"ONNX Runtime put {first} in the place of {provider.name}.",
-            "Its libraries or its device do not load here.",
+            f"ONNX Runtime replaced {provider.name} by {first}.",
+            "The provider's libraries or device do not load on this machine.",
         )
     require_placed(assignment(session) or (), provider.name)
     return session
@@ -192,7 +192,9 @@ def running(what: str = "ONNX Runtime failed while running.") -> Iterator[None]:
         except Exception as error:
             if out_of_memory(str(error)):
                 raise CellError(
-                    "The device's memory is full.", first_line(error), "a smaller batch, or nothing else on the device"
+                    "The device's memory is full.",
+                    first_line(error),
+                    "smaller batches (--batches 1), or stop other processes on the device",
                 ) from error
             raise
 
@@ -233,9 +235,9 @@ def _unchanged(folder: Path) -> Iterator[None]:
     if _listing(folder) != before:
         shutil.rmtree(folder)  # the store then finds the plan damaged, and has it rebuilt
         raise CellError(
-            "ONNX Runtime compiled this plan anew instead of taking what it holds.",
+            "ONNX Runtime compiled this plan again instead of loading it.",
             "It was built for another GPU, driver or version of TensorRT.",
-            "run it again: the plan is then rebuilt",
+            "run the same command again: it rebuilds the plan",
         )
 
 

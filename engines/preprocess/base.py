@@ -30,7 +30,7 @@ class Preprocess(ABC):
     @classmethod
     @abstractmethod
     def identity(cls) -> dict[str, Any]:
-        """What can move a pixel, for keys: this path and the libraries that do the work, whatever the spec."""
+        """What can change a pixel, for keys: this path and the libraries that do the work, but not the spec."""
 
     @classmethod
     def refusal(cls, engine: Engine) -> str:

@@ -44,7 +44,7 @@ def refusal(name: str, engine: Engine) -> str:
 
 
 def identity(name: str) -> dict[str, Any]:
-    """What of the path ``name`` goes into keys: the implementation and its libraries, whatever the spec.
+    """What of the path ``name`` goes into keys: the implementation and its libraries, not the spec.
 
     Raises:
         UserError: there is no such path.

@@ -43,7 +43,7 @@ def program_here(store: Store) -> Program:
     """
     gpu = device()
     if gpu is None:
-        raise Unavailable("Preprocessing on the GPU finds none.", why_no_device(), "--preprocess cpu")
+        raise Unavailable("Preprocessing on the GPU needs a GPU.", why_no_device(), "--preprocess cpu")
     return program_for(gpu.capability, store)
 
 
@@ -64,7 +64,7 @@ def run(session: Session, photographs: Sequence[Image | DeviceImage], program: P
         UserError: it does not preprocess; and what :meth:`PreprocessesPhotographs.run_photographs` raises.
     """
     if not isinstance(session, PreprocessesPhotographs):
-        raise UserError(f"{session.plan.engine} does not preprocess.", "", "--preprocess cpu")
+        raise UserError(f"Engine {session.plan.engine} cannot preprocess on the GPU.", "", "--preprocess cpu")
     return session.run_photographs(photographs, program)
 
 
@@ -115,7 +115,7 @@ class Feeder:
         there = [p for p in photographs if isinstance(p, DeviceImage)]
         here = [p for p in photographs if not isinstance(p, DeviceImage)]
         if there and here:
-            raise CellError("Photographs of the host and of the device cannot be in one batch.")
+            raise CellError("A batch cannot mix photographs in host and in device memory.")
         frames = [Frame(p.address, p.height, p.width, p.pitch) for p in there] or self._copied(here)
         prepared = kernel.batch(frames, self._spec, self._target)
         if prepared.table_bytes > self._table_bytes:
@@ -194,11 +194,9 @@ def require_photographs(photographs: Sequence[Image | DeviceImage], batches: Seq
         if isinstance(photograph, DeviceImage):
             continue
         if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3 or not photograph.size:
-            raise CellError(
-                "A photograph is uint8 [h, w, 3].", f"Given was {photograph.dtype} {list(photograph.shape)}."
-            )
+            raise CellError("A photograph is uint8 [h, w, 3].", f"Given: {photograph.dtype} {list(photograph.shape)}.")
     if len(photographs) not in batches:
         raise CellError(
             f"The plan was not built for batches of {len(photographs)}.",
-            f"Its profile holds {', '.join(map(str, batches))}.",
+            f"Its profile has {', '.join(map(str, batches))}.",
         )

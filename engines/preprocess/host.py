@@ -1,6 +1,6 @@
 """The CUDA source compiled as C++ for this processor: slow, but the same arithmetic and the same indices.
 
-With it the kernel is held to Pillow where there is no GPU. It needs a C++17 compiler.
+With it the kernel is compared with Pillow where there is no GPU. It needs a C++17 compiler.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def compiler() -> str:
     names = (os.environ.get("CXX", ""), "c++", "g++", "clang++")
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     if found is None:
-        raise Unavailable("There is no C++ compiler here.", "", "install g++ or clang++, or set CXX")
+        raise Unavailable("No C++ compiler was found.", "", "install g++ or clang++, or set CXX")
     return found
 
 
@@ -53,7 +53,7 @@ def library(store: Store, flags: Sequence[str] = ()) -> Path:
         done = subprocess.run([*command, str(SHIM), "-o", str(folder / "kernel.so")], capture_output=True, text=True)
         if done.returncode:
             line = next((at for at in done.stderr.splitlines() if "error" in at), "It gives no reason.")
-            raise CellError("The C++ compiler does not take the kernel.", line[:300])
+            raise CellError("The C++ compiler rejects the kernel.", line[:300])
         return {"flags": command[1:], "compiler": version.splitlines()[0]}
 
     sources = {path.name: path.read_text() for path in (kernel.SOURCE, SHIM)}

@@ -134,7 +134,7 @@ def batch(frames: Sequence[Frame], spec: PreprocessSpec, target: Target) -> Batc
         UserError: there is none; NV12 is mixed with RGB, or has odd sides; a plane is too large.
     """
     if not frames:
-        raise UserError("A batch needs a photograph.")
+        raise UserError("A batch needs at least one photograph.")
     nv12 = bool(frames[0].chroma)
     axes: dict[tuple[int, int, int, int], int] = {}
     images = np.zeros(len(frames), IMAGE)
@@ -167,13 +167,15 @@ def batch(frames: Sequence[Frame], spec: PreprocessSpec, target: Target) -> Batc
 
 def _checked(frame: Frame, nv12: bool) -> tuple[int, int]:
     if bool(frame.chroma) != nv12:
-        raise UserError("RGB and NV12 cannot be in one batch.")
+        raise UserError("A batch cannot mix RGB and NV12.")
     if min(frame.height, frame.width) < 1 or (nv12 and (frame.height % 2 or frame.width % 2)):
-        raise UserError(f"A photograph of {frame.height}x{frame.width} cannot be{' NV12' if nv12 else ''}.")
+        raise UserError(
+            f"A photograph of {frame.height}x{frame.width} is not a valid size{' for NV12' if nv12 else ''}."
+        )
     pixel = 1 if nv12 else 3
     pitch = frame.pitch or frame.width * pixel
     if pitch * frame.height > LARGEST:
-        raise UserError(f"A photograph of {frame.height}x{frame.width} is too large.", "It has more than 4 GiB.")
+        raise UserError(f"A photograph of {frame.height}x{frame.width} is too large.", "The limit is 4 GiB.")
     return pitch, pixel
 
 

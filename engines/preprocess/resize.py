@@ -1,10 +1,10 @@
-"""Resizing on the CPU by torch's antialiased 8-bit kernel, held to Pillow's pixels.
+"""Resizing on the CPU by torch's antialiased 8-bit kernel, compared with Pillow's pixels.
 
 Held to ``export.reference``: within 2/255 at every pixel and 0.01/255 on the mean for bilinear and bicubic (torch
 rounds its fixed-point weights otherwise than Pillow), equal for the rest, which Pillow does itself.
 
-Threads: any number may call it. On x86 with AVX2 torch's kernel runs in the calling thread alone, whatever torch's own
-thread count is, so callers on every core do not crowd each other out.
+Threads: any number may call it. On x86 with AVX2 torch's kernel runs in the calling thread alone, for any thread count
+of torch, so callers on every core do not crowd each other out.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from math import gcd
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image as Pil
 
+from engines.preprocess import libtorch
 from engines.preprocess.pillow import rows_first
 from export.reference import Image, crop_or_pad, resize_and_crop, resized_size
 from export.spec import PreprocessSpec
@@ -34,7 +35,7 @@ def resize(image: Image, spec: PreprocessSpec) -> Image:
     height, width = image.shape[:2]
     for tool, size in _passes((height, width), resized_size(spec, height, width), spec.interpolation == "bilinear"):
         if tool == "torch":
-            image = _by_torch(image, size, spec.interpolation)
+            image = libtorch.resized(np.ascontiguousarray(image), *size, spec.interpolation)
         else:
             image = np.asarray(Pil.fromarray(image).resize(size[::-1], Pil.Resampling.BILINEAR))
     return np.ascontiguousarray(crop_or_pad(image, spec))
@@ -53,19 +54,6 @@ def _passes(size: Size, to: Size, bilinear: bool) -> Iterator[tuple[Literal["tor
     between = (to[0], size[1]) if rows else (size[0], to[1])
     for after, axis in ((between, 0 if rows else 1), (to, 1 if rows else 0)):
         yield "Pillow" if tied[axis] else "torch", after
-
-
-def _by_torch(image: Image, size: Size, interpolation: str) -> Image:
-    import torch
-    from torch.nn.functional import interpolate
-
-    if not image.flags.writeable:  # as Pillow hands it out; torch knows no read-only tensors
-        image = image.copy()
-    # Batch axis first, then permuted: only so do the strides say "channels last", the fast kernel's own form.
-    pixels = torch.from_numpy(image)[None].permute(0, 3, 1, 2)
-    how: dict[str, Any] = {"mode": interpolation, "antialias": True, "align_corners": False}
-    found: Image = interpolate(pixels, size=size, **how)[0].permute(1, 2, 0).numpy()
-    return found
 
 
 @lru_cache(maxsize=4096)

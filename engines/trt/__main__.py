@@ -1,4 +1,4 @@
-"""``python -m engines.trt check``: which backbones TensorRT takes, before any GPU is at hand."""
+"""``python -m engines.trt check``: which backbones TensorRT supports; no GPU needed."""
 
 from __future__ import annotations
 
@@ -22,30 +22,32 @@ examples:
   python -m engines.trt check --models all --precisions fp32,fp16,int8 --markdown docs/tensorrt-preflight.md
   python -m engines.trt check --models vit_s,resnet50 --targets 8.6
 
-Needs no GPU. What was checked is kept: the same command does only what is missing.
+Needs no GPU. Finished checks are kept: the same command does only what is missing.
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser("engines.trt", "TensorRT without a GPU.")
+    p = new_parser("engines.trt", "Check TensorRT support without a GPU.")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
     c = commands.add_parser(
         "check",
         help="which architectures parse and build, in which precision, for which GPUs",
-        description="Which architectures parse and build, in which precision, for which GPUs: with random weights.",
+        description="Which architectures parse and build, in which precision, for which GPUs. Weights are random.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    c.add_argument("--models", default="all", metavar="NAMES", help="zoo names, comma-separated; all")
-    c.add_argument("--precisions", default="fp32,fp16,int8", metavar="NAMES", help="fp32,fp16,int8")
+    c.add_argument("--models", default="all", metavar="NAMES", help="zoo names, comma-separated (all)")
+    c.add_argument("--precisions", default="fp32,fp16,int8", metavar="NAMES", help="precisions (fp32,fp16,int8)")
     c.add_argument("--targets", default=TARGETS, metavar="CAPABILITIES", help=f"compute capabilities ({TARGETS})")
-    c.add_argument("--flavour", default="trt-rtx", metavar="NAME", help="trt-rtx; only it builds without a GPU")
-    c.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="the most that one check may take")
-    c.add_argument("--memory-gib", type=float, metavar="GIB", help="and the memory; nine tenths of the machine's")
-    c.add_argument("--fresh", action="store_true", help="check again what was checked before")
+    c.add_argument("--flavour", default="trt-rtx", metavar="NAME", help="only trt-rtx builds without a GPU (trt-rtx)")
+    c.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="time limit of one check (1800)")
+    c.add_argument(
+        "--memory-gib", type=float, metavar="GIB", help="memory limit of one check (90 %% of this machine's memory)"
+    )
+    c.add_argument("--fresh", action="store_true", help="repeat finished checks")
     add_store(c)
-    c.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table as a page")
+    c.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
     c.add_argument("--json", action="store_true", help="print the rows as JSON")
     return p
 
@@ -68,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise unknown("flavour", args.flavour, flavours)
     flavour = flavours[args.flavour]
     if not flavour.targetable:
-        raise UserError(f"{flavour.title} builds only on the GPU that it builds for.", "", "--flavour trt-rtx")
+        raise UserError(f"{flavour.title} builds only for the GPU of this machine.", "", "--flavour trt-rtx")
     flavour.load()
     targets = Request(targets=listed(args.targets)).resolved(flavour)
     precisions = [precision_of(name) for name in listed(args.precisions)]
@@ -96,13 +98,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = f"python -m engines.trt check --models {args.models} --precisions {args.precisions}"
         head = [
             f"Made by `{command} --targets {','.join(targets)}` with {flavour.title} {flavour.installed()} on "
-            f"{time.strftime('%Y-%m-%d')}. No GPU was used: it says what parses and builds, not what runs or how fast.",
-            "Random weights; batch 1; the head that takes uint8 pixels is in front.",
+            f"{time.strftime('%Y-%m-%d')}. No GPU was used: the table says what parses and builds, not what runs "
+            "or how fast.",
+            "Random weights; batch size 1; the input is uint8 pixels, normalised inside the plan.",
         ]
         write_atomic(args.markdown, markdown(rows, head).encode())
     minutes = (time.monotonic() - start) / 60
     total = len(asked) * len(precisions)
-    print(f"{len(rows)} of {total} checks, {known} known before, {minutes:.1f} min", file=sys.stderr)
+    print(f"{len(rows)} of {total} checks, {known} of them from earlier runs, {minutes:.1f} min", file=sys.stderr)
     if interrupted:
         raise KeyboardInterrupt
     return 1 if any(row.status == "failed" for row in rows) else 0

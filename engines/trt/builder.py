@@ -47,7 +47,7 @@ class Request:
 
     @property
     def portable(self) -> bool:
-        """Whether it says by itself what to build for, whatever GPU is here."""
+        """Whether it names what to build for, independent of this machine's GPU."""
         return bool(self.targets) or self.compatible
 
     @property
@@ -171,7 +171,7 @@ def _profiles(builder: Any, network: Any, config: Any, request: Request) -> None
     given = network.get_input(0)
     shape = tuple(given.shape)
     if -1 in shape[1:] or shape[0] != -1:
-        raise CellError("The file's batch axis, and no other, must be free.", f"{given.name} is {list(shape)}.")
+        raise CellError("Only the batch axis of the file may be dynamic.", f"{given.name} is {list(shape)}.")
     for smallest, tuned, largest in request.ranges:
         profile = builder.create_optimization_profile()
         profile.set_shape(given.name, *((batch, *shape[1:]) for batch in (smallest, tuned, largest)))

@@ -129,7 +129,7 @@ def check(
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"Another pre-flight works in {root}.", "", "wait for it, or --store DIR") from None
+        raise UserError(f"Another check is running in {root}.", "", "wait for it, or use another --store DIR") from None
     try:
         yield from _checks(asked, precisions, shared, fresh)
     finally:
@@ -195,7 +195,7 @@ def checked(job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def in_child(job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Run a stage of a check in a process of its own, whatever becomes of it.
+    """Run a stage of a check in a process of its own, which may crash or hang.
 
     Returns:
         The child's last state (see ``engines.trt.check_worker``); if it ended otherwise than well, with ``died``.

@@ -38,7 +38,7 @@ def markdown(rows: Sequence[Row], head: Sequence[str]) -> str:
             f"| architecture | input | rows of the zoo | {' | '.join(precisions)} |",
             "|---|---|---|" + "---|" * len(precisions),
             *lines,
-            *(["", "Why not, in the library's own words (the node is that of the first case):", ""] if notes else []),
+            *(["", "Reasons, as the library reports them (the node is that of the first case):", ""] if notes else []),
             *(f"{number}. {reason}: {_cases(cases)}" for number, reason, cases in notes.values()),
             "",
         ]

@@ -86,7 +86,7 @@ class Check:
         fields = entry.fields
         model = with_pixels_input(onnx.load(entry.file(ONNX)), preprocess_of_fields(fields), fields["input"])
         if model.ByteSize() > TOO_LARGE:
-            raise CellError("The file is too large.", "A protocol buffer ends at 2 GB.")
+            raise CellError("The file is too large.", "A protocol buffer holds at most 2 GB.")
         return bytes(model.SerializeToString())
 
     def _build(self, model: bytes, targets: list[str]) -> None:

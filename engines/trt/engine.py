@@ -165,8 +165,8 @@ def refuse_foreign(plan: Plan, flavour: Flavour, capability: str) -> None:
     if built_by != here:
         raise CellError(
             f"This plan was built by {flavour.title} {built_by}, and {here} is installed.",
-            "A plan is read only by the version that built it.",
-            "build it again: the plan's key holds the version",
+            "Only the version that built a plan can load it.",
+            "run the same command again: it builds a new plan",
         )
     targets, compatible = list(plan.fields["targets"]), bool(plan.fields["compatible"])
     by_level = compatible and not flavour.targetable  # TensorRT's level is open above, RTX lists its targets

@@ -73,8 +73,8 @@ class BuildLog:
     def inspection(self) -> dict[str, Any]:
         """The layers of the plan, as the engine inspector's JSON has them, from what the builder says of them.
 
-        An inspector needs a loaded plan, which needs a driver; the builder tells the same without one. ``Datatype``
-        of a layer's inputs, constants and outputs, and ``TacticName``; empty where the builder did not tell.
+        An inspector needs a loaded plan, which needs a driver; the builder reports the same without one. ``Datatype``
+        of a layer's inputs, constants and outputs, and ``TacticName``; empty where the builder did not report it.
         """
         layers = []
         for severity, message in self.lines:

@@ -124,7 +124,7 @@ class TrtSession(Session, Streams, TimesDevice, PreprocessesPhotographs):
             wall = (time.perf_counter() - begin) * 1000
         if sum(found) > wall:
             raise CellError(
-                "The device's events tell more time than has passed.",
+                "The GPU's events report more time than has passed.",
                 f"{sum(found):.3f} ms in {wall:.3f} ms for {count} runs.",
             )
         return found
@@ -209,7 +209,7 @@ class TrtSession(Session, Streams, TimesDevice, PreprocessesPhotographs):
         right = inputs == {PIXELS} and set(names) == {PIXELS, *outputs} and kinds[PIXELS] == library.DataType.UINT8
         if not right or any(kinds[n] != library.DataType.FLOAT for n in outputs):
             raise CellError(
-                "The plan is not of this network.",
+                "The plan does not belong to this network.",
                 f"It has {', '.join(f'{n} ({kinds[n]})' for n in names)}; {PIXELS} (uint8) and "
                 f"{', '.join(sorted(outputs))} (float32) were expected.",
                 "build it again",
@@ -362,7 +362,7 @@ class Lane:
             raise CellError(
                 f"{self._title} cannot open this plan for batches of {batch}.",
                 self._log.reason() or "The GPU may have too little memory left.",
-                "smaller batches (--batches 1), or end what else runs on it (nvidia-smi)",
+                "smaller batches (--batches 1), or stop other processes on the GPU (nvidia-smi)",
             )
         index = 0 if plan.fields["dynamic"] else list(plan.fields["profiles"]).index(batch)
         good = context.set_optimization_profile_async(index, self.stream.handle)
@@ -371,5 +371,5 @@ class Lane:
         addresses = {PIXELS: self._device.address} | {n: d.address for n, (_, d) in self._results.items()}
         good = good and all(context.set_tensor_address(name, address) for name, address in addresses.items())
         if not good:
-            raise CellError(f"The plan's profiles do not hold batches of {batch}.", self._log.reason())
+            raise CellError(f"The plan has no profile for batches of {batch}.", self._log.reason())
         return context

@@ -90,14 +90,14 @@ def load(file: Path) -> onnx.ModelProto:
             for entry in tensor.external_data:
                 if entry.key == "location" and not _inside(file.parent, entry.value):
                     raise UserError(
-                        f"{file.name} keeps weights outside its folder, and is refused.",
+                        f"{file.name} refers to weights outside its folder, and is refused.",
                         f"{tensor.name} lies in {entry.value!r}.",
                         "save it again with its external data beside it",
                     )
         model = onnx.load(file)
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{file.name} is no whole ONNX file.", first_line(error)) from error
+        raise UserError(f"{file.name} is not a valid ONNX file.", first_line(error)) from error
     return model
 
 
@@ -126,7 +126,7 @@ def _cut(model: onnx.ModelProto, backbone: str, cut: str) -> str:
     graph.input.extend(inputs)
     graph.output.append(helper.make_tensor_value_info(f"{name}/{FEATURES}", TensorProto.FLOAT, ["batch", None]))
     if len(inputs) != 1:
-        raise UserError(f"{backbone!r} has {len(inputs)} inputs.", "A backbone takes one: the image.")
+        raise UserError(f"{backbone!r} has {len(inputs)} inputs.", "A backbone has one input: the image.")
     return f"{name}/{FEATURES}"
 
 
@@ -146,7 +146,7 @@ def _free_batch(model: onnx.ModelProto, spec: PreprocessSpec) -> None:
     size = [spec.height, spec.width, 3] if spec.layout == "NHWC" else [3, spec.height, spec.width]
     if len(dims) != 4 or any(d.dim_value not in (0, s) for d, s in zip(dims[1:], size, strict=True)):
         raise UserError(
-            "The ONNX file's input does not fit the preprocessing that was given.",
+            "The ONNX file's input does not match its preprocessing.",
             f"It takes {[d.dim_value or d.dim_param for d in dims]}; the preprocessing makes [n, {size}].",
         )
     dims[0].Clear()
@@ -179,5 +179,5 @@ def _compared(
         return Reference(pixels, wanted), compare_outputs(found, wanted, Precision.FP32)
     except Exception as error:  # the runtime's own kinds of error have no common base
         raise UserError(
-            f"{name} does not run on batches of {batch}.", first_line(error), "export it with a free batch axis"
+            f"{name} does not run on batches of {batch}.", first_line(error), "export it with a dynamic batch axis"
         ) from error

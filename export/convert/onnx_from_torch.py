@@ -149,7 +149,7 @@ def _shapes(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor) 
     tensors = found if isinstance(found, tuple) else (found,)
     if not all(isinstance(t, torch.Tensor) for t in tensors) or tensors[0].ndim != 2:
         raise UserError(
-            f"{backbone.name!r} gives no features [n, d].",
+            f"{backbone.name!r} does not return features [n, d].",
             f"Its output is {[list(getattr(t, 'shape', [])) for t in tensors]}.",
         )
     names: Sequence[str] = module.names  # type: ignore[assignment]
@@ -160,7 +160,7 @@ def _trace(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor, n
     import torch
 
     if sum(p.numel() for p in module.parameters()) * 4 > 1.9e9:
-        raise CellError(f"{backbone.name!r} is too large for one ONNX file.", "A protocol buffer ends at 2 GB.")
+        raise CellError(f"{backbone.name!r} is too large for one ONNX file.", "A protocol buffer holds at most 2 GB.")
     axes = {name: {0: "batch"} for name in [INPUT, *names]}
     try:
         with warnings.catch_warnings(), _quiet():
@@ -225,7 +225,7 @@ def _slim(backbone: Backbone, traced: Path, target: Path, example: torch.Tensor,
     onnx.save(model, target)
     before, after = (session(f).run(None, {INPUT: example.numpy()})[0] for f in (traced, target))
     if not np.allclose(before, after, rtol=1e-3, atol=1e-3 * float(np.abs(before).max())):
-        say(f"{backbone.name}: slimming changed the result, so the file stays as it was traced")
+        say(f"{backbone.name}: simplification changed the result, so the file is kept as traced")
         onnx.save(original, target)
         return original
     return model

@@ -24,7 +24,9 @@ def module_with_outputs(module: torch.nn.Module, output: str, maps: bool) -> tor
     import torch
 
     if maps and not hasattr(module, "forward_intermediates"):
-        raise UserError("This backbone gives no maps.", "It has no forward_intermediates as timm's models do.")
+        raise UserError(
+            "This backbone cannot give feature maps.", "It has no method forward_intermediates, as timm's models have."
+        )
     strides = _strides(module) if maps else []
     plain = maps and len(set(strides)) < 2
 

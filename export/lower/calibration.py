@@ -31,7 +31,7 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """Photographs by id; ``identity`` tells their content, so that a key needs no file to be read.
+    """Photographs by id; ``identity`` identifies their content, so that a key needs no file to be read.
 
     ``read`` gives a photograph's encoded bytes. There are at least four of each kind.
     """
@@ -45,7 +45,7 @@ class CalibrationSet:
     def __post_init__(self) -> None:
         if min(len(self.train), len(self.val)) < LEAST:
             raise UserError(
-                f"{self.name} holds too few photographs to calibrate on.",
+                f"{self.name} has too few photographs for calibration.",
                 f"{LEAST} to take ranges from and {LEAST} to judge by are needed; it has {len(self.train)} and "
                 f"{len(self.val)}.",
             )

@@ -105,7 +105,7 @@ class _Caster:
 
     @staticmethod
     def _always_wide(node: onnx.NodeProto, index: int, is_input: bool) -> bool:
-        """Resize's scales are float32 whatever its data is."""
+        """Resize's scales are float32 for any type of its data."""
         return node.op_type == "Resize" and is_input and index > 0
 
     def run(self) -> onnx.ModelProto:

@@ -15,13 +15,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from export.errors import CellError
 from export.lower import quantization
 from export.lower.activations import Float, histograms, peaks
 from export.lower.casting import cast, narrowable, rounded
 from export.lower.graph import tensor_types
-from export.lower.judging import Judge
+from export.lower.judging import Closeness, Judge
 from export.lower.smoothing import places, smoothed
 from export.parity import TOLERANCE
 from export.spec import Precision
@@ -41,6 +42,8 @@ SUFFERERS = 4
 """On so many photographs a node's harm is measured."""
 BIT_WORTH = 1.5
 """7 bits are taken where 1 − cosine grows by no more than that, or the goal is reached all the same."""
+CLEARLY = 0.05
+"""Another way is better where its 1 − cosine is smaller by that part: on other photographs less would mean nothing."""
 SAFE_BITS = 7
 AT_MOST = 4
 """At most one node in so many stays fp32 in a quantised file."""
@@ -145,16 +148,18 @@ def _quantised(model: onnx.ModelProto, precision: Precision, train: Float, val: 
     goal = 1 - (1 - TOLERANCE[precision][0]) / 2  # half of what the gate allows: its photographs are others
     judge = Judge(model, val)
     ways = _ways(model, precision, train)
+    bits = SAFE_BITS if precision is Precision.INT8 else 8
+    ways.sort(key=lambda way: -judge.glance(way.made(precision, bits)))
     tried: list[Quantized] = []
     kept: list[str] = []
-    bits = SAFE_BITS if precision is Precision.INT8 else 8
-    way, cosine = _best(ways, precision, bits, judge, tried, floor=goal if bits == SAFE_BITS else -1.0)
-    if cosine < goal and bits == SAFE_BITS:
+    way, close = _best(ways, precision, bits, judge, tried, floor=goal if bits == SAFE_BITS else -1.0)
+    if close.cosine_min < goal and bits == SAFE_BITS:
         bits = 8
-        way, cosine = _best(ways, precision, bits, judge, tried)
+        way, close = _best(ways, precision, bits, judge, tried)
+    cosine = close.cosine_min
     if cosine < goal:
         say(f"  {precision}: cosine {cosine:.3f}; looking for the nodes that do the harm …")
-        kept, cosine = _spared(way, precision, judge, goal)
+        kept, cosine = _spared(way, precision, judge, close.worst[:SUFFERERS], goal)
     if precision is Precision.INT8 and bits == 8:
         enough = min(goal, 1 - BIT_WORTH * (1 - cosine))
         found = judge.cosine(way.made(precision, SAFE_BITS, kept), floor=enough)
@@ -168,7 +173,7 @@ def _quantised(model: onnx.ModelProto, precision: Precision, train: Float, val: 
 
 
 def _ways(model: onnx.ModelProto, precision: Precision, train: Float) -> list[_Way]:
-    """Every way of quantising, the likeliest to win first, from one run over the photographs."""
+    """Every way of quantising, from one run over the photographs."""
     movable = places(model)
     seen, channels = histograms(model, quantization.activations(model), train, movable)
     bases = [(False, model, seen)]
@@ -178,35 +183,41 @@ def _ways(model: onnx.ModelProto, precision: Precision, train: Float) -> list[_W
         bases.append((True, smooth, seen | moved))
     return [
         _Way(name, smooth, base, {tensor: calibrator(h) for tensor, h in found.items()})
+        for smooth, base, found in bases
         for name, calibrator in quantization.CALIBRATORS.items()
         if name != "mse" or precision is not Precision.FP8  # its error is that of equal steps
-        for smooth, base, found in bases[::-1]
     ]
 
 
 def _best(
-    ways: list[_Way], precision: Precision, bits: int, judge: Judge, tried: list[Quantized], floor: float = -1.0
-) -> tuple[_Way, float]:
-    """The way with the highest least cosine, and that cosine; all are noted in ``tried``.
-
-    Where none reaches ``floor``, it is any of them, and its cosine is below that.
+    ways: Sequence[_Way], precision: Precision, bits: int, judge: Judge, tried: list[Quantized], floor: float = -1.0
+) -> tuple[_Way, Closeness]:
+    """The way with the highest least cosine, or the first of those that differ by too little to matter; all are noted
+    in ``tried``. Where none reaches ``floor``, it is the first, and its cosine is below that.
     """
-    best = (ways[0], -2.0)
+    best: tuple[_Way, Closeness] | None = None
     for way in ways:
-        close = judge.cosine(way.made(precision, bits), floor=max(best[1], floor))
+        close = judge.cosine(way.made(precision, bits), floor=floor)
         tried.append(Quantized(way.calibrator, way.smoothed, bits, close.cosine_min, close.photographs))
-        if close.cosine_min > best[1]:
-            best = (way, close.cosine_min)
+        if best is None or close.cosine_min >= floor:
+            best = (way, close)
+            floor = max(floor, close.cosine_min + CLEARLY * (1 - close.cosine_min))
+    assert best is not None
     return best
 
 
-def _spared(way: _Way, precision: Precision, judge: Judge, goal: float) -> tuple[list[str], float]:
-    """The fewest nodes (1, 2, 4, …), most harmful first, without which the goal is reached; and the cosine then."""
+def _spared(
+    way: _Way, precision: Precision, judge: Judge, worst: npt.NDArray[np.int64], goal: float
+) -> tuple[list[str], float]:
+    """The fewest nodes (1, 2, 4, …), most harmful first, without which the goal is reached; and the cosine then.
+
+    Harm is measured on the ``worst`` photographs, those that suffer most from all nodes together.
+    """
     names = [n.name for n in quantization.quantizable(way.base)]
 
     def harm(group: Sequence[str]) -> float:
         alone = way.made(precision, 8, [n for n in names if n not in set(group)])
-        return judge.errors(alone, SUFFERERS)
+        return judge.error(alone, worst)
 
     order = most_harmful_first(names, harm)
     most = max(1, len(names) // AT_MOST)

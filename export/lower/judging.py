@@ -17,13 +17,24 @@ from export.lower.activations import BATCH, Float, features, watch
 if TYPE_CHECKING:
     import onnx
 
+GLANCED = 8
+"""On so many photographs candidates are compared before any is run on all."""
+
 
 @dataclass(frozen=True)
 class Closeness:
-    """The least cosine over the photographs that were run; −1 where features hold NaN or Inf."""
+    """The least cosine over the photographs that were run; −1 where features hold NaN or Inf.
+
+    ``worst`` are the indices of those, the worst first.
+    """
 
     cosine_min: float
-    photographs: int
+    worst: npt.NDArray[np.int64]
+
+    @property
+    def photographs(self) -> int:
+        """How many were run."""
+        return len(self.worst)
 
 
 class Judge:
@@ -40,22 +51,29 @@ class Judge:
 
     def cosine(self, model: onnx.ModelProto, floor: float = -1.0) -> Closeness:
         """The least cosine of a candidate's features; a candidate that falls below ``floor`` is run no further."""
-        output = model.graph.output[0].name
-        done: list[float] = []
-        for seen in watch(model, [output], self._values[self._order]):
-            here = self._order[len(done) : len(done) + len(seen[output])]
-            done += cosines(np.asarray(seen[output], np.float32), self._wanted[here]).tolist()
-            if min(done) < floor:
-                break
-        worst_first = self._order[np.argsort(done, kind="stable")]
-        self._order = np.concatenate([worst_first[:BATCH], self._order[len(done) :], worst_first[BATCH:]])
-        return Closeness(min(done), len(done))
+        found = self._cosines(model, self._order, floor)
+        worst = self._order[np.argsort(found, kind="stable")]
+        self._order = np.concatenate([worst[:BATCH], self._order[len(found) :], worst[BATCH:]])
+        return Closeness(min(found), worst)
 
-    def errors(self, model: onnx.ModelProto, photographs: int) -> float:
-        """Σ |found − wanted|² / |wanted|² over the ``photographs`` on which the last candidate suffered most."""
-        few = self._order[:photographs]
-        wanted = self._wanted[few].reshape(len(few), -1)
-        error = features(model, self._values[few]).reshape(len(few), -1) - wanted
+    def glance(self, model: onnx.ModelProto) -> float:
+        """The least cosine over the first few photographs; which these are changes with every :meth:`cosine`."""
+        return min(self._cosines(model, self._order[:GLANCED]))
+
+    def _cosines(self, model: onnx.ModelProto, order: npt.NDArray[np.int64], floor: float = -1.0) -> list[float]:
+        output = model.graph.output[0].name
+        found: list[float] = []
+        for seen in watch(model, [output], self._values[order]):
+            here = order[len(found) : len(found) + len(seen[output])]
+            found += cosines(np.asarray(seen[output], np.float32), self._wanted[here]).tolist()
+            if min(found) < floor:
+                break
+        return found
+
+    def error(self, model: onnx.ModelProto, photographs: npt.NDArray[np.int64]) -> float:
+        """Σ |found − wanted|² / |wanted|² of the features over these photographs, by index."""
+        wanted = self._wanted[photographs].reshape(len(photographs), -1)
+        error = features(model, self._values[photographs]).reshape(wanted.shape) - wanted
         return float(((error**2).sum(axis=1) / (wanted**2).sum(axis=1)).sum())
 
 

@@ -5,7 +5,7 @@ fp32 file ─▶ watched on photographs ─▶ candidates ─▶ the best on val
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -85,7 +85,7 @@ def artifact(
 
     def build(folder: Path) -> Mapping[str, Any]:
         store.say(f"{backbone.name}: making {precision} from {len(photographs.train)} photographs …")
-        return _lower(base, precision, photographs, folder, store)
+        return lowered(base, precision, photographs, folder, store.say)
 
     return Artifact.of(store.obtain("onnx", _lowered_key(base.key, precision, photographs), build))
 
@@ -110,9 +110,14 @@ def fp32_model(path: Path) -> onnx.ModelProto:
     return named(raised(onnx.load(path), OPSET))
 
 
-def _lower(
-    base: Artifact, precision: Precision, photographs: CalibrationSet, folder: Path, store: Store
+def lowered(
+    base: Artifact, precision: Precision, photographs: CalibrationSet, folder: Path, say: Callable[[str], None]
 ) -> dict[str, Any]:
+    """Make a lower precision of an fp32 artifact in ``folder``, whatever the store holds; the manifest's fields.
+
+    Raises:
+        CellError: the file cannot be lowered.
+    """
     import onnx
 
     from export.lower.activations import outputs
@@ -122,7 +127,7 @@ def _lower(
     model = fp32_model(base.onnx)
     spec = base.preprocess
     train = photographs.values(photographs.train, spec)
-    chosen = choose(model, precision, train, photographs.values(photographs.val[::2], spec), store.say)
+    chosen = choose(model, precision, train, photographs.values(photographs.val[::2], spec), say)
     onnx.save(chosen.model, folder / ONNX)
 
     pixels = photographs.pixels(photographs.val[1::2], spec)
@@ -135,7 +140,7 @@ def _lower(
     if not parity.passed:
         below = first_below(chosen.reference, chosen.judged, values[:DIAGNOSED], bound)
         where = f"; first node below {bound:.0f} dB: {below.node} ({below.operator})" if below else ""
-        store.say(f"{base.backbone} {precision}: parity FAILED, {parity.output} cosine {parity.cosine_min:.4f}{where}")
+        say(f"{base.backbone} {precision}: parity FAILED, {parity.output} cosine {parity.cosine_min:.4f}{where}")
     return {
         **base.fields,
         "precision": str(precision),

@@ -66,11 +66,10 @@ def least_error(seen: Histogram) -> float:
 
 
 CALIBRATORS: Mapping[str, Callable[[Histogram], float]] = {
-    "mse": least_error,
-    "percentile": percentile,
     "minmax": minmax,
+    "percentile": percentile,
+    "mse": least_error,
 }
-"""The likeliest to be best comes first: the others are then soon known to be worse."""
 
 
 def quantizable(model: onnx.ModelProto) -> list[onnx.NodeProto]:

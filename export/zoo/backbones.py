@@ -45,7 +45,7 @@ class Backbone:
     Attributes:
         name: what tables show.
         source: the network, and where its weights come from.
-        preprocess: fields of PreprocessSpec that the checkpoint's own configuration does not tell.
+        preprocess: fields of PreprocessSpec that the checkpoint's own configuration does not give.
         output: "features" (pooled, before the classifier) or "logits" (through the checkpoint's own classifier).
     """
 
@@ -75,7 +75,7 @@ class Backbone:
 
     @property
     def feature(self) -> str:
-        """What the main output is, in words."""
+        """What the main output is, for a reader."""
         if isinstance(self.source, OnnxFile):
             return f"output of {self.source.cut}, flattened" if self.source.cut else "the file's first output"
         if self.output == "logits":
@@ -84,7 +84,7 @@ class Backbone:
 
     @property
     def weights(self) -> str:
-        """Where the weights come from, in words."""
+        """Where the weights come from, for a reader."""
         return words_of(self.source)
 
     def as_json(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None =
     if row is None and "." in plain:
         row = _other(plain)
     if row is None:
-        raise unknown("backbone", plain, [*rows, *by_timm], "python -m export --list")
+        raise unknown("backbone", plain, [*rows, *by_timm], "bob export --list")
     if name.endswith(RANDOM):
         return replace(row, name=f"{row.name}{RANDOM}", source=with_random_weights(row.source, row.name))
     if weights is not None:
@@ -150,7 +150,7 @@ def _other(timm_id: str) -> Backbone:
 
     known = import_timm().list_pretrained()
     if timm_id not in known:
-        raise unknown("backbone", timm_id, known, "python -m export --list")
+        raise unknown("backbone", timm_id, known, "bob export --list")
     return Backbone(timm_id, TimmModel(timm_id))
 
 
@@ -217,19 +217,19 @@ def _package(row: dict[str, Any], where: str) -> PackageFile:
         package = Package(given["name"], str(given["version"]), given["sha256"], licence, given.get("sdist", False))
         return PackageFile(package, given["member"], given["member_sha256"])
     except (KeyError, TypeError) as error:
-        raise UserError(f"The {where} has no whole package.", f"Missing: {error}.") from error
+        raise UserError(f"The package of the {where} is incomplete.", f"Missing: {error}.") from error
 
 
 def _finished(path: Path) -> Backbone:
-    """A finished ONNX file; its sidecar tells the preprocessing, and may tell licence, family and where to cut."""
+    """A finished ONNX file; its sidecar gives the preprocessing, and may give licence, family and where to cut."""
     if not path.is_file():
         raise UserError(f"The ONNX file {path} does not exist.")
     sidecar = path.with_suffix(".yaml")
     if not sidecar.is_file():
         raise UserError(
-            f"{path.name} does not say how its input is made.",
+            f"{path.name} comes without its preprocessing.",
             f"A finished ONNX file needs {sidecar.name} beside it, with the fields of its preprocessing.",
-            f"write into {sidecar.name}: preprocess: {{height: 224, width: 224, mean: […], std: […]}}",
+            f"write to {sidecar.name}: preprocess: {{height: 224, width: 224, mean: […], std: […]}}",
         )
     document = read_yaml(sidecar, "sidecar")
     if not isinstance(document, dict) or not isinstance(document.get("preprocess"), dict):

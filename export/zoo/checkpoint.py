@@ -41,9 +41,9 @@ def read(path: Path) -> State:
     except pickle.UnpicklingError as error:
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise UserError(
-                f"The checkpoint {path.name} wants to run code, and is refused.",
+                f"The checkpoint {path.name} would run code when loaded, and is refused.",
                 "It is a pickle that holds more than tensors.",
-                "save its state_dict() alone, best as safetensors",
+                "save only its state_dict(), preferably as safetensors",
             ) from error
         raise UserError(f"The checkpoint {path.name} is damaged or truncated.", first_line(error)) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
@@ -52,7 +52,7 @@ def read(path: Path) -> State:
         if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
             found = found[name]
     if not isinstance(found, Mapping) or not all(isinstance(v, torch.Tensor) for v in found.values()):
-        raise UserError(f"The checkpoint {path.name} holds no plain state of tensors.")
+        raise UserError(f"The checkpoint {path.name} is not a state dict of tensors.")
     return dict(found)
 
 
@@ -114,7 +114,7 @@ def tensorflow_mobilenetv1(path: Path) -> State:
         state["classifier.weight"] = kernel[0, 0].T
         state["classifier.bias"] = found[f"{root}Logits/Conv2d_1c_1x1/biases"]
     except KeyError as error:
-        raise UserError(f"{path.name} is no frozen MobileNetV1.", f"It has no constant {error}.") from error
+        raise UserError(f"{path.name} is not a frozen MobileNetV1.", f"It has no constant {error}.") from error
     return {k: torch.from_numpy(np.array(v, order="C")) for k, v in state.items()}
 
 
@@ -147,10 +147,10 @@ def onnx_vision_transformer(path: Path, module: torch.nn.Module) -> State:
 
 
 def _mismatch(what: str, missing: list[str], shapes: list[str], total: int) -> UserError:
-    told = [
+    problems = [
         f"{len(names)} of {total} tensors {how} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
         for names, how in ((missing, "are missing"), (shapes, "have another shape"))
         if names
     ]
-    why = "; ".join(told) or "It holds another number of tensors"
+    why = "; ".join(problems) or "It holds another number of tensors"
     return UserError(f"The checkpoint does not fit {what}.", f"{why}.", "name the backbone that it was trained as")

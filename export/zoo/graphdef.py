@@ -37,7 +37,7 @@ def constants(graph: bytes) -> dict[str, npt.NDArray[np.float32]]:
             if tensor is not None and isinstance(name, bytes):
                 found[name.decode()] = tensor
     except (IndexError, ValueError, StopIteration) as error:
-        raise UserError("The file is no TensorFlow graph.", str(error)) from error
+        raise UserError("The file is not a TensorFlow graph.", str(error)) from error
     return found
 
 

@@ -39,7 +39,7 @@ def layers(path: Path) -> dict[str, npt.NDArray[np.float32]]:
                     axes = _KERNEL_AXES.get(values.ndim)
                     found[name] = np.ascontiguousarray(values.transpose(axes))
     except (OSError, KeyError) as error:
-        raise UserError(f"{path.name} is no Keras HDF5 file of weights.", first_line(error)) from error
+        raise UserError(f"{path.name} is not a Keras HDF5 weights file.", first_line(error)) from error
     return found
 
 

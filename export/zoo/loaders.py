@@ -75,7 +75,7 @@ def eager_of(artifact: Artifact, store: Store) -> torch.nn.Module:
         UserError: the artifact came from a finished ONNX file, or its backbone is no longer to be found.
     """
     if not artifact.source.get("request"):
-        raise UserError(f"{artifact.backbone!r} came as a finished ONNX file: it has no PyTorch module.")
+        raise UserError(f"{artifact.backbone!r} is a finished ONNX file: it has no PyTorch module.")
     return eager(Backbone.of_json(artifact.source["request"]), store).module
 
 
@@ -85,7 +85,7 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> torch.nn.
     timm = import_timm()
     architecture = source.architecture
     if not timm.is_model(architecture):
-        raise unknown("timm architecture", architecture, timm.list_models(), "python -m export --list")
+        raise unknown("timm architecture", architecture, timm.list_models(), "bob export --list")
     headed = backbone.output == "logits"
     if headed and not source.classes:
         raise UserError(f"The checkpoint of {backbone.name!r} has no classifier.")
@@ -139,7 +139,7 @@ def _require_filled(module: torch.nn.Module, random: torch.nn.Module, file: Path
     if sum(left.values()) > 0.01 * sum(p.numel() for p in module.parameters()):
         raise UserError(
             f"The checkpoint {file.name} does not fit {type(module).__name__}.",
-            f"It has nothing for {len(left)} of its tensors ({', '.join(list(left)[:3])}, …).",
+            f"It lacks {len(left)} of the tensors ({', '.join(list(left)[:3])}, …).",
             "name the backbone that it was trained as",
         )
 
@@ -174,7 +174,7 @@ def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> to
     if backbone.output == "features" and resets:
         resets(0)
     elif backbone.output == "logits" and not resets:
-        raise UserError(f"{backbone.name!r} has no classifier that is known.", "Its module has no reset_classifier.")
+        raise UserError(f"The classifier of {backbone.name!r} cannot be found.", "Its module has no reset_classifier.")
     return module
 
 
@@ -233,9 +233,9 @@ def spec_of(fields: Mapping[str, Any], base: PreprocessSpec | None = None) -> Pr
     try:
         spec = msgspec.convert({**(base.as_json() if base else {}), **fields}, PreprocessSpec)
     except msgspec.ValidationError as error:
-        raise UserError("The preprocessing cannot be understood.", str(error)) from error
+        raise UserError("The preprocessing is not valid.", str(error)) from error
     if not 0 < spec.crop_pct <= 1 or math.prod((spec.height, spec.width)) <= 0:
-        raise UserError(f"A preprocessing of {spec.height}x{spec.width} at crop {spec.crop_pct} cannot be.")
+        raise UserError(f"A preprocessing of {spec.height}x{spec.width} at crop {spec.crop_pct} is impossible.")
     return spec
 
 

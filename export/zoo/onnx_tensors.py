@@ -29,7 +29,7 @@ def named(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     try:
         graph: Any = onnx.load(path).graph
     except (DecodeError, OSError, ValueError) as error:
-        raise UserError(f"{path.name} is no ONNX file.", first_line(error)) from error
+        raise UserError(f"{path.name} is not an ONNX file.", first_line(error)) from error
     floats = [t for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
     found = {t.name: onnx.numpy_helper.to_array(t) for t in floats}
     bias_of = {term: name for node in graph.node if node.op_type == "Add" for term, name in _terms(node.input, found)}

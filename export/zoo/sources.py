@@ -111,7 +111,7 @@ class RandomWeights:
 
 @dataclass(frozen=True)
 class OwnWeights:
-    """What a function of the user's own puts into the module that it returns: *untrained*, as nobody can tell."""
+    """What a function of the user's own puts into the module that it returns: *untrained*: its training is unknown."""
 
     words = "module's own"
 
@@ -199,7 +199,7 @@ def file_of(source: Source) -> File | None:
 
 
 def words_of(source: Source) -> str:
-    """Where the weights come from, in words."""
+    """Where the weights come from, for a reader."""
     if isinstance(source, OnnxFile):
         return source.file.words
     weights = source.weights
@@ -227,7 +227,7 @@ DEFAULTS: dict[str, Any] = {
     "prefix": "",
     "cut": "",
 }
-"""A row's fields that tell the source, and the values that stand for an absent one."""
+"""A row's fields that name the source, and the values that stand for an absent one."""
 
 READERS: dict[str, Callable[[], Reader]] = {
     "in_order": InOrder,
@@ -268,7 +268,7 @@ def without_places(source: Source) -> dict[str, Any]:
 
 
 def source_of(row: Mapping[str, Any], where: str) -> Source:
-    """The source that a row tells.
+    """The source that a row names.
 
     Args:
         row: some or all fields of :data:`DEFAULTS`, as ``row_of`` gives them; other fields are passed over.
@@ -303,7 +303,7 @@ def _taken(left: dict[str, Any], where: str) -> Source:
         own = Checkpoint(file, reader or _by_name(left)) if file else OwnWeights()
         return ModuleFunction(left.pop("module"), random or own, arguments)
     if not left["timm"]:
-        raise UserError(f"The {where} names weights and no network.", "timm, module, or the reader 'onnx'.")
+        raise UserError(f"The {where} names weights but no network.", "timm, module, or the reader 'onnx'.")
     classes = left.pop("classes")
     model = TimmModel(left.pop("timm"), arguments=arguments, classes=0 if left.pop("headless") else classes)
     if random:

@@ -79,7 +79,7 @@ def _positions(tensors: Tensors, tokens: int) -> torch.Tensor:
     grids = [v for v in nameless if v.shape[1] > 1]
     side, wanted = round(grids[0].shape[1] ** 0.5) if grids else 0, round((tokens - 1) ** 0.5)
     if len(first) != 1 or len(grids) != 1 or side**2 != grids[0].shape[1] or wanted**2 != tokens - 1:
-        raise UserError("The file holds no square grid of position embeddings beside that of a class token.")
+        raise UserError("The position embeddings are not a square grid plus a class token.")
     grid = torch.from_numpy(grids[0].copy()).reshape(1, side, side, -1).permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(grid, size=(wanted, wanted), mode="bicubic", align_corners=False)
     return torch.cat([torch.from_numpy(first[0].copy()), resized.flatten(2).transpose(1, 2)], dim=1)

@@ -80,7 +80,7 @@ def _download(backbone: Backbone, hub: Hub, store: Store) -> Path:
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
     repository = _repository(backbone)
-    store.say(f"fetching {repository} ({backbone.licence or 'licence not told'})")
+    store.say(f"fetching {repository} ({backbone.licence or 'unknown licence'})")
     try:
         with _silent_hub():
             try:
@@ -91,9 +91,9 @@ def _download(backbone: Backbone, hub: Hub, store: Store) -> Path:
                 file = hf_hub_download(repository, "pytorch_model.bin", revision=hub.revision)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise Unavailable(
-            f"The weights of {backbone.name!r} could not be fetched from the model hub.",
+            f"The weights of {backbone.name!r} could not be downloaded from the model hub.",
             f"{repository}: {' '.join(str(error).split())[:200]}",
-            f"check the network (or log in, for a gated model); or give --weights FILE; or ask for "
+            f"check the network; for a gated model, log in; or use --weights FILE, or "
             f"{backbone.name}@random, which is timed and never scored",
         ) from error
     # …/snapshots/<commit>/model.safetensors is how the hub's cache names what it resolved

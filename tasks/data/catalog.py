@@ -78,7 +78,7 @@ def survey(
     whole: bool = False,
     progress: Progress | None = None,
 ) -> Survey:
-    """Open a data set and tell what was found; arguments and errors as :func:`open_dataset`."""
+    """Open a data set and report its contents; arguments and errors as :func:`open_dataset`."""
     try:
         source = locate(ref, store)
     except PermissionError as error:
@@ -128,8 +128,8 @@ def locate(ref: str, store: Store) -> Source:
     if name in NAMED:
         if equals and Path(folder).expanduser().is_file():
             raise UserError(
-                f"{folder} is a file; {name}=DIR takes the folder in which {name} lies.",
-                "An archive is given by its path alone.",
+                f"{folder} is a file; {name}=DIR takes the folder that holds {name}.",
+                "An archive is given by its path, without a name.",
                 f"--data {folder}",
             )
         found = READERS.get(name)(name, Path(folder).expanduser() if equals else None, store)
@@ -137,7 +137,9 @@ def locate(ref: str, store: Store) -> Source:
     path = Path(ref).expanduser()
     if not path.exists():
         if "/" in ref or "\\" in ref or is_archive(path) or path.suffix == ".csv":
-            raise UserError(f"There is no {ref}.", f"A data set is a name, or a path: {LAYOUTS}, or an archive.")
+            raise UserError(
+                f"There is no data set {ref}.", f"A data set is a name or a path: {LAYOUTS}, or an archive."
+            )
         raise unknown("data set", name, NAMED, "bob tasks, or the path of a folder, CSV or archive")
     if path.is_dir():
         tables = [table for table in sorted(path.glob("*.csv")) if _is_table(table)]
@@ -160,7 +162,7 @@ def digest(
     sha256: dict[str, str],
     junk: Iterable[tuple[str, str]] = (),
 ) -> str:
-    """SHA-256 over every sample's name, content, class and split, and the junk pairs, whatever their order."""
+    """SHA-256 over every sample's name, content, class and split, and the junk pairs, in any order."""
     lines = sorted(f"{s.id}\0{sha256[s.id]}\0{classes[s.label]}\0{s.split}\n" for s in samples)
     lines += sorted(f"{query}\0junk\0{image}\n" for query, image in junk)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
@@ -180,7 +182,7 @@ def _require_classes(name: str, items: Sequence[Item], least: int) -> None:
         raise UserError(f"{name} holds no readable images.", f"Looked for the layouts {LAYOUTS}.")
     if len(labels) < least:
         raise UserError(
-            f"{name} has one class only, {labels[0]!r}.", "There is nothing to tell apart.", f"the layouts {LAYOUTS}"
+            f"{name} has only one class, {labels[0]!r}.", "Classification needs at least two.", f"the layouts {LAYOUTS}"
         )
 
 
@@ -191,7 +193,7 @@ def _require_readable(name: str, found: Index, total: int, most: float) -> None:
         raise UserError(
             f"{len(bad)} of the {total} images of {name} cannot be decoded; the limit is {most:.1%}.",
             f"The first are {shown}.",
-            "mend or remove them, or raise the limit",
+            "fix or remove them, or raise --max-unreadable",
         )
 
 

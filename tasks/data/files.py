@@ -32,7 +32,7 @@ class Files:
     """Named bytes.
 
     Attributes:
-        stamps: name (posix path inside the source) → what changes when the bytes change, as far as can be told
+        stamps: name (posix path inside the source) → what changes when the bytes change, as far as is known
             without reading them.
         read: the bytes of a name; several threads may call it at once.
         origin: what the stamps hold within: an archive's path, size and time; empty for a folder.
@@ -109,7 +109,7 @@ def from_archive(path: Path, store: Store) -> Files:
         return _from_tar(path, store)
     except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(
-            f"{path} is not a whole tar, tar.gz or zip archive.", str(error), "copy or download it again"
+            f"{path} is not a complete tar, tar.gz or zip archive.", str(error), "copy or download it again"
         ) from error
 
 

@@ -48,7 +48,7 @@ class Index:
 
 
 def index(names: Sequence[str], files: Files, store: Store, progress: Progress | None = None) -> Index:
-    """The index of ``names``, from the store or built now on all cores; ``progress(done, total)`` is told of blocks."""
+    """The index of ``names``, from the store or built now on all cores; ``progress(done, total)`` after each block."""
     names = sorted(names)
 
     def build(folder: Path) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _look(names: Sequence[str], read: Reader, progress: Progress | None) -> list
 
 
 def look(read: Reader, name: str) -> _Look:
-    """Read and decode one image; whatever is wrong with it becomes a reason, never an exception."""
+    """Read and decode one image; any error in it becomes a reason, never an exception."""
     from PIL import Image
 
     try:

@@ -95,7 +95,7 @@ def from_files(name: str, files: Files) -> Source:
         elif p[0] in splits:
             items.append(Item(path, p[1], splits[p[0]]))
     if not items:
-        raise UserError(f"The {len(images)} images of {name} lie in no class folder.", f"The layouts are {LAYOUTS}.")
+        raise UserError(f"The {len(images)} images of {name} are not in class folders.", f"The layouts are {LAYOUTS}.")
     if loose:
         notes.append(f"{loose} images that lie outside the class folders are left out")
     empty = [folder for folder in files.folders if folder.startswith(top) and folder[len(top) :].count("/") < depth]
@@ -114,7 +114,7 @@ def from_table(name: str, files: Files, text: str, table: str) -> Source:
     header = [column.strip().lower() for column in rows.fieldnames or []]
     if not {"path", "label"} <= set(header):
         raise UserError(
-            f"{table} has not the header path,label[,split].", f"Its first line is {','.join(header) or 'empty'}."
+            f"{table} lacks the header path,label[,split].", f"Its first line is {','.join(header) or 'empty'}."
         )
     rows.fieldnames = header
     base, items = posixpath.dirname(table), []
@@ -135,7 +135,7 @@ def from_table(name: str, files: Files, text: str, table: str) -> Source:
     missing = [item.id for item in items if item.id not in files.stamps]
     if missing:
         raise UserError(
-            f"{len(missing)} of the {len(items)} files of {table} are not there.",
+            f"{len(missing)} of the {len(items)} files of {table} are missing.",
             f"Paths are relative to the table. Missing: {few(missing)}.",
         )
     twice = [path for path, times in Counter(item.id for item in items).items() if times > 1]
@@ -144,12 +144,13 @@ def from_table(name: str, files: Files, text: str, table: str) -> Source:
     with_split = sum(item.split is not None for item in items)
     if 0 < with_split < len(items):
         raise UserError(
-            f"{table} gives a split for {with_split} of its {len(items)} images.", "It must be all of them, or none."
+            f"{table} gives a split for {with_split} of its {len(items)} images.",
+            "Give one for all images, or for none.",
         )
     if 0 < len(asked) < with_split:
         raise UserError(
             f"{table} mixes gallery and query with train, val or test.",
-            "A set is given as gallery and queries, or as train, val and test.",
+            "Splits are gallery and query, or train, val and test.",
         )
     items.sort(key=lambda item: item.id)
     return Source(name, items, files, gallery=bool(asked), junk=junk_pairs(files, base, items, bool(asked)))
@@ -164,7 +165,7 @@ def from_csv(path: Path) -> Source:
     text = path.read_text("utf-8-sig", "replace")
     stamps: dict[str, str] = {}
     for row in csv.reader(text.splitlines()):
-        for field in row:  # whichever column is the path: the others name no file
+        for field in row:  # any column may be the path: the others name no file
             name = posixpath.normpath(field.strip())
             try:
                 stat = (path.parent / name).stat()
@@ -190,9 +191,9 @@ def junk_pairs(files: Files, base: str, items: Sequence[Item], gallery: bool) ->
     header = [column.strip().lower() for column in next(rows, [])]
     if header != ["query", "gallery"]:
         first = ",".join(header) or "empty"
-        raise UserError(f"{place} has not the header query,gallery.", f"Its first line is {first}.")
+        raise UserError(f"{place} lacks the header query,gallery.", f"Its first line is {first}.")
     if not gallery:
-        raise UserError(f"There is a {place}, and no gallery and queries.", f"The layouts are {LAYOUTS}.")
+        raise UserError(f"There is a {place}, but no gallery and queries.", f"The layouts are {LAYOUTS}.")
     sides = [{item.id for item in items if item.split == split} for split in ("test", "train")]
     found = set()
     for number, row in enumerate(rows, 2):

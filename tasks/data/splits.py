@@ -68,8 +68,8 @@ def instances(items: Sequence[Item], limit: int, seed: int) -> list[Item]:
     room = {label: sizes[label] + min(sizes[other] for other in smallest if other != label) for label in asked}
     if room and limit < min(room.values()):
         raise UserError(
-            f"A limit of {limit} images has no room for two whole instances.",
-            "An image is not taken without the others of its class: a query would lose what it looks for.",
+            f"A limit of {limit} images is too small for two instances.",
+            "All images of an instance are kept together, or a query would lose its matches.",
             f"a limit of at least {min(room.values())}",
         )
     order = shuffled(list(members), seed, "subset")
@@ -99,7 +99,7 @@ def apportioned(
 
 
 def assign(items: Sequence[Item], group: Mapping[str, int], seed: int) -> tuple[dict[str, Split], str]:
-    """The split of every item, and in words where it comes from.
+    """The split of every item, and a text that says where it comes from.
 
     Given splits are kept. Without a given val, val is carved out of train; with train and val only, val is the test
     (as with ImageNet, whose test labels nobody has) and a new val is carved out of train. Without any, 60/20/20.
@@ -114,7 +114,7 @@ def assign(items: Sequence[Item], group: Mapping[str, int], seed: int) -> tuple[
     if "train" not in given or len(given) == 1:
         raise UserError(
             f"The data set gives only the split {' and '.join(sorted(str(s) for s in given))}.",
-            "A score needs images to train on and others to test on.",
+            "A task needs training and test images.",
             "give train and test, or class folders without splits",
         )
     split: dict[str, Split] = {item.id: item.split for item in items if item.split}
@@ -130,7 +130,7 @@ def assign(items: Sequence[Item], group: Mapping[str, int], seed: int) -> tuple[
 
 
 def given_queries(items: Sequence[Item]) -> tuple[dict[str, Split], str]:
-    """The splits of a set that was given as gallery (train) and queries (test), and in words where they come from.
+    """The splits of a set that was given as gallery (train) and queries (test), and a text on where they come from.
 
     A gallery may hold classes that nobody asks for (distractors).
 
@@ -140,13 +140,13 @@ def given_queries(items: Sequence[Item]) -> tuple[dict[str, Split], str]:
     split = {item.id: item.split for item in items if item.split}
     for where, words in (("train", "gallery"), ("test", "queries")):
         if where not in split.values():
-            raise UserError(f"The data set has no {words}.", "Retrieval looks for queries in a gallery.")
+            raise UserError(f"The data set has no {words}.", "Retrieval needs a gallery and queries.")
     held, asked = ({item.label for item in items if item.split == where} for where in ("train", "test"))
     if foreign := sorted(asked - held):
         raise UserError(
-            f"The queries have {len(foreign)} classes that the gallery has not.",
-            f"They are: {few(foreign)}. There is nothing to be found for them.",
-            "give the gallery an image of each, or take these queries out",
+            f"The queries have {len(foreign)} classes that the gallery lacks.",
+            f"They are: {few(foreign)}. These queries have no match.",
+            "add an image of each to the gallery, or remove these queries",
         )
     nobody = len(held - asked)
     return split, "given: gallery and queries" + (f"; {nobody} classes without queries" if nobody else "")
@@ -204,6 +204,6 @@ def _divided(
         raise UserError(
             f"{len(lacking)} classes have too few different pictures to be in each of {', '.join(shares)}.",
             f"They are: {few(lacking)}. Copies of a picture count as one.",
-            "add images to these classes, or leave the classes out",
+            "add images to these classes, or remove the classes",
         )
     return result

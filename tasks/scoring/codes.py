@@ -42,7 +42,7 @@ class Int8:
         return np.stack([np.float32(-128.5) * self.scales, np.float32(255) * self.scales])
 
     def decoded(self, features: Floats) -> Floats:
-        """The rows as the codes tell them, float32 [n, d]; their inner products are the similarities."""
+        """The rows as decoded, float32 [n, d]; their inner products are the similarities."""
         return self.codes(features) * self.scales
 
 

@@ -1,7 +1,7 @@
-"""What deployment did to a backbone, image by image: two sets of features of the same images, held against each other.
+"""How deployment changed a backbone, image by image: two sets of features of the same images, compared.
 
-A mean hides it when as many images turn right as turn wrong, a cosine when a few images carry the harm. So what changes
-is counted, and where mean and cosine look well although much has changed, that is said.
+A mean hides it when as many images turn right as turn wrong, a cosine when a few images carry the error. So changes are
+counted, and where mean and cosine look well although much has changed, that is said.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def damage(reference: Splits, deployed: Splits, seed: int = 0) -> Damage:
     """
     for one, other in ((reference.train, deployed.train), (reference.test, deployed.test)):
         if not np.array_equal(one.labels, other.labels):
-            raise UserError("The two cells were not given the same images.")
+            raise UserError("The two cells have features of different images.")
     for splits in (reference, deployed):
         require_finite((FEATURES,), train=splits.train, val=splits.val, test=splits.test)
     labels, classes = reference.test.labels, len(reference.test.classes)

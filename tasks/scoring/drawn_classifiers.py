@@ -1,4 +1,4 @@
-"""Linear classifiers on several draws of training images, with one penalty for all of them, chosen on val."""
+"""Linear classifiers on several seeded subsets of training images, with one penalty for all of them, chosen on val."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def fit_on_draws(
     names: Mapping[int, str],
     draws: Callable[[Indices, int], Iterable[Indices]],
 ) -> Fitted:
-    """Classifiers on L2-normalised features, for draws of several sizes.
+    """Classifiers on L2-normalised features, for subsets of several sizes.
 
     Args:
         size: what a size is called in the sweep's rows.

@@ -15,7 +15,7 @@ def on_grid(rows: Floats) -> npt.NDArray[np.float64]:
 
     A product of two such values is a multiple of 2⁻⁵⁰, and so is every sum of them, which stays below 8 in magnitude
     (Cauchy-Schwarz, if no row is longer than 2.8): 53 bits hold it. So a matrix product of such rows is exact, in
-    whatever order a processor adds and however many rows it is given at once; in float32 the last bit depends on both.
+    independent of the order of additions and of the number of rows at once; in float32 the last bit depends on both.
     """
     return np.asarray(np.rint(rows.astype(np.float64) * GRID) / GRID)
 

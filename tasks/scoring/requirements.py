@@ -26,12 +26,12 @@ def require_fittable(train: Labels, val: Labels) -> None:
     _require_some("train", train)
     if not len(val):
         raise UserError(
-            "The data set has no val split, and this task learns or chooses on val.",
-            "A set that is given as gallery and queries has none; it serves the task retrieval.",
+            "The data set has no val split, and this task needs one.",
+            "A set of gallery and queries has none; it is for the task retrieval.",
             "--tasks retrieval, or give the images as train, val and test",
         )
     if len(np.unique(train.values)) < 2:
-        raise UserError("The training split has one class only.", "A score needs at least two classes to tell apart.")
+        raise UserError("The training split has only one class.", "A task needs at least two.")
     _require_known("val", train, val)
 
 
@@ -52,9 +52,9 @@ def require_gallery(train: Labels) -> None:
         UserError: it is empty, or has one class only.
     """
     if not len(train):
-        raise UserError("There are no images in the gallery (train).", "Retrieval looks for queries in a gallery.")
+        raise UserError("The gallery (train) has no images.", "Retrieval needs a gallery and queries.")
     if len(np.unique(train.values)) < 2:
-        raise UserError("The gallery has one class only.", "Everything in it would be found to be right.")
+        raise UserError("The gallery has only one class.", "Every result would be right.")
 
 
 def require_queries(train: Labels, test: Labels) -> None:
@@ -64,7 +64,7 @@ def require_queries(train: Labels, test: Labels) -> None:
         UserError: there are none, or one's class is not in the gallery.
     """
     if not len(test):
-        raise UserError("There are no images in the queries (test).", "Retrieval looks for queries in a gallery.")
+        raise UserError("The queries (test) have no images.", "Retrieval needs a gallery and queries.")
     if foreign := _foreign(train, test):
         names = ", ".join(foreign[:5])
         raise UserError(f"{len(foreign)} classes of the queries are not in the gallery.", f"They are: {names}.")
@@ -97,13 +97,13 @@ def blocks(rows: Rows) -> Iterator[Floats]:
 
 def _require_some(split: str, part: Labels) -> None:
     if not len(part):
-        raise UserError(f"The {split} split is empty.", "", "give it images, or leave the splitting to the program")
+        raise UserError(f"The {split} split is empty.", "", "give it images, or no splits: the program then makes them")
 
 
 def _require_known(split: str, train: Labels, part: Labels) -> None:
     if foreign := _foreign(train, part):
         names = ", ".join(foreign[:5])
-        raise UserError(f"The {split} split has classes that train has not.", f"Without training images: {names}.")
+        raise UserError(f"The {split} split has classes that train lacks.", f"Without training images: {names}.")
 
 
 def _foreign(train: Labels, part: Labels) -> list[str]:

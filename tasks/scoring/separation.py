@@ -1,4 +1,4 @@
-"""How well one score tells two groups of images apart: AUROC and the false-positive rate at 95 %, with their errors.
+"""How well one score separates two groups of images: AUROC and the false-positive rate at 95 %, with their errors.
 
 Both take the scores of the images that belong (``inside``) and of those that do not (``outside``); higher means surer
 that an image belongs. Values are in percent.

@@ -226,7 +226,7 @@ def test_one_flipped_byte_in_the_features_is_set_aside_and_made_again(
     file.write_bytes(raw)
     capsys.readouterr()
     assert main([*line, "--fresh"]) == 0
-    assert "set aside a damaged entry" in capsys.readouterr().err
+    assert "damaged store entry" in capsys.readouterr().err
     assert {k: r.metrics for k, r in records(tmp_path).items()} == before
 
 
@@ -337,7 +337,7 @@ def test_all_tasks_can_be_asked_for(sweep: Callable[..., list[str]], capsys: pyt
     out, err = capsys.readouterr()
     [row] = json.loads(out)
     assert row["scores"] == sum(task(name).meta.scope == "closed" for name in TASKS)
-    assert "left out, because no --out-of-scope is given: out_of_scope" in err
+    assert "tasks left out, because --out-of-scope is not given: out_of_scope" in err
 
 
 def test_images_out_of_scope_are_scored_by_their_task_alone(
@@ -376,9 +376,9 @@ def test_images_out_of_scope_are_scored_by_their_task_alone(
 def test_a_task_without_its_data_and_data_without_its_task_get_a_sentence(
     sweep: Callable[..., list[str]], photos: Path
 ) -> None:
-    with pytest.raises(UserError, match=r"needs images that belong to none of the classes(.|\n)*--out-of-scope SET"):
+    with pytest.raises(UserError, match=r"needs out-of-scope images: of none of the classes(.|\n)*--out-of-scope SET"):
         main(sweep("--tasks", "knn,out_of_scope"))
-    with pytest.raises(UserError, match=r"no task that looks at them(.|\n)*--tasks knn,out_of_scope"):
+    with pytest.raises(UserError, match=r"no task that uses them(.|\n)*--tasks knn,out_of_scope"):
         main(sweep("--tasks", "knn", "--out-of-scope", str(photos)))
-    with pytest.raises(UserError, match="set has classes that set has too"):
+    with pytest.raises(UserError, match="set and set share classes"):
         main(sweep("--tasks", "out_of_scope", "--out-of-scope", str(photos)))

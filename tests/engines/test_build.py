@@ -62,7 +62,7 @@ def test_one_that_cannot_be_built_does_not_end_the_others(tiny: list[str], capsy
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--engine", "ort", "--target", "8.6"], "'ort' builds for the device of this machine only"),
+        (["--engine", "ort", "--target", "8.6"], "'ort' builds only for this machine's device"),
         (["--engine", "nothing"], "Unknown engine 'nothing'"),
         (["--engine", "ort", "--batches", "one"], "whole numbers"),
         (["--engine", "ort", "--batches", "0"], "batch sizes of at least 1"),

@@ -58,7 +58,7 @@ def test_provider_that_falls_back_is_an_error(artifact: Artifact, planned: Calla
     file = planned("ort").path / "model.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ONNX Runtime warns, and goes on with what it has: this is the trap
-        with pytest.raises(CellError, match=r"has been explicitly disabled|in the place of CUDAExecutionProvider"):
+        with pytest.raises(CellError, match=r"has been explicitly disabled|replaced CUDAExecutionProvider"):
             inference_session(file, EngineSpec("ort", "cuda", 1))
 
 

@@ -44,7 +44,7 @@ def test_lists_are_separated_by_commas() -> None:
     assert listed("a, b,,c ") == ("a", "b", "c")
     assert listed("none") == listed("") == ()
     assert sizes("1, 8", "--batches") == (1, 8)
-    with pytest.raises(UserError, match="--batches takes whole numbers"):
+    with pytest.raises(UserError, match="--batches takes comma-separated whole numbers"):
         sizes("1,many", "--batches")
 
 

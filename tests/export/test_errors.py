@@ -9,7 +9,7 @@ from export.errors import CellError, OutOfSpace, UserError, disk_full, unknown
 
 
 def test_an_error_is_three_short_lines() -> None:
-    assert str(UserError("It broke.", "Because.", "mend it")) == "It broke.\nBecause.\nTry: mend it"
+    assert str(UserError("It broke.", "Because.", "fix it")) == "It broke.\nBecause.\nTry: fix it"
     assert str(UserError("It broke.")) == "It broke."
 
 

@@ -72,7 +72,7 @@ def test_one_flipped_byte_is_set_aside_said_and_rebuilt(tmp_path: Path, victim: 
     assert store.try_load("shelf", "k1") is None
     again = store.obtain("shelf", "k1", build_text("hello"))
     assert again.file("deep/data.txt").read_text() == "hello"
-    assert any("set aside" in line for line in said)
+    assert any("damaged store entry" in line for line in said)
     kept = [p for p in (tmp_path / "shelf").iterdir() if ".bad-" in p.name]
     assert len(kept) == 1, "the damaged entry is kept for whoever wants to look"
 

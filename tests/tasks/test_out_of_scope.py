@@ -96,9 +96,9 @@ def test_features_that_are_all_alike_tell_nothing(open_splits: Splits) -> None:
 def test_what_cannot_be_scored_gets_a_sentence(digit_splits: Splits, open_splits: Splits) -> None:
     train, val, test = open_splits.train, open_splits.val, open_splits.test
     fitted = OutOfScope().fit(train, val, seed=0)
-    with pytest.raises(UserError, match="The data set has no images out of scope"):
+    with pytest.raises(UserError, match="The data set has no out-of-scope images"):
         OutOfScope().judge(fitted, digit_splits.test)
-    for label, message in ((KNOWN, "The test split is empty"), (0, "test split has no images out of scope")):
+    for label, message in ((KNOWN, "The test split is empty"), (0, "test split has no out-of-scope images")):
         with pytest.raises(UserError, match=message):
             OutOfScope().judge(fitted, with_labels(test, np.full_like(test.labels, label)))
     broken = test.features.copy()

@@ -57,18 +57,18 @@ def test_retrieval_needs_no_val_and_what_chooses_on_val_says_so(without_val: Spl
     np.testing.assert_array_equal(without.per_sample, plain.per_sample)
     for name in TASKS:
         if name != "retrieval" and task(name).meta.scope == "closed":
-            with pytest.raises(UserError, match=r"no val split(.|\n)*serves the task retrieval"):
+            with pytest.raises(UserError, match=r"no val split(.|\n)*is for the task retrieval"):
                 task(name).fit(without_val.train, without_val.val, seed=0)
 
 
 def test_what_cannot_be_searched_is_refused(without_val: Splits) -> None:
     train, val, test = without_val.train, without_val.val, without_val.test
     seven = train.labels == 7
-    with pytest.raises(UserError, match="one class only"):
+    with pytest.raises(UserError, match="only one class"):
         Retrieval().fit(rows_of(train, seven), val, seed=0)
-    with pytest.raises(UserError, match="no images in the gallery"):
+    with pytest.raises(UserError, match=r"gallery \(train\) has no images"):
         Retrieval().fit(rows_of(train, slice(0, 0)), val, seed=0)
-    with pytest.raises(UserError, match="no images in the queries"):
+    with pytest.raises(UserError, match=r"queries \(test\) have no images"):
         Retrieval().judge(Retrieval().fit(train, val, seed=0), rows_of(test, slice(0, 0)))
     with pytest.raises(UserError, match=r"not in the gallery(.|\n)*They are: 7\."):
         Retrieval().judge(Retrieval().fit(rows_of(train, ~seven), val, seed=0), test)
@@ -159,7 +159,7 @@ def test_metrics_are_those_of_torchmetrics(digit_splits: Splits) -> None:
 
 def test_queries_for_which_all_that_is_right_is_junk_are_not_all_there_is(digit_splits: Splits) -> None:
     everything = np.argwhere(np.ones((len(digit_splits.test), len(digit_splits.train)), bool))
-    with pytest.raises(UserError, match="No query has anything right"):
+    with pytest.raises(UserError, match="No query has a match"):
         score(Retrieval(), with_junk(digit_splits, everything))
 
 

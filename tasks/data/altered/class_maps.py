@@ -1,4 +1,4 @@
-"""When two data sets name the same classes differently, and what is published about it tells how they belong together.
+"""When two data sets name the same classes differently, and which published facts match them.
 
 ImageNet's own folders are WordNet ids (``n01440764``), and so are those of ImageNet-A, -R and -Sketch. ImageNetV2's are
 class indices, ``0`` to ``999``: places in the sorted list of ImageNet's 1,000 ids. So no table is needed where the
@@ -31,7 +31,7 @@ def named_alike(fitted: DataSet, seen: DataSet) -> DataSet:
         raise UserError(
             f"{seen.name} names its classes by ImageNet's index, and {fitted.name} has {len(fitted.classes)} of the "
             f"{IMAGENET:,} classes.",
-            "An index is a place among all of them.",
+            "An index is a position among all 1,000 classes.",
             f"name the folders of {seen.name} by WordNet ids (n01440764), as those of {fitted.name} are",
         )
     high = [name for name in seen.classes if int(name) >= IMAGENET]

@@ -25,8 +25,8 @@ def composed(
         return parts[part].read(inner)
 
     ordered = sorted(samples, key=lambda s: (SPLITS.index(s.split), s.id))
-    told = "\0".join([name, *(part.digest for part in parts), *classes])
-    digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+    identity = "\0".join([name, *(part.digest for part in parts), *classes])
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
     # a closed set's test images, and so its queries, are the last part's; its gallery is the first's
     ids = {s.origin: s.id for s in ordered}
     last = len(parts) - 1

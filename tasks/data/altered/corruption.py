@@ -1,9 +1,9 @@
 """The fifteen corruptions of ImageNet-C (Hendrycks and Dietterich 2019), computed when an image is read, never stored.
 
-As there, an image is first resized so that its short side is 256 pixels and cut to its central 224x224, and then harmed
-at one of five severities; the constants are the paper's. Each image draws its own noise, seeded by its id, so every
-backbone sees the same. Other than there, frost is drawn instead of photographed, and motion is blurred by a line of
-weights instead of ImageMagick: figures are not to be set beside published ones of ImageNet-C.
+As there, an image is first resized so that its short side is 256 pixels and cut to its central 224x224, and then
+corrupted at one of five severities; the constants are the paper's. Each image draws its own noise, seeded by its id, so
+every backbone sees the same. Unlike there, frost is drawn instead of photographed, and motion is blurred by a line of
+weights instead of ImageMagick: results are not comparable with published ones of ImageNet-C.
 """
 
 from __future__ import annotations
@@ -201,12 +201,12 @@ def named(text: str) -> list[tuple[str, int]]:
     if name != "all" and name not in CORRUPTIONS:
         raise unknown("corruption", name, [*CORRUPTIONS, "all"], "bob run --help")
     if severity and severity not in map(str, SEVERITIES):
-        raise UserError(f"A corruption's severity is 1 to 5, not {severity!r}.")
+        raise UserError(f"The severity of a corruption is 1 to 5, not {severity!r}.")
     return [(one, level) for one in names for level in ([int(severity)] if severity else SEVERITIES)]
 
 
 def corrupted(data: DataSet, name: str, severity: int, seed: int = 0) -> DataSet:
-    """The test images of ``data``, each harmed as it is read; all are test.
+    """The test images of ``data``, each corrupted as it is read; all are test.
 
     Args:
         name: of :data:`CORRUPTIONS`. severity: 1 to 5. seed: of the noise, together with the image's id.
@@ -217,18 +217,18 @@ def corrupted(data: DataSet, name: str, severity: int, seed: int = 0) -> DataSet
             square = _square(file.convert("RGB"))
         token = hashlib.sha256(f"{seed}\0{name}\0{severity}\0{sample_id}".encode("utf-8", "surrogateescape")).digest()
         draw = np.random.default_rng(int.from_bytes(token[:8], "big"))
-        harmed = CORRUPTIONS[name](_unit(square), severity - 1, draw)
+        altered = CORRUPTIONS[name](_unit(square), severity - 1, draw)
         out = io.BytesIO()
-        Pil.fromarray(_bytes(harmed)).save(out, "BMP")  # nothing is lost, and hardly any time
+        Pil.fromarray(_bytes(altered)).save(out, "BMP")  # lossless, and fast
         return out.getvalue()
 
-    told = f"{data.digest}\0{name}\0{severity}\0{seed}\0{VERSION}"
+    identity = f"{data.digest}\0{name}\0{severity}\0{seed}\0{VERSION}"
     samples = [replace(s, split="test") for s in data.split("test")]
     return DataSet(
         f"{name}-{severity}",
         samples,
         data.classes,
-        hashlib.sha256(told.encode()).hexdigest(),
+        hashlib.sha256(identity.encode()).hexdigest(),
         read,
         f"test of {data.name}, {name.replace('_', ' ')} of severity {severity}, seed {seed}",
         licence=data.licence,

@@ -1,6 +1,6 @@
 """Filters of small pictures, float32 [height, width, channels]. Tests hold them to scipy's.
 
-They run on the cores that also run the network, once for each harmed image. Hence float32, sums of shifted copies in
+They run on the cores that also run the network, once for each corrupted image. Hence float32, sums of shifted copies in
 place of general convolutions, one set of indices for all channels, and bands of a few rows: what a band needs fits into
 the cache, and is so small that its memory is used again, while that of a whole picture would be handed back and, page
 by page, be fetched and zeroed anew for each array.

@@ -1,4 +1,4 @@
-"""Fitted on one data set, and shown images that belong to none of its classes: are they noticed?"""
+"""Fitted on one data set, and tested for detecting images that belong to none of its classes."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def beside(fitted: DataSet, outside: DataSet) -> DataSet:
     """
     if not outside.samples:
         raise UserError(
-            f"{outside.name} holds no images.", "There must be some to be noticed.", "another --out-of-scope"
+            f"{outside.name} has no images.", "Detection needs at least one.", "another set after --out-of-scope"
         )
     both = [name for name in outside.classes if name in fitted.classes]
     if both:
         raise UserError(
-            f"{outside.name} has classes that {fitted.name} has too: {few(both)}.",
-            "Images of a known class are in scope, wherever they come from.",
-            f"--shifted {outside.name}, or leave these classes out",
+            f"{outside.name} and {fitted.name} share classes: {few(both)}.",
+            "Images of a known class are in scope in any data set.",
+            f"--shifted {outside.name}, or remove these classes",
         )
     same = shared(fitted.samples, fitted, outside)
     if same:
         raise UserError(
-            f"{len(same)} images of {outside.name} are images of {fitted.name} too.",
+            f"{len(same)} images are in both {outside.name} and {fitted.name}.",
             f"The first is {same[0]}.",
-            "take them out of one of the two",
+            "remove them from one of the two",
         )
     own = [taken(0, s, s.label) for s in fitted.samples]
     others = [taken(1, s, len(fitted.classes), "test") for s in outside.samples]

@@ -1,4 +1,4 @@
-"""Fitted on one data set, tested on another with the same classes: what a shift of the photographs costs."""
+"""Fitted on one data set, tested on another with the same classes: the accuracy lost under distribution shift."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def shifted(fitted: DataSet, seen: DataSet) -> list[DataSet]:
     """``fitted→seen``: train and val of the first, every image of the second as test.
 
     Where the second has fewer classes, both are narrowed to those (ImageNet-A and -R are evaluated so, on their 200),
-    and ``fitted|seen``, the first narrowed alike with its own test images, comes before it: the drop is told from that.
+    and ``fitted|seen``, the first narrowed alike with its own test images, comes before it: the drop starts there.
 
     Raises:
         UserError: the second has a class that the first has not, or no test images of, or fewer than two classes; or
@@ -27,34 +27,34 @@ def shifted(fitted: DataSet, seen: DataSet) -> list[DataSet]:
     foreign = [name for name in seen.classes if name not in known]
     if foreign:
         raise UserError(
-            f"{seen.name} has classes that {fitted.name} has not: {few(foreign)}.",
-            "Both name their classes by the same folders or labels.",
+            f"{seen.name} has classes that {fitted.name} lacks: {few(foreign)}.",
+            "Both sets must name their classes by the same folders or labels.",
         )
-    for part, told in (
-        ([s for s in fitted.samples if s.split != "test"], "that are fitted on"),
-        (fitted.split("test"), "without the shift"),
+    for part, which in (
+        ([s for s in fitted.samples if s.split != "test"], "that the probes are fitted on"),
+        (fitted.split("test"), "that are its test images"),
     ):
         same = shared(part, fitted, seen)
         if same:
             raise UserError(
-                f"{len(same)} images of {seen.name} are among those of {fitted.name} {told}.",
+                f"{len(same)} images of {seen.name} are among those of {fitted.name} {which}.",
                 f"The first is {same[0]}.",
-                "take them out of one of the two",
+                "remove them from one of the two",
             )
     present = {seen.classes[s.label] for s in seen.samples}
     classes = tuple(name for name in fitted.classes if name in present)
     if len(classes) < 2:
         raise UserError(
             f"{seen.name} has {len(classes)} of the classes of {fitted.name}; a shift needs at least two.",
-            "There is nothing to tell apart.",
+            "With one class, every prediction is right.",
             "give it images of more classes",
         )
     untested = [name for name in fitted.untested() if name in present]
     if untested:
         raise UserError(
             f"{fitted.name} has no test images of {few(untested)}; {seen.name} has.",
-            "What a shift costs is told from the same classes without it.",
-            f"give {fitted.name} test images of each class, or leave its splitting to the program",
+            "The drop is measured on the same classes without the shift.",
+            f"give {fitted.name} test images of each class, or no splits: the program then makes them",
         )
     number = {name: i for i, name in enumerate(classes)}
     own = [taken(0, s, number[fitted.classes[s.label]]) for s in fitted.samples if fitted.classes[s.label] in number]

@@ -7,8 +7,8 @@ drew, without flags (which all vendors draw alike) and without variants of skin 
 The files are transparent around the drawing, and what colour lies under transparency is chance (mostly black). So each
 is laid on white, as a page would show it, and given as a lossless PNG.
 
-Where a vendor gives several emoji one and the same file (families, on Twitter), a query for one of them cannot be told
-from a query for another: the gallery images of the others are junk for it.
+Where a vendor gives several emoji one and the same file (families, on Twitter), queries for them are identical: the
+gallery images of the others are junk for each.
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ def source(name: str, folder: Path | None, store: Store) -> Source:
     """
     if folder is None:
         raise Unavailable(
-            f"{name} cannot be downloaded by a program.",
-            "Its owners ask every user to agree to terms.",
+            f"{name} cannot be downloaded by this program.",
+            "Its owners require every user to accept their terms.",
             f"--data {NAMED[name].how}",
         )
     if not folder.exists():
-        raise UserError(f"There is no {folder}.", f"It was named as the place of {name}.")
+        raise UserError(f"There is no folder {folder}.", f"It was given for {name}.")
     files = from_folder(folder) if folder.is_dir() else from_archive(folder, store)
     return replace(from_files(name, files), licence=NAMED[name].licence)

@@ -60,7 +60,7 @@ def source(name: str, folder: Path | None, store: Store) -> Source:
                 raise Unavailable(
                     f"{name} could not be downloaded.",
                     f"torchvision said: {error}".splitlines()[0],
-                    f"--data {name}=DIR, where DIR is torchvision's root of it on a machine that has it",
+                    f"--data {name}=DIR, where DIR is a copy of torchvision's root folder for it",
                 ) from error
             opened.append((split, part))
     return listed(name, root, opened)

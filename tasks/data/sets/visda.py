@@ -46,7 +46,7 @@ def source(name: str, folder: Path | None, store: Store) -> Source:
         raise Unavailable(f"{name} is not downloaded by this program.", "It is 19 GB in three archives.", how)
     place = folder / PARTS[name]
     if not place.is_dir():
-        raise UserError(f"There is no {place}.", f"{folder} was named as the place of VisDA-2017.", how)
+        raise UserError(f"There is no folder {place}.", f"{folder} was given for VisDA-2017.", how)
     files = from_folder(place)
     items = _listed(name, files) if name == "visda-test" else _in_folders(name, files)
     return Source(name, items, files, NAMED[name].licence, classes=CLASSES)
@@ -56,7 +56,7 @@ def _in_folders(name: str, files: Files) -> list[Item]:
     images = sorted(path for path in files.stamps if is_image(path))
     foreign = sorted({label for path in images if (label := path.partition("/")[0]) not in CLASSES})
     if foreign:
-        raise UserError(f"{name} has folders that are none of its twelve classes: {few(foreign)}.")
+        raise UserError(f"{name} has folders that are not among its twelve classes: {few(foreign)}.")
     return [Item(path, path.partition("/")[0]) for path in images]
 
 
@@ -64,7 +64,7 @@ def _listed(name: str, files: Files) -> list[Item]:
     if LIST not in files.stamps:
         raise UserError(
             f"{name} has no {LIST}.",
-            "The list says what its images are; it was published after the challenge, apart from the archive.",
+            "The list holds the labels; it was published after the challenge, apart from the archive.",
             f"put {LIST} into the folder test",
         )
     items = []

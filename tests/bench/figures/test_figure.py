@@ -32,7 +32,7 @@ def test_data_of_keeps_the_order() -> None:
 
 def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lying_in(tmp_path, "some.tar", "top1") is None
-    assert "top1: left out, there is no data/some.tar" in capsys.readouterr().err
+    assert "top1: left out: the folder given by --shared has no data/some.tar" in capsys.readouterr().err
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "some.tar").touch()
     assert lying_in(tmp_path, "some.tar", "top1") == tmp_path / "data" / "some.tar"

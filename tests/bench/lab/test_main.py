@@ -120,11 +120,11 @@ def test_the_page_says_first_what_was_found() -> None:
     first = text.splitlines()[2]
     assert "ours, cuda: Pillow's pixels, bit for bit" in first
     assert "bad: 2.5/255" in first
-    assert "0.910 (m, bad): enough to fail" in first
+    assert "0.910 (m, bad): below the parity bound" in first
     assert "-3.0 ± 0.5 points" in first
     assert "| bad | 0.9100 (0.9900) | **-3.0 ± 0.5** / **-3.0 ± 0.5** |" in text
     harmless = replace(report(), accuracies=[a for a in report().accuracies if a.variant != "bad"])
-    assert "No loss of k-NN accuracy can be told from none with 20 test images" in page(harmless, 8)
+    assert "No loss of k-NN accuracy is significant with 20 test images" in page(harmless, 8)
 
 
 def test_the_picture_shows_every_way(ways: list[Variant], images: list[Image]) -> None:

@@ -33,7 +33,7 @@ def test_without_val_part_of_the_gallery_is_set_apart_and_queries_are_never_touc
     assert not train & val
     assert train | val <= {s.id for s in data.split("train")}
     assert len(val) == min(VAL, len(data.split("train")) // 2)
-    assert "set apart" in capsys.readouterr().err
+    assert "held-out part" in capsys.readouterr().err
     again = calibrated(expand(sweep, Store(tmp_path)), data)[1].calibration
     assert again is not None
     assert again.digest == low.calibration.digest

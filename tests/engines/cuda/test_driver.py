@@ -18,7 +18,7 @@ from export.errors import Unavailable
 def test_without_a_gpu_there_is_a_sentence() -> None:
     if cuda_device.device() is not None:
         pytest.skip("there is a GPU")
-    with pytest.raises(Unavailable, match="no CUDA here") as failure:
+    with pytest.raises(Unavailable, match="CUDA is not available") as failure:
         pycuda_driver.open_driver()
     assert failure.value.remedy
 

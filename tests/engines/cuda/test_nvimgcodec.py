@@ -76,13 +76,13 @@ def test_the_whole_path_from_bytes_to_features(tmp_path: Path, host_code: Progra
 def test_what_is_no_image_is_told() -> None:
     with pytest.raises(Undecodable, match="on the GPU"):
         NvImageDecoder(FakeNvImageCodec()).decode([encoded(1)[0], b"nothing"])
-    with pytest.raises(Undecodable, match="another layout"):
+    with pytest.raises(Undecodable, match="did not return 8-bit RGB"):
         NvImageDecoder(FakeNvImageCodec("<u2")).decode(encoded(1))
 
 
 def test_host_and_device_do_not_mix(tmp_path: Path, host_code: Program) -> None:
     there = NvImageDecoder(FakeNvImageCodec()).decode(encoded(2))
-    with Stage(tmp_path).open() as session, pytest.raises(CellError, match="one batch"):
+    with Stage(tmp_path).open() as session, pytest.raises(CellError, match="cannot mix"):
         session.run_photographs([*there, *[decode(one) for one in encoded(2)]], host_code)
 
 

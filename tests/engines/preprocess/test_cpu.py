@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from specs import SPECS
 
-from engines.preprocess import resize as resizing
+from engines.preprocess import libtorch
 from engines.preprocess.catalog import identity
 from engines.preprocess.cpu import CpuPreprocess
 from engines.preprocess.resize import TIED, resize, ties
@@ -154,13 +154,13 @@ def test_the_share_of_ties(size: int, out: int) -> None:
 def test_pillow_does_no_more_than_the_axis_with_ties(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow is five times slower."""
     asked: list[tuple[tuple[int, ...], tuple[int, int]]] = []
-    by_torch = resizing._by_torch
+    by_torch = libtorch.resized
 
-    def asking(image: RgbImage, size: tuple[int, int], interpolation: str) -> RgbImage:
-        asked.append((image.shape[:2], size))
-        return by_torch(image, size, interpolation)
+    def asking(image: RgbImage, height: int, width: int, interpolation: str) -> RgbImage:
+        asked.append((image.shape[:2], (height, width)))
+        return by_torch(image, height, width, interpolation)
 
-    monkeypatch.setattr(resizing, "_by_torch", asking)
+    monkeypatch.setattr(libtorch, "resized", asking)
     spec = PreprocessSpec(224, 224, "bilinear", 0.875)
     for width, height in ((1920, 1080), (4000, 3000), (1500, 1000)):
         resize(np.zeros((height, width, 3), np.uint8), spec)

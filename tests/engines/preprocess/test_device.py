@@ -123,7 +123,7 @@ def test_the_path_says_what_it_lacks(store: Store) -> None:
     assert refusal("cpu", engine(EngineSpec("ort"))) == ""
     if device() is None:
         assert "NVIDIA driver" in refusal("cuda", engine(EngineSpec("trt-rtx")))
-        with pytest.raises(Unavailable, match="finds none"):
+        with pytest.raises(Unavailable, match="needs a GPU"):
             _ = preprocess("cuda", PreprocessSpec(8, 8), store).program  # type: ignore[attr-defined]
     with pytest.raises(UserError, match="preprocessing path"):
         refusal("gpu", engine(EngineSpec("ort")))

@@ -157,10 +157,10 @@ def test_nv12_is_the_standards_rgb(host: HostKernel, standard: Standard) -> None
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        ([], "needs a photograph"),
+        ([], "needs at least one photograph"),
         ([Frame(1, 0, 5)], "0x5 cannot be"),
-        ([Frame(1, 4, 5, chroma=1)], "4x5 cannot be NV12"),
-        ([Frame(1, 4, 4), Frame(1, 4, 4, chroma=1)], "one batch"),
+        ([Frame(1, 4, 5, chroma=1)], "4x5 is not a valid size for NV12"),
+        ([Frame(1, 4, 4), Frame(1, 4, 4, chroma=1)], "cannot mix"),
         ([Frame(1, 70_000, 30_000)], "too large"),
     ],
 )
@@ -235,11 +235,11 @@ def test_sanitizers_would_find_something(
 
 
 def test_a_compiler_that_does_not_take_it_gets_a_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(CellError, match="does not take the kernel"):
+    with pytest.raises(CellError, match="rejects the kernel"):
         library(store, ["-include", "nowhere.h"])
     monkeypatch.setenv("CXX", "")
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(Unavailable, match="no C\\+\\+ compiler"):
+    with pytest.raises(Unavailable, match="No C\\+\\+ compiler"):
         library(store)
 
 

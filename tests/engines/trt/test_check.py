@@ -47,7 +47,7 @@ def test_all_of_the_zoo_is_covered() -> None:
         (["--models", "vit_sss"], "Unknown backbone 'vit_sss'"),
         (["--precision", "fp33"], "Unknown precision 'fp33'"),
         (["--targets", "8.6,9.9"], "does not build for compute capability '9.9'"),
-        (["--flavour", "trt"], "TensorRT builds only on the GPU that it builds for"),
+        (["--flavour", "trt"], "TensorRT builds only for the GPU of this machine"),
         (["--flavour", "rtx"], "Unknown flavour 'rtx'"),
     ],
 )
@@ -170,6 +170,6 @@ def test_ctrl_c_keeps_what_is_done(shelf: Store, tmp_path: Path) -> None:
         said = child.communicate(timeout=120)[1]
     assert child.returncode == 130
     assert "1 of 3 checks, 0 known before" in said
-    assert said.endswith("interrupted: what was finished is kept; the same command goes on from there\n")
+    assert said.endswith("interrupted: finished work is kept; the same command resumes it\n")
     again = subprocess.run(command, capture_output=True, text=True, check=True, cwd=TESTS.parent)
     assert "3 of 3 checks, 1 known before" in again.stderr

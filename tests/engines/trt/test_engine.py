@@ -55,7 +55,7 @@ def test_tensorrt_needs_its_gpu_to_build(here: Callable[..., None], artifact: Ar
     here("the NVIDIA driver (libcuda)", "tensorrt")
     with pytest.raises(Unavailable, match=r"'trt:gpu' cannot build on this machine\.\nMissing: the NVIDIA driver"):
         engine("trt").plan(artifact, Profile(), store)
-    with pytest.raises(UserError, match="builds for the device of this machine only"):
+    with pytest.raises(UserError, match="builds only for this machine's device"):
         engine(EngineSpec("trt", targets=("8.6",)))
 
 

@@ -133,7 +133,7 @@ def test_too_little_memory_is_a_sentence_and_nothing_is_left(tmp_path: Path) -> 
         np.testing.assert_array_equal(session.run(drawn(1))["features"], wanted(drawn(1)))
     assert not stage.driver.memory
     tight = Stage(tmp_path, size=100)
-    with pytest.raises(CellError, match="GPU has no"):
+    with pytest.raises(CellError, match="GPU is out of memory"):
         tight.open()
     assert not tight.driver.memory
     assert tight.driver.closed
@@ -145,9 +145,9 @@ def test_too_little_memory_is_a_sentence_and_nothing_is_left(tmp_path: Path) -> 
         ({"loads": False}, "does not load this plan"),
         ({"opens": False}, "cannot open this plan"),
         ({"fails": True}, "failed while running"),
-        ({"tensors": {"pixels": "float", "features": "float"}}, "not of this network"),
-        ({"tensors": {"pixels": "uint8", "logits": "float"}}, "not of this network"),
-        ({"batches": (2, 8)}, "do not hold batches of 1"),
+        ({"tensors": {"pixels": "float", "features": "float"}}, "does not belong to this network"),
+        ({"tensors": {"pixels": "uint8", "logits": "float"}}, "does not belong to this network"),
+        ({"batches": (2, 8)}, "has no profile for batches of 1"),
     ],
 )
 def test_what_the_library_refuses_is_a_sentence(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
@@ -156,7 +156,7 @@ def test_what_the_library_refuses_is_a_sentence(tmp_path: Path, change: dict[str
         setattr(stage.library, name, value)
     with pytest.raises(CellError, match=sentence) as failure:
         stage.open()
-    assert failure.value.why or sentence.startswith("do not")
+    assert failure.value.why or sentence.startswith("has no profile")
     assert not stage.driver.memory
     assert stage.driver.closed
 
@@ -251,7 +251,7 @@ def test_threads_with_photographs_do_not_mix_them_up(
 def test_photographs_that_do_not_fit_say_so_and_leave_nothing(stage: Stage, host_code: Program) -> None:
     session = stage.open()
     too_large = [np.zeros((4000, 4000, 3), np.uint8)]
-    with pytest.raises(CellError, match="MiB left"):
+    with pytest.raises(CellError, match="MiB were needed"):
         session.run_photographs(too_large, host_code)
     photographs = taken(1, 3)
     np.testing.assert_array_equal(session.run_photographs(photographs, host_code)["features"], wanted_of(photographs))

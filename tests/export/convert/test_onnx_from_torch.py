@@ -121,7 +121,7 @@ def test_a_module_of_ones_own(store: Store, photos: Path, tmp_path: Path, monkey
     assert (made.preprocess.height, made.preprocess.width) == (64, 48)
     assert made.outputs[0].shape == (8,)
     assert passed(made)
-    with pytest.raises(UserError, match="gives no features"):
+    with pytest.raises(UserError, match="does not return features"):
         make("my_backbone:pixels", store, photos)
     with pytest.raises(UserError, match="returned a int"):
         make("my_backbone:nothing", store, photos)
@@ -183,7 +183,7 @@ def test_a_hub_out_of_reach_gets_a_sentence(store: Store, photos: Path, monkeypa
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(Unavailable, match="could not be fetched from the model hub") as error:
+    with pytest.raises(Unavailable, match="could not be downloaded from the model hub") as error:
         artifact(resolve("resnet18"), store, images=photos)
     assert "--weights" in error.value.remedy
     assert "@random" in error.value.remedy
@@ -211,4 +211,4 @@ def test_a_slimming_that_changes_the_result_is_not_used(
     said: list[str] = []
     monkeypatch.setattr(onnxslim, "slim", wrong)
     assert passed(make(SMALL[1], Store(store.root, said.append), photos))
-    assert any("slimming changed the result" in line for line in said)
+    assert any("simplification changed the result" in line for line in said)

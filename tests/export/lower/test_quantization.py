@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from export.errors import CellError
-from export.lower.activations import BINS, Histogram, channel_peaks, features, histograms
+from export.lower.activations import BINS, Float, Histogram, features, histograms
 from export.lower.choice import QuantizedChoice, choose
 from export.lower.quantization import (
     CALIBRATORS,
@@ -26,7 +26,7 @@ from export.lower.quantization import (
     quantizable,
     quantized,
 )
-from export.lower.smoothing import smoothed
+from export.lower.smoothing import places, smoothed
 from export.parity import compare
 from export.spec import Precision
 
@@ -69,7 +69,7 @@ def values() -> npt.NDArray[np.float32]:
 
 
 def thresholds_of(model: onnx.ModelProto, values: npt.NDArray[np.float32]) -> dict[str, float]:
-    return {name: minmax(seen) for name, seen in histograms(model, activations(model), values).items()}
+    return {name: minmax(seen) for name, seen in histograms(model, activations(model), values)[0].items()}
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -143,12 +143,17 @@ def test_a_node_that_is_left_out_stays_fp32(values: npt.NDArray[np.float32]) -> 
 
 def test_smoothing_keeps_the_function_and_mends_int8(values: npt.NDArray[np.float32]) -> None:
     model = perceptron(outliers=100.0)
-    smooth = smoothed(model, values)
-    assert smooth is not None
+    assert places(model) == ["normal"]
+
+    def peaks(of: onnx.ModelProto) -> Float:
+        return histograms(of, ["normal"], values, ["normal"])[1]["normal"].peaks
+
+    smooth, scales = smoothed(model, {"normal": peaks(model)})
+    np.testing.assert_allclose(peaks(model) / scales["normal"], peaks(smooth), rtol=1e-4)
     wanted = features(model, values)
     np.testing.assert_allclose(features(smooth, values), wanted, rtol=1e-4, atol=1e-4)
-    peaks = [channel_peaks(m, ["normal"], values)["normal"] for m in (model, smooth)]
-    assert peaks[1].max() / np.median(peaks[1]) < peaks[0].max() / np.median(peaks[0]) / 5
+    spread = [found.max() / np.median(found) for found in (peaks(model), peaks(smooth))]
+    assert spread[1] < spread[0] / 5
     plain, mended = (
         compare(features(quantized(m, thresholds_of(m, values), Precision.INT8), values), wanted, Precision.INT8)
         for m in (model, smooth)

@@ -99,7 +99,7 @@ def test_rows_of_ones_own(tmp_path: Path) -> None:
         ("- {name: x}", "names nothing to load"),
         ("- {name: x, timm: a}\n- {name: x, timm: b}", "twice"),
         ("- {name: x, timm: a, file: gone.pth}", "does not exist"),
-        ("- {name: x, package: {name: p}}", "no whole package"),
+        ("- {name: x, package: {name: p}}", "is incomplete"),
         ("- {name: x, timm: a, module: b:c}", "cannot have timm"),
         ("- {name: x, timm: a, cut: Softmax, prefix: p.}", "cannot have prefix, cut"),
         ("- {name: x, timm: a, reader: backwards}", "cannot have reader"),
@@ -123,6 +123,6 @@ def test_a_missing_checkpoint_or_onnx_file_gets_a_sentence(tmp_path: Path) -> No
 
 def test_a_finished_file_needs_its_preprocessing(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(b"x")
-    with pytest.raises(UserError, match="does not say how its input is made") as error:
+    with pytest.raises(UserError, match="comes without its preprocessing") as error:
         resolve(str(tmp_path / "net.onnx"))
     assert "net.yaml" in error.value.remedy

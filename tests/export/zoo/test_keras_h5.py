@@ -41,7 +41,7 @@ def test_what_holds_no_layers_gets_a_sentence(tmp_path: Path, empty: bool) -> No
     (tmp_path / "net.h5").write_bytes(b"not HDF5")
     if empty:
         h5py.File(tmp_path / "net.h5", "w").close()
-    with pytest.raises(UserError, match="no Keras HDF5 file"):
+    with pytest.raises(UserError, match="not a Keras HDF5 weights file"):
         layers(tmp_path / "net.h5")
 
 

@@ -107,7 +107,7 @@ FILE, PACKAGE = Path("/net"), PackageFile(Package("p", "1", "0", "MIT"), "m", "0
     [
         ({}, "names nothing to load"),
         ({"reader": "onnx", "timm": "a"}, "names no ONNX file"),
-        ({"file": FILE}, "weights and no network"),
+        ({"file": FILE}, "weights but no network"),
         ({"file": FILE, "package": PACKAGE, "timm": "a"}, "cannot have package"),
         ({"file": FILE, "timm": "a", "revision": "v2"}, "cannot have revision"),
         ({"file": FILE, "timm": "a", "prefix": "x."}, "cannot have prefix"),

@@ -109,5 +109,5 @@ def test_torchvision_sets_of_arrays_become_lossless_images(tmp_path: Path) -> No
 def test_a_file_in_the_place_of_a_folder_gets_a_sentence(store: Store, tmp_path: Path) -> None:
     archive = tmp_path / "cifar10.tar.gz"
     archive.write_bytes(b"")
-    with pytest.raises(UserError, match="takes the folder in which cifar10 lies"):
+    with pytest.raises(UserError, match="takes the folder that holds cifar10"):
         open_dataset(f"cifar10={archive}", store)

@@ -106,7 +106,7 @@ def test_a_mean_that_hides_a_class_is_told() -> None:
 
 def test_other_images_and_broken_features_are_refused(digit_splits: Splits) -> None:
     other = replace(digit_splits, test=with_labels(digit_splits.test, (digit_splits.test.labels + 1) % 10))
-    with pytest.raises(UserError, match="same images"):
+    with pytest.raises(UserError, match="different images"):
         damage(digit_splits, other)
     broken = digit_splits.test.features.copy()
     broken[0] = np.inf

@@ -64,17 +64,17 @@ def test_another_second_set_is_another_digest(
 
 def test_what_is_in_scope_gets_a_sentence(write_tree: WriteTree, tmp_path: Path, store: Store, fitted: DataSet) -> None:
     known = other(write_tree, store, tmp_path / "known", {"dog": 2, "sky": 2})
-    with pytest.raises(UserError, match=r"known has classes that photos has too: dog(.|\n)*--shifted known"):
+    with pytest.raises(UserError, match=r"known and photos share classes: dog(.|\n)*--shifted known"):
         beside(fitted, known)
     for split in SPLITS:
         sample = fitted.split(split)[0]
         folder = tmp_path / f"copies of {split}"
         write_tree({"car": 2}, folder, 300)
         (folder / "car" / "again.jpg").write_bytes(fitted.read(sample.id))
-        with pytest.raises(UserError, match=f"1 images of copies of {split} are images of photos too"):
+        with pytest.raises(UserError, match=f"1 images are in both copies of {split} and photos"):
             beside(fitted, open_dataset(str(folder), store, whole=True))
-    with pytest.raises(UserError, match="nothing holds no images"):
+    with pytest.raises(UserError, match="nothing has no images"):
         beside(fitted, replace(known, name="nothing", samples=[], classes=()))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="empty holds no images"):
+    with pytest.raises(UserError, match="empty has no images"):
         open_dataset(str(tmp_path / "empty"), store, whole=True)

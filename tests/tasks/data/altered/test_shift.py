@@ -72,7 +72,7 @@ def test_fewer_classes_narrow_both_and_the_base_comes_first(tmp_path: Path, stor
 
 def test_what_cannot_be_a_shift_gets_a_sentence(tmp_path: Path, store: Store, fitted: DataSet) -> None:
     foreign = seen(tmp_path, store, {"cat": range(100, 102), "fox": range(110, 112)}, "foxes")
-    with pytest.raises(UserError, match="foxes has classes that photos has not: fox"):
+    with pytest.raises(UserError, match="foxes has classes that photos lacks: fox"):
         shifted(fitted, foreign)
     learned = next(s for s in fitted.samples if s.split == "train")
     number = int(learned.id.rpartition("/")[2].removesuffix(".jpg"))
@@ -86,7 +86,7 @@ def test_a_shift_needs_other_images_and_test_images_of_every_class_and_two_class
 ) -> None:
     tested = int(fitted.split("test")[0].id.rpartition("/")[2].removesuffix(".jpg"))
     copies = seen(tmp_path, store, {"cat": range(tested, tested + 1), "dog": range(110, 112)}, "copies")
-    with pytest.raises(UserError, match="1 images of copies are among those of photos without the shift"):
+    with pytest.raises(UserError, match="1 images of copies are among those of photos that are its test images"):
         shifted(fitted, copies)
     rain = seen(tmp_path, store, {"cat": range(100, 103), "owl": range(120, 122)})
     no_owl = replace(fitted, samples=[s for s in fitted.samples if s.split != "test" or s.label != 2])

@@ -116,7 +116,7 @@ def test_the_published_drawings(store: Store) -> None:
     assert [len(found.data.split(split)) for split in ("train", "val", "test")] == [1599, 0, 1599]
     assert found.data.unreadable == ()
     assert len(found.data.junk) == 4, "two of Google's, and two of Microsoft's, are one and the same file"
-    with pytest.raises(UserError, match="is not the file that was pinned"):
+    with pytest.raises(UserError, match="does not match its pinned hash"):
         fetch(replace(FLUENT, sha256="0" * 64), store)
     with pytest.raises(Unavailable, match=r"could not be downloaded(.|\n)*npm pack"):
         fetch(replace(FLUENT, version="0.0.0-none"), store)
