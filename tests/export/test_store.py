@@ -43,6 +43,15 @@ def test_any_field_changed_changes_the_key(fields: dict[str, Any], data: st.Data
     assert key("k", **fields) != key("other", **fields)
 
 
+def test_what_another_process_has_verified_is_not_hashed_again_but_must_be_there(tmp_path: Path) -> None:
+    entry = Store(tmp_path).obtain("shelf", "k1", build_text("hello"))
+    entry.file("deep/data.txt").write_text("other")
+    assert Store(tmp_path).try_load("shelf", "k1") is None
+    assert Store(tmp_path, verified=True).try_load("shelf", "k1") == entry
+    entry.file("deep/data.txt").unlink()
+    assert Store(tmp_path, verified=True).try_load("shelf", "k1") is None
+
+
 def test_a_key_takes_only_plain_values() -> None:
     with pytest.raises(TypeError):
         key("k", path=Path("x"))

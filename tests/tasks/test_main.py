@@ -63,7 +63,7 @@ def test_copies_and_unreadable_images_are_shown(tmp_path: Path, capsys: pytest.C
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
-    [(["--data", "elpw"], "Did you mean elpv"), (["--data", "./nowhere"], "There is no ./nowhere")],
+    [(["--data", "elpw"], "Did you mean elpv"), (["--data", "./nowhere"], "There is no data set ./nowhere")],
 )
 def test_user_errors_exit_with_2_and_no_traceback(arguments: list[str], sentence: str) -> None:
     done = subprocess.run([sys.executable, "-m", "tasks", *arguments], capture_output=True, text=True)

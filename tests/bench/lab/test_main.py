@@ -119,7 +119,7 @@ def test_the_page_says_first_what_was_found() -> None:
     text = page(report(), 8)
     first = text.splitlines()[2]
     assert "ours, cuda: Pillow's pixels, bit for bit" in first
-    assert "bad: 2.5/255" in first
+    assert "2.5/255, of bad" in first
     assert "0.910 (m, bad): below the parity bound" in first
     assert "-3.0 ± 0.5 points" in first
     assert "| bad | 0.9100 (0.9900) | **-3.0 ± 0.5** / **-3.0 ± 0.5** |" in text

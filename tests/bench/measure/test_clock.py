@@ -39,6 +39,20 @@ def test_a_series_that_never_settles_is_measured_and_said() -> None:
     assert seen.samples
 
 
+@pytest.mark.parametrize("settled", [True, False])
+def test_what_an_earlier_series_has_warmed_up_is_not_warmed_up_again(settled: bool) -> None:
+    durations = repeat([10_000_000] if settled else [10_000_000, 90_000_000], 10_000)
+    clock = Scripted(chain.from_iterable(durations))
+    warm_up, stop = WarmUp(window=3, seconds=2.0), Stop(1.0, 4, 4.0)
+    earlier = measure(clock.query, warm_up, stop, clock.now)
+    asked = len(clock.asked)
+    again = measure(clock.query, warm_up, stop, clock.now, before=earlier)
+    assert earlier.warm_up
+    assert again.warm_up == []
+    assert earlier.settled == again.settled == settled
+    assert clock.asked[asked:] == list(range(len(again.samples) + 1)), "the first query is still kept apart"
+
+
 def test_queries_rotate_without_a_gap() -> None:
     clock = Scripted(repeat(100_000_000))
     measure(clock.query, WarmUp(window=2), Stop(1.0, 8, 4.0), clock.now)

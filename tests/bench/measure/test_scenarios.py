@@ -11,7 +11,7 @@ from fakes import MeanColour, PillowPath, photograph, plan
 
 from bench.measure.clock import CLOCK
 from bench.measure.queries import Queries
-from bench.measure.scenarios import Settings, scenario
+from bench.measure.scenarios import Settings, Warm, scenario
 from engines.base import Outputs, Pixels, Session
 
 DECODE, RESIZE, RUN = 3_000_000, 2_000_000, 7_000_000
@@ -183,6 +183,22 @@ def test_a_session_that_streams_is_streamed_and_its_iterators_are_closed(rotatio
     assert session.seen == session.streamed
     assert set(session.streamed) == {1, 4}
     assert session.left == 2
+
+
+@pytest.mark.parametrize("order", [("single_stream", "offline"), ("offline", "single_stream")])
+def test_scenarios_of_one_process_warm_a_batch_size_up_once(order: tuple[str, str], rotation: Queries) -> None:
+    session, warm = MeanColour(plan()), Warm()
+    first, second = (scenario(name).run(session, rotation, SHORT, PillowPath(), warm=warm) for name in order)
+    assert set(warm) == {1, 4}
+    assert all(series.warm_up for series in first.values())
+    assert [name for name, series in second.items() if series.warm_up] == (["batch_4"] if order[1] == "offline" else [])
+
+
+def test_streaming_is_warmed_up_by_itself(rotation: Queries) -> None:
+    session, warm = Able(), Warm()
+    scenario("single_stream").run(session, rotation, SHORT, PillowPath(), warm=warm)
+    found = scenario("offline").run(session, rotation, SHORT, PillowPath(), warm=warm)
+    assert all(series.warm_up for series in found.values())
 
 
 def test_a_session_that_does_not_stream_runs_batch_by_batch(rotation: Queries) -> None:
