@@ -155,8 +155,8 @@ def _aside(ranking: Ranking, found: Sequence[Row]) -> str:
     if doubts:
         parts.append(
             "<section><h2>Noisy or disturbed timings</h2><details><summary>"
-            f"{len(doubts)} cells were timed on an unsteady or busy machine</summary><ul>{''.join(doubts)}</ul></details>"
-            "</section>"
+            f"{len(doubts)} cells were timed on an unsteady or busy machine</summary>"
+            f"<ul>{''.join(doubts)}</ul></details></section>"
         )
     return "".join(parts)
 
