@@ -64,7 +64,7 @@ def features(name: str, data: DataSet, store: Store) -> dict[str, Floats]:
         std=spec.std,
         crop_pct=spec.crop_pct,
     )
-    found = {}
+    found: dict[str, Floats] = {}
     for split in SPLITS:
         loader: Any = torch.utils.data.DataLoader(
             Photographs(data, data.split(split), transform),  # type: ignore[arg-type]
@@ -105,7 +105,9 @@ def main() -> int:
     root, ref, limit, *models = sys.argv[1:]
     store = Store(Path(root))
     data = open_dataset(ref, store, limit=int(limit), seed=read().seed)
-    labels = {split: np.array([s.label for s in data.split(split)], np.int64) for split in SPLITS}
+    labels: dict[str, npt.NDArray[np.int64]] = {
+        split: np.array([s.label for s in data.split(split)], np.int64) for split in SPLITS
+    }
     print(json.dumps({name: probes(features(name, data, store), labels) for name in models}))
     return 0
 

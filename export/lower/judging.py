@@ -80,7 +80,7 @@ class Judge:
 def cosines(found: Float, wanted: Float) -> npt.NDArray[np.float64]:
     """The cosine of each row of [n, …] with its twin: 0 where either is all zeros, −1 where one holds NaN or Inf."""
     a, b = (side.reshape(len(side), -1).astype(np.float64) for side in (found, wanted))
-    finite = np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1)
+    finite: npt.NDArray[np.bool_] = np.logical_and(np.isfinite(a).all(axis=1), np.isfinite(b).all(axis=1))
     a, b = np.where(finite[:, None], a, 0), np.where(finite[:, None], b, 0)
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     dots = (a * b).sum(axis=1)

@@ -34,7 +34,7 @@ LOWER = [p for p in Precision if p is not Precision.FP32]
 def lowered(room: Store, artifact: Artifact, pixels: Pixels) -> dict[Precision, Artifact]:
     model = fp32_model(artifact.onnx)
     values = Normalizer(artifact.preprocess)(pixels)
-    thresholds = {name: minmax(seen) for name, seen in histograms(model, activations(model), values).items()}
+    thresholds = {name: minmax(seen) for name, seen in histograms(model, activations(model), values)[0].items()}
     found = {Precision.FP32: artifact}
     for number, precision in enumerate(LOWER, 1):
 
@@ -86,7 +86,7 @@ def test_eight_bit_weights_need_vnni(
 ) -> None:
     """Why weights take 7 bits: without VNNI, OpenVINO's sums of 16 bits saturate; ONNX Runtime is told to avoid it."""
     model = fp32_model(artifact.onnx)
-    seen = histograms(model, activations(model), Normalizer(artifact.preprocess)(pixels))
+    seen, _ = histograms(model, activations(model), Normalizer(artifact.preprocess)(pixels))
     thresholds = {name: minmax(one) for name, one in seen.items()}
 
     def build(folder: Path) -> dict[str, Any]:
