@@ -21,7 +21,7 @@ def test_sides_are_interleaved_and_take_turns_in_going_first() -> None:
 def test_a_figure_is_the_median_with_its_range() -> None:
     found = figure("f", [3.0, 1.0, 2.0, 9.0, 2.5], "≥ 2", lambda v: v >= 2, "so")
     assert (found.value, found.spread, found.reached) == (2.5, (1.0, 9.0), True)
-    assert found.line == "f: 2.500 (1.000 … 9.000), wanted ≥ 2: reached"
+    assert found.line == "f: 2.500 (1.000 … 9.000), target ≥ 2: reached"
     assert not figure("f", [1.0], "≥ 2", lambda v: v >= 2, "so").reached
 
 

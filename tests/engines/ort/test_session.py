@@ -114,7 +114,7 @@ def test_a_node_elsewhere_is_an_error() -> None:
 
 def test_a_session_whose_nodes_are_elsewhere_is_refused(bound: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ort_session, "assignment", lambda session: [("OtherExecutionProvider", "Conv", "stem")])
-    with pytest.raises(CellError, match="put 1 nodes elsewhere"):
+    with pytest.raises(CellError, match="did not place 1 nodes"):
         opened(bound)
 
 

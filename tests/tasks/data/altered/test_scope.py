@@ -76,5 +76,5 @@ def test_what_is_in_scope_gets_a_sentence(write_tree: WriteTree, tmp_path: Path,
     with pytest.raises(UserError, match="nothing has no images"):
         beside(fitted, replace(known, name="nothing", samples=[], classes=()))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="empty has no images"):
+    with pytest.raises(UserError, match="empty holds no images"):
         open_dataset(str(tmp_path / "empty"), store, whole=True)
