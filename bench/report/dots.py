@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS = 6
-"""Tasks in one row of panels."""
+"""Tasks in one row of panels, at most."""
 LANE = 0.17
 """Between the dots of one backbone, in lines."""
 
@@ -32,16 +33,16 @@ def dots(ranking: Ranking, theme: Theme, kind: str = "svg") -> bytes:
     sheet = ranking.sheet
     backbones = list(dict.fromkeys(str(sheet.labels[s.row]["backbone"]) for s in ranking.standings))
     kinds = sorted({_kind(ranking, row) for row in ranking.ranked})
-    across = min(len(sheet.settings), PANELS)
-    down = -(-len(sheet.settings) // across)
+    order = sorted(range(len(sheet.settings)), key=lambda j: sheet.settings[j].data)  # a data set's tasks side by side
+    across = min(max(Counter(setting.data for setting in sheet.settings).values()), PANELS)
+    down = -(-len(order) // across)
     inches = 0.2 * len(backbones) * max(1.0, 0.45 * len(kinds)) + 0.5
 
     def picture(figure: Figure, colours: Colours) -> None:
         panels = figure.subplots(down, across, sharey=True, squeeze=False)
-        for j, axes in enumerate(panels.flat):
-            if j >= len(sheet.settings):
-                axes.set_axis_off()
-                continue
+        for axes in panels.flat[len(order) :]:
+            axes.set_axis_off()
+        for j, axes in zip(order, panels.flat, strict=False):
             setting = sheet.settings[j]
             axes.set_title("\n".join(filter(None, (setting.task_name, setting.data))), fontsize=8.5, color=colours.text)
             axes.set_xlabel(setting.unit, fontsize=8)

@@ -72,7 +72,7 @@ class Column:
         """The title in parts that a head may break between. Of names, only a cost's is taken apart, which is
         the code's own; a table's from elsewhere may break at its spaces."""
         if self.task:
-            return [self.task, self.data]
+            return [self.task_name, self.data]
         if not self.unit:
             return self.name.split()
         words = self.name.replace(".", "_").split("_")
