@@ -50,24 +50,18 @@ def dots(ranking: Ranking, theme: Theme, kind: str = "svg") -> bytes:
             axes.tick_params(labelsize=8, length=0)
             axes.spines["left"].set_visible(False)
             for k, (engine, precision) in enumerate(kinds):
-                for row in ranking.ranked:
-                    if _kind(ranking, row) != (engine, precision):
-                        continue
-                    line = backbones.index(str(sheet.labels[row]["backbone"]))
-                    height = line + (k - (len(kinds) - 1) / 2) * min(LANE, 0.8 / len(kinds))
-                    shade = colours.several[k % len(colours.several)]
-                    error = None if np.isnan(sheet.errors[row, j]) else sheet.errors[row, j]
-                    name = f"{engine} · {precision}".strip(" ·")
-                    axes.errorbar(sheet.values[row, j], height, None, error, MARKERS[k % len(MARKERS)], label=name,
-                                  markersize=3.5, color=shade, elinewidth=0.9)  # fmt: skip
+                rows = [row for row in ranking.ranked if _kind(ranking, row) == (engine, precision)]
+                lane = (k - (len(kinds) - 1) / 2) * min(LANE, 0.8 / len(kinds))
+                lines = [backbones.index(str(sheet.labels[row]["backbone"])) + lane for row in rows]
+                errors = np.nan_to_num(sheet.errors[rows, j])
+                name, shade = f"{engine} · {precision}".strip(" ·"), colours.several[k % len(colours.several)]
+                axes.errorbar(sheet.values[rows, j], lines, None, errors, MARKERS[k % len(MARKERS)], label=name,
+                              markersize=3.5, color=shade, elinewidth=0.9)  # fmt: skip
             axes.set_yticks(range(len(backbones)), backbones, color=colours.text)
         panels[0, 0].set_ylim(len(backbones) - 0.5, -0.5)
         handles, names = panels[0, 0].get_legend_handles_labels()
-        first = dict(zip(names[::-1], handles[::-1], strict=True))
-        shown = [f"{engine} · {precision}".strip(" ·") for engine, precision in kinds]
-        figure.legend([first[n] for n in shown if n in first], [n for n in shown if n in first], loc="lower center",
-                      ncols=min(len(shown), 4), frameon=False, fontsize=8)  # fmt: skip
-        below = 0.3 * (1 + (len(shown) - 1) // 4)
+        figure.legend(handles, names, loc="lower center", ncols=min(len(names), 4), frameon=False, fontsize=8)
+        below = 0.3 * (1 + (len(names) - 1) // 4)
         height = figure.get_figheight()
         figure.tight_layout(rect=(0, below / height, 1, 1))
 

@@ -122,7 +122,7 @@ def test_wrong_use_is_a_sentence(wrong: str, planned: Planned, pixels: Pixels) -
     session = opened(planned("null"))
     given: dict[str, tuple[npt.NDArray[np.generic], str]] = {
         "dtype": (pixels.astype(np.float32), r"takes uint8 \[n, 32, 32, 3\].\nGiven: float32 \[4, 32, 32, 3\]"),
-        "shape": (pixels[:, :31], r"given uint8 \[4, 31, 32, 3\]"),
+        "shape": (pixels[:, :31], r"Given: uint8 \[4, 31, 32, 3\]"),
         "batch": (pixels[:3], r"not built for batches of 3.\nIts profile has 1, 4"),
         "closed": (pixels, "closed"),
     }

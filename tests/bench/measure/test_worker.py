@@ -69,7 +69,7 @@ def test_a_batch_size_is_warmed_up_once_in_a_child(job: Job) -> None:
 def test_what_a_child_cannot_do_is_its_outcomes_failure(job: Job) -> None:
     lost = runner.run(replace(job, queries_key="gone"))
     assert lost.failure is not None
-    assert "lost an entry" in lost.failure.what
+    assert "disappeared" in lost.failure.what
     slow = runner.run(replace(job, settings=Settings(60.0)), limit=0.5)
     assert slow.failure is not None
     assert slow.failure.type == "TimeoutExpired"

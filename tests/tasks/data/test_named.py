@@ -36,7 +36,7 @@ def test_every_name_has_a_reader_that_can_be_imported() -> None:
 def test_what_must_be_agreed_to_is_not_downloaded(store: Store) -> None:
     with pytest.raises(Unavailable, match=r"imagenet cannot be downloaded(.|\n)*imagenet=DIR"):
         open_dataset("imagenet", store)
-    with pytest.raises(UserError, match="no /nowhere"):
+    with pytest.raises(UserError, match="no folder /nowhere"):
         open_dataset("imagenet=/nowhere", store)
 
 
