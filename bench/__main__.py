@@ -22,7 +22,6 @@ GROUPS = {
         "pick": ("bench.pick", "name the cell to ship, within a budget"),
         "plot": ("bench.plot", "draw accuracy against cost as SVG"),
         "report": ("bench.report.__main__", "write all of it as one HTML page"),
-        "publish": ("bench.publish", "pack a results folder into one small file"),
         "compare": ("bench.compare", "compare two results folders"),
     },
     "look closer": {

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -159,10 +160,9 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from bench.verdict.markdown import html
-        from bench.verdict.show import markdown
+        from bench.verdict.show import html
 
-        return html(f"{markdown(self.ranking)}\n\n{suggestion(self.ranking)}")
+        return f"{html(self.ranking)}\n<p>{escape(suggestion(self.ranking))}</p>"
 
 
 def evaluate(

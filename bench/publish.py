@@ -1,4 +1,4 @@
-"""``bob publish``: the records of a results folder as one small file, to be shipped with the project.
+"""``python -m bench.publish``: the records of a results folder as one small file, to be shipped with the project.
 
 ``bob rank --published`` reads it. Nothing is written that would be ranked otherwise than the folder.
 """
@@ -25,7 +25,7 @@ BITS = (10, 12, 14, 16)
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser("bob publish", "Write the records of a results folder as one small file, without timing samples.")
+    p = new_parser("bench.publish", "Write the records of a results folder as one small file, without timing samples.")
     add_results(p)
     p.add_argument("--out", type=Path, metavar="FILE", help="where to write it (the file that --published reads)")
     return p
@@ -34,30 +34,30 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the file and say its size; 0 when done."""
     args = parser().parse_args(argv)
-    from bench.records.archive import write
+    from bench.records.archive import pack, unpack
     from bench.records.results import PUBLISHED, Results
     from bench.verdict.table import rows
     from export.progress import say
+    from export.store import write_atomic
 
     results = load(args)
     kept = [record for row in rows(results)[0] for record in (*row.records, *row.troubles)]
     target = args.out or PUBLISHED
     ranks = _ranks(results)
     for bits in BITS:
-        size = write(kept, target, bits)
-        if _ranks(Results.load(target)) == ranks:
+        content = pack(kept, bits)
+        if _ranks(Results(unpack(content, target.name))) == ranks:
             break
     else:
-        target.unlink()
         raise RuntimeError("the records that were read back rank otherwise than the folder")
-    if size > MOST:
-        target.unlink()
+    if len(content) > MOST:
         raise UserError(
-            f"The file would have {size:,} bytes; at most {MOST:,} are allowed.",
+            f"The file would have {len(content):,} bytes; at most {MOST:,} are allowed.",
             f"It holds {len(kept)} records.",
             "publish fewer data sets: --data NAME",
         )
-    say(f"{len(kept)} records, {len(ranks)} cells, {size:,} bytes")
+    write_atomic(target, content)
+    say(f"{len(kept)} records, {len(ranks)} cells, {len(content):,} bytes")
     print(target)
     return 0
 

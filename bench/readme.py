@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bench.records.results import Results
     from bench.verdict.ranking import Ranking
 
+Blocks = dict[str, dict[str, str]]
+"""Document → marker → what stands there."""
 ROWS = 5
 """Of the table in README.md."""
 AGAIN = "bob rank --published"
@@ -51,69 +53,71 @@ def contents(root: Path) -> dict[str, bytes]:
         Unavailable: matplotlib is not installed.
     """
     from bench.records.results import PUBLISHED, Results
+    from bench.verdict.choose import ranking_of
 
-    results = Results.load(PUBLISHED) if PUBLISHED.is_file() else None
-    return {**_documents(root, results), **(pictures(results) if results else {})}
+    if not PUBLISHED.is_file():
+        return _filled(root, _absent())
+    results = Results.load(PUBLISHED)
+    ranking = ranking_of(results)
+    return {**_filled(root, _blocks(ranking, results)), **pictures(ranking, results)}
 
 
-def pictures(results: Results) -> dict[str, bytes]:
+def pictures(ranking: Ranking, results: Results) -> dict[str, bytes]:
     """The pictures of the records, light and dark."""
     from bench.report.canvas import THEMES
     from bench.report.dots import dots
     from bench.report.front import front
     from bench.report.notes import machine
 
-    ranking, found = _ranking(results), {}
+    found, where = {}, machine(results.records)
     for theme in THEMES:
-        found[f"docs/front-{theme}.svg"] = front(
-            ranking, ranking.default_cost(), theme, "svg", machine(results.records)
-        )
+        found[f"docs/front-{theme}.svg"] = front(ranking, ranking.default_cost(), theme, "svg", where)
         found[f"docs/tasks-{theme}.svg"] = dots(ranking, theme)
     return found
 
 
-def _documents(root: Path, results: Results | None) -> dict[str, bytes]:
-    parts = {
-        "README.md": dict.fromkeys(("picture", "verdict", "table"), ABSENT),
-        "docs/tasks.md": dict.fromkeys(("picture", "table"), ABSENT),
+def _absent() -> Blocks:
+    return {
+        "README.md": {"picture": ABSENT, "verdict": "", "table": ""},
+        "docs/tasks.md": {"picture": ABSENT, "table": ABSENT},
     }
-    parts["README.md"]["verdict"] = parts["README.md"]["table"] = ""
-    if results:
-        from bench.verdict.picking import pick, sentences
-        from bench.verdict.show import markdown
-
-        ranking = _ranking(results)
-        first, *others = sentences(ranking, pick(ranking))
-        short, long = (markdown(ranking, again=AGAIN, limit=limit) for limit in (ROWS, 10))
-        parts = {
-            "README.md": {
-                "picture": _picture("docs/front", "Accuracy of every cell against its latency, with the Pareto front"),
-                "verdict": " ".join([f"**{first}**", *others]),
-                "table": f"{short}\n\n{_source(results)}",
-            },
-            "docs/tasks.md": {
-                "picture": _picture("tasks", "Scores of every backbone at every task, with standard errors"),
-                "table": f"{long}\n\n{_source(results, libraries=True)}",
-            },
-        }
-    return {name: _filled(root / name, blocks).encode() for name, blocks in parts.items()}
 
 
-def _filled(path: Path, blocks: dict[str, str]) -> str:
-    text = path.read_text(encoding="utf-8")
-    for name, block in blocks.items():
-        begin, end = f"<!-- {name}: make readme -->\n", f"<!-- end of {name} -->"
-        if text.count(begin) != 1 or text.count(end) != 1:
-            raise UserError(f"{path} has no place for the {name}.", f"It stands between {begin.strip()} and {end}.")
-        inside = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        text = inside.sub(lambda _, new=f"{begin}{block}\n{end}": new, text)  # type: ignore[misc]
-    return text
+def _blocks(ranking: Ranking, results: Results) -> Blocks:
+    from bench.verdict.picking import pick, sentences
+    from bench.verdict.show import markdown
+
+    first, *others = sentences(ranking, pick(ranking))
+    short, long = markdown(ranking, again=AGAIN, limit=ROWS), markdown(ranking, again=AGAIN)
+    return {
+        "README.md": {
+            "picture": _picture("docs/front", "Accuracy of every cell against its latency, with the Pareto front"),
+            "verdict": " ".join([f"**{first}**", *others]),
+            "table": f"{short}\n\n{_source(results)}",
+        },
+        "docs/tasks.md": {
+            "picture": _picture("tasks", "Scores of every backbone at every task, with standard errors"),
+            "table": f"{long}\n\n{_source(results, libraries=True)}",
+        },
+    }
 
 
-def _ranking(results: Results) -> Ranking:
-    from bench.verdict.choose import ranking_of
-
-    return ranking_of(results)
+def _filled(root: Path, documents: Blocks) -> dict[str, bytes]:
+    """The documents with these blocks between their markers."""
+    found = {}
+    for document, blocks in documents.items():
+        text = (root / document).read_text(encoding="utf-8")
+        for name, block in blocks.items():
+            begin, end = f"<!-- {name}: make readme -->\n", f"<!-- end of {name} -->"
+            if text.count(begin) != 1 or text.count(end) != 1:
+                raise UserError(
+                    f"{root / document} has no place for the {name}.",
+                    f"It stands between {begin.strip()} and {end}.",
+                )
+            inside = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+            text = inside.sub(lambda _, new=f"{begin}{block}\n{end}": new, text)  # type: ignore[misc]
+        found[document] = text.encode()
+    return found
 
 
 def _picture(name: str, what: str) -> str:

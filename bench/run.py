@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from bench.sweep.options import add_all
 from bench.sweep.spec import WHAT, declared, read
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bench.sweep.assembly import Assembly
     from bench.sweep.desk import Desk
     from bench.sweep.spec import SweepSpec
+    from bench.verdict.ranking import Ranking
 
 EXAMPLES = """\
 examples:
@@ -118,14 +119,12 @@ def _so_far(folder: Path, timings: Sequence[Record], protocols: Iterable[str]) -
     """The table and the pick before the end, on standard error: the results are what stands on standard output."""
     from bench.records.results import Results
     from bench.verdict.choose import ranking_of
-    from bench.verdict.picking import suggestion
-    from bench.verdict.show import print_ranking
 
     finished = Results.load(folder)
     ranking = ranking_of(Results((*finished.records, *timings), finished.unread).choose(protocols=protocols))
     print("\nso far, with one repeat of each timing:", file=sys.stderr)
-    print_ranking(ranking, file=sys.stderr)
-    print(f"{suggestion(ranking)}\n", file=sys.stderr)
+    _show(ranking, sys.stderr)
+    print(file=sys.stderr)
 
 
 def _verdict(args: argparse.Namespace, protocols: Iterable[str]) -> None:
@@ -133,8 +132,6 @@ def _verdict(args: argparse.Namespace, protocols: Iterable[str]) -> None:
     from bench.records.results import Results
     from bench.report import write
     from bench.verdict.choose import ranking_of
-    from bench.verdict.picking import suggestion
-    from bench.verdict.show import print_ranking
     from export.progress import say
 
     results = Results.load(args.out).choose(protocols=protocols)
@@ -142,14 +139,22 @@ def _verdict(args: argparse.Namespace, protocols: Iterable[str]) -> None:
     if args.json:
         print(json.dumps(ranking.as_rows(), indent=1))
     else:
-        print_ranking(ranking)
-        print(suggestion(ranking))
+        _show(ranking)
     try:
         page = write(results, args.out / "report.html")
     except Unavailable as error:
         say(f"no report: {error.what} {error.remedy}")
     else:
         say(f"report: {page.resolve()}")
+
+
+def _show(ranking: Ranking, file: TextIO | None = None) -> None:
+    """The table, and below it the pick that it suggests; ``file`` is standard output by default."""
+    from bench.verdict.picking import suggestion
+    from bench.verdict.show import print_ranking
+
+    print_ranking(ranking, file=file)
+    print(suggestion(ranking), file=file)
 
 
 cli = console(main)

@@ -7,10 +7,9 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.command import Failures, add_store, console, listed, new_parser, print_table, sizes
+from export.command import Failures, add_store, add_zoo, console, listed, new_parser, print_table, sizes
 
 if TYPE_CHECKING:
     from engines.base import Plan
@@ -44,14 +43,7 @@ def parser() -> argparse.ArgumentParser:
         help="compute capabilities or devices to build for, where the engine supports it (this machine's)",
     )
     p.add_argument("--batches", default="1", metavar="SIZES", help="batch sizes that the plan is tuned for (1)")
-    p.add_argument(
-        "--zoo",
-        action="append",
-        type=Path,
-        default=[],
-        metavar="FILE",
-        help="a YAML file with your own zoo rows; repeatable",
-    )
+    add_zoo(p)
     add_store(p)
     p.add_argument("--json", action="store_true", help="print the table as JSON")
     return p

@@ -91,7 +91,7 @@ class TorchSession(Session):
             return {spec.name: t.float().numpy().copy() for spec, t in zip(self.outputs, tensors, strict=True)}
 
     def _placement(self) -> Placement:
-        note = "nodes are not told apart: the whole module runs in this process, in float32"
+        note = "nodes are not listed: the whole module runs in this process, in float32"
         return Placement(self.plan.engine.provider, note=note)
 
     def _close(self) -> None:

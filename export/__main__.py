@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.command import Failures, add_store, complete, console, listed, new_parser, print_table
+from export.command import Failures, add_store, add_zoo, complete, console, listed, new_parser, print_table
 from export.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,14 +60,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--maps", action="store_true", help="also export multi-scale feature maps, or the tokens of a plain ViT"
     )
-    p.add_argument(
-        "--zoo",
-        action="append",
-        type=Path,
-        default=[],
-        metavar="FILE",
-        help="a YAML file with your own zoo rows; repeatable",
-    )
+    add_zoo(p)
     p.add_argument("--images", type=Path, metavar="DIR", help="photographs for the parity check (published ones)")
     p.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="output folder (models)")
     add_store(p)

@@ -67,6 +67,18 @@ def add_store(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     )
 
 
+def add_zoo(p: argparse.ArgumentParser) -> None:
+    """``--zoo``: rows of the user's own."""
+    p.add_argument(
+        "--zoo",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="a YAML file with your own zoo rows; repeatable",
+    )
+
+
 def listed(text: str) -> tuple[str, ...]:
     """An option of the form ``A,B``: its parts; none of them for ``none``."""
     return () if text == "none" else tuple(part.strip() for part in text.split(",") if part.strip())

@@ -39,6 +39,13 @@ class Unavailable(UserError):
     """An engine, a package, a device or a hub that this machine does not have."""
 
 
+def not_installed(what: str, library: str, extra: str, error: ImportError) -> Unavailable:
+    """``what`` needs a library that comes with one of the project's extras."""
+    return Unavailable(
+        f"{what} needs {library}, which is not installed.", str(error), f"pip install 'backbones-deployed[{extra}]'"
+    )
+
+
 class CellError(UserError):
     """One cell could not be completed; the sweep goes on, and ends with exit code 1."""
 

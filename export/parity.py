@@ -68,22 +68,27 @@ def compare(
         finite = [np.isfinite(side) for side in pair]
         nonfinite += sum(int((~mask).sum()) for mask in finite)
         a, b = (np.where(m, side, 0).ravel().astype(np.float64) for m, side in zip(finite, pair, strict=True))
-        norms = float(np.linalg.norm(a) * np.linalg.norm(b))
-        cosines.append(float(a @ b) / norms if norms else 0.0)
+        cosines.append(cosine(a, b))
         gap = max(gap, float(np.abs(a - b).max(initial=0)))
         size = max(size, float(np.abs(b).max(initial=0)))
-    cosine, error = min(cosines), gap / size
+    closest, error = min(cosines), gap / size
     return Parity(
         output=output,
-        cosine_min=cosine,
+        cosine_min=closest,
         cosine_mean=sum(cosines) / len(cosines),
         relative_error=error,
         nonfinite=nonfinite,
         images=len(cosines),
         cosine_bound=least,
         error_bound=largest,
-        passed=not nonfinite and cosine >= least and error <= largest,
+        passed=not nonfinite and closest >= least and error <= largest,
     )
+
+
+def cosine(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
+    """Of two vectors [n]; 0 where either is all zeros."""
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / norms if norms else 0.0
 
 
 def compare_outputs(

@@ -13,7 +13,7 @@ from bench.figures.deployed import on_each_engine
 from bench.figures.figure import Figure, figure, ratios
 from bench.figures.photographs import imagenet
 from bench.measure.queries import COUNT, Queries
-from bench.measure.scenarios import Settings, scenario
+from bench.measure.scenarios import Settings, Setup, scenario
 from engines.base import Pixels, Session
 from engines.preprocess.base import Preprocess
 from export.store import Store
@@ -40,7 +40,7 @@ def overhead(session: Session, path: Preprocess, queries: Queries, seconds: floa
     images = queries.batches(1)
 
     def harness() -> float:
-        found = scenario("single_stream").run(session, queries, Settings(seconds), path)
+        found = scenario("single_stream").run(Setup(session, queries, Settings(seconds), path))
         return median(found["latency"].samples)
 
     return ratios(harness, lambda: bare(session, images, seconds), repeats)

@@ -80,6 +80,7 @@ def probes(rows: dict[str, Floats], labels: dict[str, npt.NDArray[np.int64]]) ->
     """Accuracy on test in percent: of the k-NN probe, and of the linear probe with the penalty chosen on val."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.preprocessing import Normalizer, StandardScaler
 
@@ -94,10 +95,14 @@ def probes(rows: dict[str, Floats], labels: dict[str, npt.NDArray[np.int64]]) ->
         LogisticRegression(C=1 / (len(scaled["train"]) * penalty), max_iter=1000).fit(scaled["train"], labels["train"])
         for penalty in PENALTIES
     ]
-    best = max(linear, key=lambda model: float(model.score(scaled["val"], labels["val"])))
-    return 100 * float(near.score(unit["test"], labels["test"])), 100 * float(
-        best.score(scaled["test"], labels["test"])
-    )
+
+    def on_val(model: LogisticRegression) -> tuple[float, float]:
+        loss = log_loss(labels["val"], model.predict_proba(scaled["val"]), labels=model.classes_)
+        return float(model.score(scaled["val"], labels["val"])), -float(loss)
+
+    best = max(linear, key=on_val)
+    by_neighbours, by_line = near.score(unit["test"], labels["test"]), best.score(scaled["test"], labels["test"])
+    return 100 * float(by_neighbours), 100 * float(by_line)
 
 
 def main() -> int:

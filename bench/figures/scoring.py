@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures.figure import Figure, figure
+from bench.figures.process import timed
 from bench.records.record import ScoreRecord
 from bench.records.results import Results
-from bench.sweep.spec import read
-from export.errors import UserError
+from bench.sweep.spec import SweepSpec, read
 from export.progress import say
 from export.store import Store
 
-DEMO = read()
 MODELS = ("efficientnet_lite0", "mobilenetv2")
-TASKS, DATA = DEMO.tasks[:2], DEMO.data[0]
 PHOTOGRAPHS = 1500
 FETCHED = ("packages", "archives", "members")
 """What lies in a store because it was downloaded; everything else was made."""
@@ -39,23 +34,25 @@ class Run:
 
 def figures(store: Store, shared: Path) -> Iterator[Figure]:
     """For each engine of the demo in fp32: the ratio of times, and how far the accuracies are apart."""
-    plain, ours = [], {engine: list[Run]() for engine in DEMO.engines}
-    _plain(store)  # downloads what is missing
+    demo = read()
+    tasks = demo.tasks[:2]
+    plain, ours = [], {engine: list[Run]() for engine in demo.engines}
+    _plain(store, demo)  # downloads what is missing
     for repeat in range(REPEATS):
         say(f"scoring: repeat {repeat + 1} of {REPEATS}")
-        plain.append(_plain(store))
+        plain.append(_plain(store, demo))
         for engine, runs in ours.items():
-            runs.append(_ours(store, engine))
+            runs.append(_ours(store, demo, engine))
     for engine, runs in ours.items():
         speed = [a.seconds / b.seconds for a, b in zip(plain, runs, strict=True)]
         how = (
-            f"{' and '.join(MODELS)}, k-NN and linear probe, {PHOTOGRAPHS:,} photographs of {DATA}, empty store; "
-            f"seconds: timm {', '.join(f'{r.seconds:.1f}' for r in plain)}; "
+            f"{' and '.join(MODELS)}, k-NN and linear probe, {PHOTOGRAPHS:,} photographs of {demo.data[0]}, "
+            f"empty store; seconds: timm {', '.join(f'{r.seconds:.1f}' for r in plain)}; "
             f"ours {', '.join(f'{r.seconds:.1f}' for r in runs)}"
         )
         yield figure(f"Scoring, timm + DataLoader + scikit-learn / {engine} fp32", speed, "≥ 5", lambda v: v >= 5, how)
         apart = [
-            abs(runs[0].accuracy[model][task] - plain[0].accuracy[model][task]) for model in MODELS for task in TASKS
+            abs(runs[0].accuracy[model][task] - plain[0].accuracy[model][task]) for model in MODELS for task in tasks
         ]
         yield figure(
             f"Accuracy, |timm − {engine} fp32|, points",
@@ -66,35 +63,27 @@ def figures(store: Store, shared: Path) -> Iterator[Figure]:
         )
 
 
-def _plain(store: Store) -> Run:
-    command = ["-m", "bench.figures.plain_timm", str(store.root), DATA, str(PHOTOGRAPHS), *MODELS]
-    seconds, printed = _timed(command)
+def _plain(store: Store, demo: SweepSpec) -> Run:
+    arguments = [str(store.root), demo.data[0], str(PHOTOGRAPHS), *MODELS]
+    seconds, printed = timed("bench.figures.plain_timm", *arguments)
     accuracies = json.loads(printed).items()
-    return Run(seconds, {model: dict(zip(TASKS, values, strict=True)) for model, values in accuracies})
+    return Run(seconds, {model: dict(zip(demo.tasks[:2], values, strict=True)) for model, values in accuracies})
 
 
-def _ours(store: Store, engine: str) -> Run:
+def _ours(store: Store, demo: SweepSpec, engine: str) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         empty, out = Path(folder, "store"), Path(folder, "out")
         for kind in FETCHED:
             if (store.root / kind).is_dir():
                 shutil.copytree(store.root / kind, empty / kind)
-        sweep = ["--models", ",".join(MODELS), "--engines", engine, "--precisions", "fp32", "--data", DATA]
-        sweep += ["--limit", str(PHOTOGRAPHS), "--tasks", ",".join(TASKS), "--scenarios", "none"]
-        seconds, _ = _timed(["-m", "bench.run", *sweep, "--store", str(empty), "--out", str(out)])
+        sweep = ["--models", ",".join(MODELS), "--engines", engine, "--precisions", "fp32", "--data", demo.data[0]]
+        sweep += ["--limit", str(PHOTOGRAPHS), "--tasks", ",".join(demo.tasks[:2]), "--scenarios", "none"]
+        seconds, _ = timed("bench.run", *sweep, "--store", str(empty), "--out", str(out))
         accuracy: dict[str, dict[str, float]] = {model: {} for model in MODELS}
         for record in Results.load(out).records:
             if isinstance(record, ScoreRecord) and record.main.value is not None:
                 accuracy[record.cell.backbone][record.subject.task] = record.main.value
     return Run(seconds, accuracy)
-
-
-def _timed(command: Sequence[str]) -> tuple[float, str]:
-    start = time.perf_counter()
-    done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise UserError(f"{' '.join(command[:2])} ended with exit code {done.returncode}.", "Its output is above.")
-    return time.perf_counter() - start, done.stdout
 
 
 def _listed(run: Run) -> str:

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from bench.measure.clock import CLOCK, Clock, Series, measure
@@ -24,8 +24,6 @@ from export.registry import Registry
 from export.spec import Metric
 
 Samples = Mapping[str, Sequence[int]]
-Warm = dict[int, Series]
-"""Batch size → the first series of runs of that size in this process, whichever scenario it was of."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,22 @@ class Settings:
 
     def stop(self, parts: int = 1) -> Stop:
         return Stop(self.seconds / parts, self.samples if parts == 1 else 8, 4 * self.seconds / parts)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the scenarios of one process measure with.
+
+    Attributes:
+        warm: batch size → the first series of runs of that size, of any scenario.
+    """
+
+    session: Session
+    queries: Queries
+    settings: Settings
+    preprocess: Preprocess
+    clock: Clock = CLOCK
+    warm: dict[int, Series] = field(default_factory=dict)
 
 
 class Scenario(ABC):
@@ -78,16 +92,8 @@ class Scenario(ABC):
         return []
 
     @abstractmethod
-    def run(
-        self,
-        session: Session,
-        queries: Queries,
-        settings: Settings,
-        preprocess: Preprocess,
-        clock: Clock = CLOCK,
-        warm: Warm | None = None,
-    ) -> dict[str, Series]:
-        """Measure by ``clock``; series by name. What is in ``warm`` is not warmed up again, and what was is added."""
+    def run(self, setup: Setup) -> dict[str, Series]:
+        """Measure; series by name. What is in ``setup.warm`` is not warmed up again, and what was is added."""
 
     @abstractmethod
     def metrics(self, samples: Samples) -> list[Metric]:
@@ -103,19 +109,11 @@ class SingleStream(Scenario):
         "out. Percentiles only where LoadGen's rule grants enough samples (p90 64, p99 662)."
     )
 
-    def run(
-        self,
-        session: Session,
-        queries: Queries,
-        settings: Settings,
-        preprocess: Preprocess,
-        clock: Clock = CLOCK,
-        warm: Warm | None = None,
-    ) -> dict[str, Series]:
-        images, count = queries.batches(1), len(queries)
-        warm = {} if warm is None else warm
+    def run(self, setup: Setup) -> dict[str, Series]:
+        session, settings, warm = setup.session, setup.settings, setup.warm
+        images, count = setup.queries.batches(1), len(setup.queries)
         latency = measure(
-            lambda i: session.run(images[i % count]), settings.warm_up, settings.stop(), clock, warm.get(1)
+            lambda i: session.run(images[i % count]), settings.warm_up, settings.stop(), setup.clock, warm.get(1)
         )
         warm.setdefault(1, latency)
         found = {"latency": latency}
@@ -141,23 +139,16 @@ class Offline(Scenario):
         "The main figure is the best batch size's."
     )
 
-    def run(
-        self,
-        session: Session,
-        queries: Queries,
-        settings: Settings,
-        preprocess: Preprocess,
-        clock: Clock = CLOCK,
-        warm: Warm | None = None,
-    ) -> dict[str, Series]:
+    def run(self, setup: Setup) -> dict[str, Series]:
+        session, settings = setup.session, setup.settings
         sizes = session.plan.profile.batches
         stop = settings.stop(parts=len(sizes))
         # streaming is other work than running one batch after another
-        warm = {} if warm is None or isinstance(session, Streams) else warm
+        warm = {} if isinstance(session, Streams) else setup.warm
         found = {}
         for size in sizes:
-            with full_batches(session, queries.batches(size)) as query:
-                series = measure(query, settings.warm_up, stop, clock, warm.get(size))
+            with full_batches(session, setup.queries.batches(size)) as query:
+                series = measure(query, settings.warm_up, stop, setup.clock, warm.get(size))
             warm.setdefault(size, series)
             found[f"batch_{size}"] = series
         return found
@@ -183,15 +174,8 @@ class EndToEnd(Scenario):
         "the last two are one."
     )
 
-    def run(
-        self,
-        session: Session,
-        queries: Queries,
-        settings: Settings,
-        preprocess: Preprocess,
-        clock: Clock = CLOCK,
-        warm: Warm | None = None,
-    ) -> dict[str, Series]:
+    def run(self, setup: Setup) -> dict[str, Series]:
+        queries, preprocess, clock = setup.queries, setup.preprocess, setup.clock
         count = len(queries)
         decode: list[int] = []
         resize: list[int] = []
@@ -205,9 +189,9 @@ class EndToEnd(Scenario):
             if not preprocess.on_device:
                 image = preprocess.resize(image)
                 resize.append(clock() - decoded)
-            preprocess.run(session, [image])
+            preprocess.run(setup.session, [image])
 
-        whole = measure(query, settings.warm_up, settings.stop(), clock)
+        whole = measure(query, setup.settings.warm_up, setup.settings.stop(), clock)
         steady = len(whole.samples)
         found = {"end_to_end": whole}
         for name, parts in (("decode", decode), ("preprocess", resize)):

@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.measure.clock import CLOCK, Clock, Series, measure
+from bench.measure.clock import Series, measure
 from bench.measure.criterion import Stopped
-from bench.measure.queries import Queries
-from bench.measure.scenarios import Samples, Scenario, Settings, Warm, latency_metrics
-from engines.base import Session
-from engines.preprocess.base import Preprocess
-from export.errors import Unavailable
+from bench.measure.scenarios import Samples, Scenario, Settings, Setup, latency_metrics
+from export.errors import not_installed
 from export.spec import Metric
 from tasks.scoring.codes import Binary, Int8
 from tasks.scoring.features import l2_normalized
@@ -45,28 +42,19 @@ class Search(Scenario):
         try:
             import faiss  # noqa: F401
         except ImportError as error:
-            raise Unavailable(
-                "The scenario search needs faiss.", str(error), "pip install 'backbones-deployed[retrieval]'"
-            ) from error
+            raise not_installed("The scenario search", "faiss", "search", error) from error
 
     def asks(self, settings: Settings) -> dict[str, Any]:
         return {"index_size": settings.index_size, "neighbours": NEIGHBOURS}
 
-    def run(
-        self,
-        session: Session,
-        queries: Queries,
-        settings: Settings,
-        preprocess: Preprocess,
-        clock: Clock = CLOCK,
-        warm: Warm | None = None,
-    ) -> dict[str, Series]:
+    def run(self, setup: Setup) -> dict[str, Series]:
         import faiss
 
+        session, settings, clock = setup.session, setup.settings, setup.clock
         rows, took = [], []
         name = session.plan.artifact.outputs[0].name
         begin = end = clock()
-        for image in queries.batches(1):
+        for image in setup.queries.batches(1):
             start = clock()
             rows.append(session.run(image)[name])
             end = clock()

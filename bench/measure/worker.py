@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from bench.measure.clock import Series
-from bench.measure.scenarios import Settings, Warm, scenario
+from bench.measure.scenarios import Settings, Setup, scenario
 from bench.records.parts import Failure, Monitoring
 from export.errors import UserError
 
@@ -76,9 +76,9 @@ def work(job: Job) -> Outcome:
     with runner.load(plan) as session:
         load_ns = time.perf_counter_ns() - start
         series, peak = {}, {}
-        warm = Warm()
+        setup = Setup(session, images, job.settings, path)
         for name in job.scenarios:
-            series[name] = scenario(name).run(session, images, job.settings, path, warm=warm)
+            series[name] = scenario(name).run(setup)
             peak[name] = peak_memory_bytes()
         return Outcome(series, peak, load_ns, msgspec.to_builtins(session.placement()))
 

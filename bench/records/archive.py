@@ -21,7 +21,6 @@ from bench.records.record import KINDS, Record, ScoreRecord
 from bench.records.schema import upgrade
 from bench.records.stats import is_mean
 from export.errors import UserError
-from export.store import write_atomic
 
 DIGITS = 7
 """Significant digits of every number but the scores of single images."""
@@ -30,32 +29,30 @@ BITS = 10
 PACKED = ("per_sample", "per_draw")
 
 
-def write(records: Iterable[Record], path: Path, bits: int = BITS) -> int:
-    """Write the records as one file; returns its size in bytes."""
+def pack(records: Iterable[Record], bits: int = BITS) -> bytes:
+    """The records as one file's content."""
     import lzma
 
     blob = bytearray()
     lines = [_packed(record, blob, bits) for record in sorted(records, key=_order)]
-    content = lzma.compress(msgspec.json.encode(lines) + b"\n" + bytes(blob), preset=9 | lzma.PRESET_EXTREME)
-    write_atomic(path, content)
-    return len(content)
+    return lzma.compress(msgspec.json.encode(lines) + b"\n" + bytes(blob), preset=9 | lzma.PRESET_EXTREME)
 
 
-def read(path: Path) -> tuple[Record, ...]:
-    """The records of a file.
+def unpack(content: bytes, name: str) -> tuple[Record, ...]:
+    """The records in a file's content; ``name`` is the file's, for messages.
 
     Raises:
-        UserError: it is none that :func:`write` wrote, or of a newer schema.
+        UserError: :func:`pack` did not make it, or it is of a newer schema.
     """
     import lzma
 
     collecting = gc.isenabled()
     gc.disable()  # it would look through all records again and again: half of the time
     try:
-        head, _, blob = lzma.decompress(path.read_bytes()).partition(b"\n")
+        head, _, blob = lzma.decompress(content).partition(b"\n")
         return tuple(_unpacked(document, blob) for document in msgspec.json.decode(head, type=list[Any]))
-    except (OSError, lzma.LZMAError, msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not a file of records.", str(error)) from error
+    except (EOFError, lzma.LZMAError, msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+        raise UserError(f"{name} is not a file of records.", str(error)) from error
     finally:
         if collecting:
             gc.enable()

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from export.errors import UserError
 
+SCENARIOS = ("single_stream", "offline", "end_to_end", "search")
+"""Every scenario, in the order of tables and help texts."""
 Status = Literal["ok", "failed", "skipped"]
 
 

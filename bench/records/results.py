@@ -45,7 +45,7 @@ class Results:
             UserError: there is no such folder or file, or no record in it.
         """
         if folder.is_file():
-            return cls(archive.read(folder))
+            return cls(archive.unpack(folder.read_bytes(), str(folder)))
         inner = folder / "records"
         place = inner if inner.is_dir() else folder
         if not place.is_dir():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from export.errors import Unavailable
+from export.errors import not_installed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,9 +81,7 @@ RC = {
 }
 
 
-def draw(
-    picture: Callable[[Figure, Colours], None], size: tuple[float, float], theme: Theme, kind: str = "svg"
-) -> bytes:
+def draw(picture: Picture, size: tuple[float, float], theme: Theme, kind: str = "svg") -> bytes:
     """The picture as a file's content.
 
     Args:
@@ -98,9 +96,7 @@ def draw(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise Unavailable(
-            "A plot needs matplotlib, which is not installed.", str(error), "pip install 'backbones-deployed[plot]'"
-        ) from error
+        raise not_installed("A plot", "matplotlib", "plot", error) from error
     colours = COLOURS[theme]
     themed: Any = {
         **RC,

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.records import stats
 from bench.report.canvas import Colours, Theme, draw
 from bench.report.labels import Box, leader, nearest, place
 from bench.verdict.picking import pick
-from bench.verdict.ranking import FINE, Ranking
+from bench.verdict.ranking import Ranking
 from export.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def points(ranking: Ranking, cost: str) -> Points:
         UserError: there is no such cost, or no ranked cell that has it.
     """
     sheet = ranking.sheet
-    column, paid = sheet.cost(cost)
+    _, paid = sheet.cost(cost)
     standings = [s for s in ranking.standings if paid[s.row] > 0]
     if not standings:
         raise UserError(f"No ranked cell has a {cost}.", "There is nothing to draw.")
@@ -60,13 +59,10 @@ def points(ranking: Ranking, cost: str) -> Points:
     y = [float(sheet.values[s.row, 0]) if single else s.z or 0.0 for s in standings]
     errors = [float(np.nan_to_num(sheet.errors[s.row, 0])) if single else s.z_error or 0.0 for s in standings]
     x = [float(paid[row]) for row in rows]
-    up = 1.0 if not single or sheet.settings[0].higher_is_better else -1.0
-    gains: list[float | None] = [round(up * value, FINE) for value in y]
-    costs: list[float | None] = [-value if column.higher_is_better else value for value in x]
-    front = stats.pareto_front(gains, costs)
+    front = set(ranking.front(cost))
     suggested = pick(ranking, cost).row
     index = rows.index(suggested) if suggested in rows else -1
-    return Points(tuple(rows), tuple(x), tuple(y), tuple(errors), tuple(front), index)
+    return Points(tuple(rows), tuple(x), tuple(y), tuple(errors), tuple(row in front for row in rows), index)
 
 
 def front(ranking: Ranking, cost: str, theme: Theme, kind: str = "svg", machine: str = "") -> bytes:

@@ -17,7 +17,7 @@ from bench.verdict.picking import headline, pick, price, reasons
 from bench.verdict.ranking import Ranking
 from bench.verdict.row import Row, reason
 from bench.verdict.table import rows, sheet
-from export.errors import Unavailable
+from export.errors import not_installed
 
 
 def page(results: Results, cost: str = "") -> str:
@@ -64,9 +64,7 @@ def _plotly() -> str:
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise Unavailable(
-            "The report needs plotly, which is not installed.", str(error), "pip install 'backbones-deployed[report]'"
-        ) from error
+        raise not_installed("The report", "plotly", "report", error) from error
     return str(get_plotlyjs())
 
 

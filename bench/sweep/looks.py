@@ -10,7 +10,7 @@ from bench.records.record import Record
 FIRST_SECONDS = 30.0
 """Not before: most of what is finished earlier was there already."""
 GROWTH = 3.0
-"""Each table comes after this many times the time of the last one: a sweep of hours shows seven."""
+"""Each table comes after this many times the time of the last one: a sweep of six hours shows seven."""
 LEAST = 2
 """Cells that can be compared."""
 

@@ -11,6 +11,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from bench.records.parts import SCENARIOS
 from export.command import listed, sizes
 from export.errors import UserError, unknown
 from export.spec import Precision
@@ -50,7 +51,6 @@ def _how(metavar: str, help: str) -> dict[str, Option]:
     return {"option": Option(HOW, metavar, help)}
 
 
-SCENARIOS = ("single_stream", "offline", "end_to_end", "search")
 PRECISIONS = tuple(map(str, Precision))
 ALL = "all"
 DATA_SETS = "tasks.data.named:NAMED"
@@ -199,13 +199,9 @@ class Declared:
             return "the demo's"
         if value is MISSING or value is None:
             return ""
-        return (
-            ",".join(map(str, value))
-            if isinstance(value, tuple)
-            else f"{value:g}"
-            if self.type == "float"
-            else f"{value}"
-        )
+        if isinstance(value, tuple):
+            return ",".join(map(str, value))
+        return f"{value:g}" if self.type == "float" else str(value)
 
     @property
     def required(self) -> bool:

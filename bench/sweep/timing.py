@@ -1,8 +1,9 @@
 """Timing the cells of a sweep: fresh child processes, repeats interleaved in random order over all cells.
 
 One network heats the chip for the next; a process that is busy for a minute then spoils one repeat, not one cell. So
-the first repeat of every cell comes before the second of any, in an order that is drawn anew each time. What
-a child saw is kept at once, so that a sweep that was killed measures only what is missing.
+the first repeat of every cell comes before the second of any, in an order that is drawn anew each time; a table before
+the end has the first repeat of its cells at once. What a child saw is kept at once, so that a sweep that was killed
+measures only what is missing.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.verdict.digits import decimals, number, share, with_error
-from bench.verdict.fold import Part
+from bench.verdict.fold import Kind, Part
 from bench.verdict.ranking import Ranking, Standing
 from bench.verdict.sheet import Column, label_text
 
@@ -46,7 +46,8 @@ def folded(ranking: Ranking, cost: str, by: str, rows: Sequence[Standing]) -> tu
     for j, setting in enumerate(sheet.settings):
         last = 0 if setting.name == by else 100 + j if j >= SETTINGS else 20 + j
         parts.append(_score(ranking, j, rows, _heads(setting, one_set), last))
-    shown = [name for name in dict.fromkeys((*SHORT, *([cost] if cost else []))) if name in _costs(ranking)]
+    measured = {column.name for column in sheet.costs}
+    shown = [name for name in dict.fromkeys((*SHORT, *([cost] if cost else []))) if name in measured]
     for order, name in enumerate(shown):
         column, values = sheet.cost(name)
         head = SHORT.get(name) or _halves(column)
@@ -89,17 +90,13 @@ def whole(ranking: Ranking, cost: str, by: str) -> tuple[list[Part], int]:
 
 
 def _part(
-    name: str, rows: Sequence[Standing], text: Callable[[Standing], str], kind: str = "number", last: int = 0
+    name: str, rows: Sequence[Standing], text: Callable[[Standing], str], kind: Kind = "number", last: int = 0
 ) -> Part:
-    return Part(name, (name,), tuple(map(text, rows)), "name" if kind == "name" else "number", last)
+    return Part(name, (name,), tuple(map(text, rows)), kind, last)
 
 
 def _labels(ranking: Ranking) -> list[str]:
     return [k for k in ("backbone", "engine", "precision") if k in ranking.sheet.labels[0]]
-
-
-def _costs(ranking: Ranking) -> set[str]:
-    return {c.name for c in ranking.sheet.costs}
 
 
 def _shown(ranking: Ranking, cost: str) -> list[Column]:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from export.errors import Unavailable, UserError
+from export.errors import UserError, not_installed
 from export.store import write_atomic
 
 
@@ -43,9 +43,7 @@ def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise Unavailable(
-            "Parquet needs pyarrow, which is not installed.", str(error), "pip install 'backbones-deployed[parquet]'"
-        ) from error
+        raise not_installed("Parquet", "pyarrow", "parquet", error) from error
     buffer = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), buffer)
     write(path, buffer.getvalue().to_pybytes())

@@ -64,10 +64,9 @@ def fitting(parts: Sequence[Part], width: int = WIDTH) -> tuple[list[Part], int,
     """
     kept = list(parts)
     while True:
-        for gap in GAPS:
-            if sum(part.width for part in kept) + gap * (len(kept) - 1) <= width:
-                return kept, gap, [part.title for part in parts if part not in kept]
-        least = max(kept, key=lambda part: part.last)
-        if not least.last:
-            return kept, GAPS[-1], [part.title for part in parts if part not in kept]
+        taken = sum(part.width for part in kept)
+        gap = next((gap for gap in GAPS if taken + gap * (len(kept) - 1) <= width), None)
+        least = max((part for part in kept if part.last), key=lambda part: part.last, default=None)
+        if gap or least is None:
+            return kept, gap or GAPS[-1], [part.title for part in parts if part not in kept]
         kept.remove(least)

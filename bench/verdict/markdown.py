@@ -1,8 +1,7 @@
-"""Tables as Markdown, and such a page as HTML: the one place where a name meets the signs of either."""
+"""Tables as Markdown and as HTML: the one place where a name meets the signs of either."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from html import escape
 
@@ -34,28 +33,16 @@ def bullets(lines: Sequence[str]) -> str:
     return "".join(["\n", *(f"\n- {' '.join(line.splitlines())}" for line in lines)]) if lines else ""
 
 
-def html(page: str) -> str:
-    """A page of :func:`table`, :func:`bullets` and lines of text, in HTML without a style of its own."""
-    found = []
-    for block in page.strip().split("\n\n"):
-        lines = block.splitlines()
-        if lines[0].startswith("| "):
-            found.append(_html_table(lines))
-        elif lines[0].startswith("- "):
-            found.append("<ul>" + "".join(f"<li>{escape(line[2:])}</li>" for line in lines) + "</ul>")
-        else:
-            found.append(f"<p>{escape(block)}</p>")
-    return "\n".join(found)
+def html(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[int] = (), lines: Sequence[str] = ()
+) -> str:
+    """The same table and list in HTML, without a style of their own."""
+    sides = ["right" if column in numbers else "left" for column in range(len(heads))]
 
+    def row(texts: Sequence[str], tag: str) -> str:
+        pairs = zip(sides, map(escape, texts), strict=True)
+        return "<tr>" + "".join(f'<{tag} style="text-align: {side}">{text}</{tag}>' for side, text in pairs) + "</tr>"
 
-def _html_table(lines: Sequence[str]) -> str:
-    heads, rule, *rows = ([part.strip() for part in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines)
-
-    def row(parts: Sequence[str], tag: str) -> str:
-        sides = ["right" if mark == "--:" else "left" for mark in rule]
-        cells = [escape(part.replace("\\|", "|")) for part in parts]
-        inner = "".join(f'<{tag} style="text-align: {s}">{c}</{tag}>' for s, c in zip(sides, cells, strict=True))
-        return f"<tr>{inner}</tr>"
-
-    body = "".join(row(parts, "td") for parts in rows)
-    return f"<table><thead>{row(heads, 'th')}</thead><tbody>{body}</tbody></table>"
+    body = "".join(row(texts, "td") for texts in rows)
+    below = "\n<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>" if lines else ""
+    return f"<table><thead>{row(heads, 'th')}</thead><tbody>{body}</tbody></table>{below}"

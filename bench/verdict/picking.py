@@ -78,8 +78,7 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
     if not cost:
         return Pick(best.row, best.row, tuple(s.row for s in tied), "", tuple(limits))
     column, values = ranking.sheet.cost(cost)
-    sign = -1 if column.higher_is_better else 1
-    paid = [None if math.isnan(values[s.row]) else float(sign * values[s.row]) for s in inside]
+    paid = [column.price(values[s.row]) for s in inside]
     on_front = stats.pareto_front([round(s.z or 0.0, FINE) for s in inside], paid)
     # a noisy cell may tie with the best while a better and cheaper one, with smaller errors, does not
     known = [(price, s.row) for s, price, on in zip(inside, paid, on_front, strict=True) if on and s in tied]
@@ -89,12 +88,12 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
 
 def _best(ranking: Ranking, inside: Sequence[Standing], cost: str) -> Standing:
     """The most accurate one; of several that compute the same, the cheapest."""
-    equal = [s for s in inside if round(s.z or 0.0, FINE) >= round(inside[0].z or 0.0, FINE)]
     if not cost:
         return inside[0]
     column, values = ranking.sheet.cost(cost)
-    sign = -1.0 if column.higher_is_better else 1.0
-    return min(equal, key=lambda s: math.inf if math.isnan(values[s.row]) else sign * values[s.row])
+    equal = [s for s in inside if round(s.z or 0.0, FINE) >= round(inside[0].z or 0.0, FINE)]
+    prices = {s.row: column.price(values[s.row]) for s in equal}
+    return min(equal, key=lambda s: math.inf if (price := prices[s.row]) is None else price)
 
 
 def _within(ranking: Ranking, standing: Standing, limit: Limit) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.records import stats
 from bench.verdict.overlap import published
-from bench.verdict.sheet import Column, Floats, Sheet
+from bench.verdict.sheet import Floats, Sheet
 from export.errors import unknown
 
 Missing = Literal["exclude", "average"]
@@ -252,7 +252,7 @@ class Ranking:
     def front(self, cost: str) -> list[int]:
         """Rows on the Pareto front of mean z against a cost column, cheapest first."""
         column, values = self.sheet.cost(cost)
-        paid = {s.row: _paid(values[s.row], column) for s in self.standings}
+        paid = {s.row: column.price(values[s.row]) for s in self.standings}
         gains = [round(s.z or 0.0, FINE) for s in self.standings]
         on = stats.pareto_front(gains, list(paid.values()))
         front = [s.row for s, yes in zip(self.standings, on, strict=True) if yes]
@@ -279,7 +279,7 @@ class Ranking:
             raise unknown("order", by, ["z", "mean_rank", "borda", *names, *costs])
 
         def paid(standing: Standing) -> float:
-            value = _paid(values[standing.row], column)
+            value = column.price(values[standing.row])
             return math.inf if value is None else value
 
         return sorted(self.standings, key=paid)
@@ -389,11 +389,6 @@ def _excluding(sheet: Sheet, options: Options) -> Sheet:
 def _centred(values: Floats) -> Floats:
     """Values [draws or samples, rows] without their mean over the rows."""
     return np.asarray(values - values.mean(axis=1, keepdims=True), np.float64)
-
-
-def _paid(value: float, column: Column) -> float | None:
-    """A value as lower-is-better; None where it is unknown."""
-    return None if np.isnan(value) else float(-value if column.higher_is_better else value)
 
 
 def _known(value: float) -> float | None:

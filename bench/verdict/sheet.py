@@ -62,6 +62,10 @@ class Column:
         """For a head: task and data set of a setting; of a cost its name as words, without the unit that it ends in."""
         return " ".join(self.words)
 
+    def price(self, value: float) -> float | None:
+        """A value as lower-is-better; None where it is unknown."""
+        return None if np.isnan(value) else float(-value if self.higher_is_better else value)
+
     @property
     def task_name(self) -> str:
         """The task as a sentence names it; of a table from elsewhere the column's name."""

@@ -10,6 +10,7 @@ from bench.verdict.cells import folded, whole
 from bench.verdict.fold import GAPS, ROWS, Part, fitting, shown_rows
 from bench.verdict.lines import WIDTH, wrapped
 from bench.verdict.markdown import bullets, table
+from bench.verdict.markdown import html as html_table
 from bench.verdict.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -82,9 +83,20 @@ def markdown(
         parts, lines = whole(ranking, cost, by)[0], _aside(ranking) + ranking.foot(cost)
     else:
         parts, _, lines = _folded(ranking, cost, by, again, limit=limit)
+    return table(*_content(parts)) + bullets(lines)
+
+
+def html(ranking: Ranking) -> str:
+    """The folded ranking as a notebook shows it."""
+    parts, _, lines = _folded(ranking, ranking.default_cost(), "z", ALL)
+    return html_table(*_content(parts), lines)
+
+
+def _content(parts: Sequence[Part]) -> tuple[list[str], list[tuple[str, ...]], list[int]]:
+    """Heads of one line, rows, and which columns are of numbers."""
     heads = [" ".join(part.head).replace(" /", "/") for part in parts]
     numbers = [i for i, part in enumerate(parts) if part.kind != "name"]
-    return table(heads, list(zip(*(part.texts for part in parts), strict=True)), numbers) + bullets(lines)
+    return heads, list(zip(*(part.texts for part in parts), strict=True)), numbers
 
 
 def _rich(parts: Sequence[Part], gap: int, ranked: int) -> Table:
@@ -157,7 +169,7 @@ def _folded_rows(ranking: Ranking, shown: int, again: str) -> str:
 
 
 def _not_ranked(ranking: Ranking) -> Counter[str]:
-    sheet, kinds = ranking.sheet, {"parity": "failed parity", "failed": "failed", "skipped": "skipped", "ok": "ok"}
+    sheet, kinds = ranking.sheet, {"parity": "failed parity", "failed": "failed", "skipped": "skipped"}
     return Counter(
         "untrained" if sheet.labels[row].get("untrained") else kinds[status]
         for row, status in enumerate(sheet.status)

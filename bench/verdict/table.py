@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.records import stats
-from bench.records.parts import TaskSubject
+from bench.records.parts import SCENARIOS, TaskSubject
 from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.records.results import Results, machine_id
 from bench.verdict.losses import losses, note
@@ -23,7 +23,6 @@ from bench.verdict.sheet import Column, Sheet
 from export.errors import UserError
 from export.spec import Metric
 
-SCENARIOS = ("single_stream", "offline", "end_to_end", "search")
 """Where two scenarios report a cost of one name (peak memory), the first of these gives the plain column."""
 
 

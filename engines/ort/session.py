@@ -36,7 +36,7 @@ BATCH_AXIS = "n"
 """What the free axis is called in a file that is fixed to one batch size when it is opened."""
 ENVIRONMENT = Lock()
 """Held while environment variables are not the user's own: two who set them at once would give back each other's."""
-NOT_TOLD = "this version of ONNX Runtime does not tell where a node runs"
+UNREPORTED = "this version of ONNX Runtime does not report where a node runs"
 
 
 class OrtSession(Session):
@@ -250,6 +250,6 @@ def _listing(folder: Path) -> dict[str, tuple[int, int]]:
 def _placement(plan: Plan, session: Any) -> Placement:
     asked, found = PROVIDERS[plan.engine.provider].name, assignment(session)
     if found is None:
-        return Placement(asked, note=NOT_TOLD)
+        return Placement(asked, note=UNREPORTED)
     nodes = Counter(where for where, _, _ in found)
-    return Placement(asked, dict(nodes), note="ONNX Runtime does not tell the precision of a node")
+    return Placement(asked, dict(nodes), note="ONNX Runtime does not report the precision of a node")

@@ -1,6 +1,6 @@
 """Resizing on the CPU by torch's antialiased 8-bit kernel, compared with Pillow's pixels.
 
-Held to ``export.reference``: within 2/255 at every pixel and 0.01/255 on the mean for bilinear and bicubic (torch
+Compared with ``export.reference``: within 2/255 at every pixel and 0.01/255 on the mean for bilinear and bicubic (torch
 rounds its fixed-point weights otherwise than Pillow), equal for the rest, which Pillow does itself.
 
 Threads: any number may call it. On x86 with AVX2 torch's kernel runs in the calling thread alone, for any thread count

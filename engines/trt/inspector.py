@@ -39,7 +39,7 @@ def placement(inspection: Mapping[str, Any], provider: str) -> Placement:
     """
     given = inspection.get("Layers", [])
     if not given:
-        return Placement(provider, note="the plan does not tell its layers")
+        return Placement(provider, note="the plan does not report its layers")
     if not all(isinstance(layer, Mapping) for layer in given):
         return Placement(provider, {"gpu": len(given)}, note="the plan was built without detailed profiling")
     layers = tuple(_layer(layer) for layer in given)

@@ -39,7 +39,7 @@ DELICATE = ("LayerNormalization", "InstanceNormalization", "ReduceMean", "Reduce
 SQUARES = frozenset({"LayerNormalization", "InstanceNormalization", "ReduceL2", "ReduceSumSquare", "Pow"})
 """Operators that square what they read: a kernel may do so in fp16, and then 256 is already too much."""
 SUFFERERS = 4
-"""On so many photographs a node's harm is measured."""
+"""On so many photographs a node's error is measured."""
 BIT_WORTH = 1.5
 """7 bits are taken where 1 − cosine grows by no more than that, or the goal is reached all the same."""
 CLEARLY = 0.05
@@ -158,7 +158,7 @@ def _quantised(model: onnx.ModelProto, precision: Precision, train: Float, val: 
         way, close = _best(ways, precision, bits, judge, tried)
     cosine = close.cosine_min
     if cosine < goal:
-        say(f"  {precision}: cosine {cosine:.3f}; looking for the nodes that do the harm …")
+        say(f"  {precision}: cosine {cosine:.3f}; looking for the nodes with the largest errors …")
         kept, cosine = _spared(way, precision, judge, close.worst[:SUFFERERS], goal)
     if precision is Precision.INT8 and bits == 8:
         enough = min(goal, 1 - BIT_WORTH * (1 - cosine))
@@ -209,17 +209,17 @@ def _best(
 def _spared(
     way: _Way, precision: Precision, judge: Judge, worst: npt.NDArray[np.int64], goal: float
 ) -> tuple[list[str], float]:
-    """The fewest nodes (1, 2, 4, …), most harmful first, without which the goal is reached; and the cosine then.
+    """The fewest nodes (1, 2, 4, …), worst first, without which the goal is reached; and the cosine then.
 
-    Harm is measured on the ``worst`` photographs, those that suffer most from all nodes together.
+    Errors are measured on the ``worst`` photographs, those that suffer most from all nodes together.
     """
     names = [n.name for n in quantization.quantizable(way.base)]
 
-    def harm(group: Sequence[str]) -> float:
-        alone = way.made(precision, 8, [n for n in names if n not in set(group)])
-        return judge.error(alone, worst)
+    def error(group: Sequence[str]) -> float:
+        alone = set(group)
+        return judge.error(way.made(precision, 8, [n for n in names if n not in alone]), worst)
 
-    order = most_harmful_first(names, harm)
+    order = worst_first(names, error)
     most = max(1, len(names) // AT_MOST)
     kept: list[str] = []
     while True:
@@ -230,12 +230,12 @@ def _spared(
             return kept, cosine
 
 
-def most_harmful_first(names: Sequence[str], harm: Callable[[Sequence[str]], float]) -> Iterator[str]:
-    """Nodes in the order of their harm, which is measured as they are asked for: the most harmful group is halved.
+def worst_first(names: Sequence[str], error: Callable[[Sequence[str]], float]) -> Iterator[str]:
+    """Nodes in the order of their errors, which are measured as they are asked for: the worst group is halved.
 
     Args:
-        harm: the features' squared error where a group alone is quantised. Errors of nodes add up, nearly, since they
-            are not correlated: a group does at least the harm of any node in it.
+        error: the features' squared error where a group alone is quantised. Errors of nodes add up, nearly, since they
+            are not correlated: a group has at least the error of any node in it.
     """
     groups: list[tuple[float, int, Sequence[str]]] = [(0.0, 0, names)]
     number = 0
@@ -246,7 +246,7 @@ def most_harmful_first(names: Sequence[str], harm: Callable[[Sequence[str]], flo
             continue
         for half in (group[: len(group) // 2], group[len(group) // 2 :]):
             number += 1
-            heappush(groups, (-harm(half), number, half))
+            heappush(groups, (-error(half), number, half))
 
 
 # -- fp16, bf16 --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.lower.activations import BATCH, Float, features, watch
+from export.parity import cosine
 
 if TYPE_CHECKING:
     import onnx
@@ -65,7 +66,7 @@ class Judge:
         found: list[float] = []
         for seen in watch(model, [output], self._values[order]):
             here = order[len(found) : len(found) + len(seen[output])]
-            found += cosines(np.asarray(seen[output], np.float32), self._wanted[here]).tolist()
+            found += cosines(np.asarray(seen[output], np.float32), self._wanted[here])
             if min(found) < floor:
                 break
         return found
@@ -77,12 +78,7 @@ class Judge:
         return float(((error**2).sum(axis=1) / (wanted**2).sum(axis=1)).sum())
 
 
-def cosines(found: Float, wanted: Float) -> npt.NDArray[np.float64]:
+def cosines(found: Float, wanted: Float) -> list[float]:
     """The cosine of each row of [n, …] with its twin: 0 where either is all zeros, −1 where one holds NaN or Inf."""
-    a, b = (side.reshape(len(side), -1).astype(np.float64) for side in (found, wanted))
-    finite: npt.NDArray[np.bool_] = np.logical_and(np.isfinite(a).all(axis=1), np.isfinite(b).all(axis=1))
-    a, b = np.where(finite[:, None], a, 0), np.where(finite[:, None], b, 0)
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    dots = (a * b).sum(axis=1)
-    found_cosines: npt.NDArray[np.float64] = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
-    return np.where(finite, found_cosines, -1.0)
+    pairs = zip(*(side.reshape(len(side), -1).astype(np.float64) for side in (found, wanted)), strict=True)
+    return [cosine(a, b) if np.isfinite(a).all() and np.isfinite(b).all() else -1.0 for a, b in pairs]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.errors import Unavailable, UserError, first_line
+from export.errors import UserError, first_line, not_installed
 
 _KERNEL_AXES = {2: (1, 0), 4: (3, 2, 0, 1)}
 """Axes of a kernel, by their number, in PyTorch's order: Keras has [in, out] and [height, width, in, out]."""
@@ -24,11 +24,7 @@ def layers(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     try:
         import h5py
     except ImportError as error:
-        raise Unavailable(
-            f"{path.name} is a Keras HDF5 file, and h5py is not installed.",
-            first_line(error),
-            "pip install 'backbones-deployed[keras]'",
-        ) from error
+        raise not_installed(f"{path.name}, a Keras HDF5 file,", "h5py", "keras", error) from error
     found = {}
     try:
         with h5py.File(path, "r") as file:

@@ -49,10 +49,14 @@ def test_the_published_file_ranks_like_the_folder(
 def test_a_file_that_is_too_large_is_not_left_behind(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / "old.xz").write_bytes(b"what was published before")
     monkeypatch.setattr(publish, "MOST", 1000)
     with pytest.raises(UserError, match="at most 1,000 are allowed"):
         publish.main([str(folder), "--out", str(tmp_path / "x.xz")])
     assert not (tmp_path / "x.xz").exists()
+    with pytest.raises(UserError, match="at most 1,000 are allowed"):
+        publish.main([str(folder), "--out", str(tmp_path / "old.xz")])
+    assert (tmp_path / "old.xz").read_bytes() == b"what was published before"
 
 
 @pytest.mark.parametrize("command", ["rank", "pick"])

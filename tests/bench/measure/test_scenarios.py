@@ -9,9 +9,9 @@ import pytest
 from fake_clock import Scripted
 from fakes import MeanColour, PillowPath, photograph, plan
 
-from bench.measure.clock import CLOCK
+from bench.measure.clock import CLOCK, Series
 from bench.measure.queries import Queries
-from bench.measure.scenarios import Settings, Warm, scenario
+from bench.measure.scenarios import Settings, Setup, scenario
 from engines.base import Outputs, Pixels, Session
 
 DECODE, RESIZE, RUN = 3_000_000, 2_000_000, 7_000_000
@@ -83,7 +83,7 @@ def rotation() -> Queries:
 
 def test_single_stream_times_runs_alone(clock: Scripted, rotation: Queries) -> None:
     session = Slow(clock)
-    found = scenario("single_stream").run(session, rotation, SETTINGS, SlowPath(clock), clock.now)
+    found = scenario("single_stream").run(Setup(session, rotation, SETTINGS, SlowPath(clock), clock.now))
     assert list(found) == ["latency"]
     latency = found["latency"]
     assert latency.first == 5 * RUN
@@ -96,7 +96,7 @@ def test_single_stream_times_runs_alone(clock: Scripted, rotation: Queries) -> N
 
 
 def test_the_devices_own_times_have_the_window_of_the_series(clock: Scripted, rotation: Queries) -> None:
-    found = scenario("single_stream").run(Timed(clock), rotation, SETTINGS, SlowPath(clock), clock.now)
+    found = scenario("single_stream").run(Setup(Timed(clock), rotation, SETTINGS, SlowPath(clock), clock.now))
     device, latency = found["device"], found["latency"]
     assert device.samples == [RUN // 2] * len(rotation)
     assert device.warm_up == []
@@ -104,7 +104,7 @@ def test_the_devices_own_times_have_the_window_of_the_series(clock: Scripted, ro
 
 
 def test_offline_shares_its_time_among_the_batches(clock: Scripted, rotation: Queries) -> None:
-    found = scenario("offline").run(Slow(clock), rotation, SETTINGS, SlowPath(clock), clock.now)
+    found = scenario("offline").run(Setup(Slow(clock), rotation, SETTINGS, SlowPath(clock), clock.now))
     assert list(found) == ["batch_1", "batch_4"]
     for name, series in found.items():
         size = int(name.removeprefix("batch_"))
@@ -116,7 +116,7 @@ def test_offline_shares_its_time_among_the_batches(clock: Scripted, rotation: Qu
 
 
 def test_end_to_end_is_the_sum_of_its_parts(clock: Scripted, rotation: Queries) -> None:
-    found = scenario("end_to_end").run(Slow(clock), rotation, SETTINGS, SlowPath(clock), clock.now)
+    found = scenario("end_to_end").run(Setup(Slow(clock), rotation, SETTINGS, SlowPath(clock), clock.now))
     assert list(found) == ["end_to_end", "decode", "preprocess"]
     whole, decode, resize = found.values()
     assert set(decode.samples) == {DECODE}
@@ -133,14 +133,14 @@ def test_end_to_end_is_the_sum_of_its_parts(clock: Scripted, rotation: Queries) 
 
 
 def test_where_the_device_preprocesses_there_are_two_parts(clock: Scripted, rotation: Queries) -> None:
-    found = scenario("end_to_end").run(Slow(clock), rotation, SETTINGS, OnDevice(clock), clock.now)
+    found = scenario("end_to_end").run(Setup(Slow(clock), rotation, SETTINGS, OnDevice(clock), clock.now))
     assert list(found) == ["end_to_end", "decode"]
     assert set(found["end_to_end"].samples) == {DECODE + RUN}
 
 
 def test_slow_queries_end_at_the_limit_and_say_so(clock: Scripted, rotation: Queries) -> None:
     [latency] = (
-        scenario("single_stream").run(Slow(clock), rotation, Settings(0.05), SlowPath(clock), clock.now).values()
+        scenario("single_stream").run(Setup(Slow(clock), rotation, Settings(0.05), SlowPath(clock), clock.now)).values()
     )
     assert latency.stopped.timeout
     assert latency.stopped.reason == f"timeout: {len(latency.samples)} of 64 samples"
@@ -149,7 +149,9 @@ def test_slow_queries_end_at_the_limit_and_say_so(clock: Scripted, rotation: Que
 
 def test_by_default_it_is_the_systems_clock(rotation: Queries) -> None:
     before = CLOCK()
-    [latency] = scenario("single_stream").run(MeanColour(plan()), rotation, Settings(0.01), PillowPath()).values()
+    [latency] = (
+        scenario("single_stream").run(Setup(MeanColour(plan()), rotation, Settings(0.01), PillowPath())).values()
+    )
     assert before < latency.begin_ns < latency.end_ns <= CLOCK()
 
 
@@ -178,7 +180,7 @@ class Able(MeanColour):
 
 def test_a_session_that_streams_is_streamed_and_its_iterators_are_closed(rotation: Queries) -> None:
     session = Able()
-    found = scenario("offline").run(session, rotation, SHORT, PillowPath())
+    found = scenario("offline").run(Setup(session, rotation, SHORT, PillowPath()))
     assert set(found) == {"batch_1", "batch_4"}
     assert session.seen == session.streamed
     assert set(session.streamed) == {1, 4}
@@ -187,22 +189,22 @@ def test_a_session_that_streams_is_streamed_and_its_iterators_are_closed(rotatio
 
 @pytest.mark.parametrize("order", [("single_stream", "offline"), ("offline", "single_stream")])
 def test_scenarios_of_one_process_warm_a_batch_size_up_once(order: tuple[str, str], rotation: Queries) -> None:
-    session, warm = MeanColour(plan()), Warm()
-    first, second = (scenario(name).run(session, rotation, SHORT, PillowPath(), warm=warm) for name in order)
+    session, warm = MeanColour(plan()), dict[int, Series]()
+    first, second = (scenario(name).run(Setup(session, rotation, SHORT, PillowPath(), warm=warm)) for name in order)
     assert set(warm) == {1, 4}
     assert all(series.warm_up for series in first.values())
     assert [name for name, series in second.items() if series.warm_up] == (["batch_4"] if order[1] == "offline" else [])
 
 
 def test_streaming_is_warmed_up_by_itself(rotation: Queries) -> None:
-    session, warm = Able(), Warm()
-    scenario("single_stream").run(session, rotation, SHORT, PillowPath(), warm=warm)
-    found = scenario("offline").run(session, rotation, SHORT, PillowPath(), warm=warm)
+    session, warm = Able(), dict[int, Series]()
+    scenario("single_stream").run(Setup(session, rotation, SHORT, PillowPath(), warm=warm))
+    found = scenario("offline").run(Setup(session, rotation, SHORT, PillowPath(), warm=warm))
     assert all(series.warm_up for series in found.values())
 
 
 def test_a_session_that_does_not_stream_runs_batch_by_batch(rotation: Queries) -> None:
     session = MeanColour(plan())
-    found = scenario("offline").run(session, rotation, SHORT, PillowPath())
+    found = scenario("offline").run(Setup(session, rotation, SHORT, PillowPath()))
     assert {name for name, series in found.items() if series.samples} == {"batch_1", "batch_4"}
     assert set(session.seen) == {1, 4}

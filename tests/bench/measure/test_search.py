@@ -12,7 +12,7 @@ from fake_clock import Ticking
 from fakes import MeanColour, PillowPath, photograph, plan
 
 from bench.measure.queries import Queries
-from bench.measure.scenarios import SCENARIOS, Settings, scenario
+from bench.measure.scenarios import SCENARIOS, Settings, Setup, scenario
 from bench.measure.search import SIZES, Floats, Search, indexes
 from bench.sweep.cells import expand
 from bench.sweep.spec import SweepSpec
@@ -80,7 +80,7 @@ def eight(width: int) -> object:
 def test_a_run_gives_a_series_for_each_index_and_leaves_faiss_its_threads() -> None:
     session, threads = MeanColour(plan()), faiss.omp_get_max_threads()
     settings = Settings(0.02, index_size=300)
-    found = Search().run(session, queries(), settings, PillowPath())
+    found = Search().run(Setup(session, queries(), settings, PillowPath()))
     assert faiss.omp_get_max_threads() == threads
     assert list(found) == ["features", *SIZES]
     assert session.seen == [1] * 6, "the features are those that the session emits for the images in rotation"
@@ -95,7 +95,7 @@ def test_a_run_gives_a_series_for_each_index_and_leaves_faiss_its_threads() -> N
 def test_its_clock_is_the_one_that_it_is_given() -> None:
     """The clock moves by a millisecond whenever it is read, and by nothing else: each look-up has one."""
     settings = Settings(0.2, index_size=50)
-    found = Search().run(MeanColour(plan()), queries(), settings, PillowPath(), Ticking().now)
+    found = Search().run(Setup(MeanColour(plan()), queries(), settings, PillowPath(), Ticking().now))
     assert found["features"].warm_up == [1_000_000] * 5
     assert found["features"].samples == []
     for kind in SIZES:
@@ -129,5 +129,5 @@ def test_the_size_of_the_index_is_part_of_what_is_compared() -> None:
 def test_without_faiss_the_sweep_does_not_begin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
     sweep = SweepSpec(("vit_t@random",), ("torch",), ("toy",), (), ("search",))
-    with pytest.raises(Unavailable, match=r"needs faiss(.|\n)*pip install 'backbones-deployed\[retrieval\]'"):
+    with pytest.raises(Unavailable, match=r"needs faiss(.|\n)*pip install 'backbones-deployed\[search\]'"):
         expand(sweep, Store(tmp_path))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import lzma
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from fake_records import Lab
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.records.archive import read, write
+from bench.records.archive import BITS, pack, unpack
 from bench.records.parts import Failure
-from bench.records.record import ScoreRecord, TimingRecord
+from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.records.results import Results
 from bench.records.stats import is_mean
 from bench.verdict.ranking import Ranking
@@ -25,9 +26,13 @@ POEM = b'[{"kind": "poem", "schema": 3}]\n'
 SCORE = Lab().score("made_up_base", "ort:cpu", "retrieval")
 
 
+def write(records: Sequence[Record], path: Path, bits: int = BITS) -> int:
+    return path.write_bytes(pack(records, bits))
+
+
 def again(tmp_path: Path, record: ScoreRecord, bits: int = 10) -> ScoreRecord:
     write([record], tmp_path / "one.xz", bits)
-    [found] = read(tmp_path / "one.xz")
+    [found] = unpack((tmp_path / "one.xz").read_bytes(), "one.xz")
     assert isinstance(found, ScoreRecord)
     return found
 

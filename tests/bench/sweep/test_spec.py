@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from bench.measure import scenarios
+from bench.records.parts import SCENARIOS
 from bench.run import parser
-from bench.sweep.spec import DEMO, PRECISIONS, SCENARIOS, SweepSpec, declared, parse, read
+from bench.sweep.spec import DEMO, PRECISIONS, SweepSpec, declared, parse, read
 from export.errors import UserError
 from export.spec import Precision
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from export.lower.activations import features, histograms
-from export.lower.choice import CLEARLY, SAFE_BITS, QuantizedChoice, choose, most_harmful_first
+from export.lower.choice import CLEARLY, SAFE_BITS, QuantizedChoice, choose, worst_first
 from export.lower.quantization import CALIBRATORS, activations, quantized
 from export.parity import TOLERANCE, compare
 from export.spec import Precision
@@ -23,7 +23,7 @@ from export.spec import Precision
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=60, unique=True))
 def test_where_harm_adds_up_the_order_is_that_of_the_harm(harms: list[int]) -> None:
     of = {f"n{i}": harm for i, harm in enumerate(harms)}
-    order = list(most_harmful_first(list(of), lambda group: float(sum(of[n] for n in group))))
+    order = list(worst_first(list(of), lambda group: float(sum(of[n] for n in group))))
     assert order == sorted(of, key=lambda n: -of[n])
 
 
@@ -34,7 +34,7 @@ def test_few_groups_are_measured_for_the_most_harmful() -> None:
         measured.append(group)
         return 100.0 * ("n7" in group) + 50.0 * ("n40" in group) + 0.1 * len(group)
 
-    assert list(islice(most_harmful_first([f"n{i}" for i in range(64)], harm), 2)) == ["n7", "n40"]
+    assert list(islice(worst_first([f"n{i}" for i in range(64)], harm), 2)) == ["n7", "n40"]
     assert len(measured) <= 24
 
 

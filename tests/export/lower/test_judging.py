@@ -89,4 +89,4 @@ def test_nan_is_below_everything() -> None:
     found, wanted = np.ones((3, 4), np.float32), np.ones((3, 4), np.float32)
     found[0, 1] = np.nan
     found[1] = 0
-    assert cosines(found, wanted).tolist() == pytest.approx([-1, 0, 1])
+    assert cosines(found, wanted) == pytest.approx([-1, 0, 1])

@@ -47,6 +47,6 @@ def test_what_holds_no_layers_gets_a_sentence(tmp_path: Path, empty: bool) -> No
 
 def test_without_h5py_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(Unavailable, match="h5py is not installed") as error:
+    with pytest.raises(Unavailable, match="needs h5py, which is not installed") as error:
         layers(tmp_path / "net.h5")
     assert error.value.remedy == "pip install 'backbones-deployed[keras]'"
