@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -37,6 +37,30 @@ class Unreadable:
 
     id: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Counted:
+    """So many files of a data set of which the same is to be said.
+
+    Attributes:
+        what: in words, such as "not an image" or "16-bit grey, scaled to 8 bits".
+        names: the first few, sorted.
+    """
+
+    what: str
+    count: int
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, what: str, names: Iterable[str]) -> Counted:
+        """Counted, with the first names."""
+        ordered = sorted(names)
+        return cls(what, len(ordered), tuple(ordered[:3]))
+
+    def __str__(self) -> str:
+        more = ", …" if self.count > len(self.names) else ""
+        return f"{self.count:,} {self.what} ({', '.join(self.names)}{more})"
 
 
 class Reader(Protocol):

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.store import Store, key
-from tasks.data.base import Reader, Unreadable
+from tasks.data.base import Counted, Reader, Unreadable
 from tasks.data.files import Files
 
 if TYPE_CHECKING:
@@ -40,11 +40,13 @@ class Index:
         sha256: of every readable image, by name.
         group: images with equal numbers are the same picture.
         unreadable: the rest, in order of their names.
+        traits: readable images that are not plain 8-bit grey or RGB, by what they are and what was done with it.
     """
 
     sha256: dict[str, str]
     group: dict[str, int]
     unreadable: tuple[Unreadable, ...]
+    traits: tuple[Counted, ...] = ()
 
 
 def index(names: Sequence[str], files: Files, store: Store, progress: Progress | None = None) -> Index:

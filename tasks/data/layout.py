@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import UserError
-from tasks.data.base import Split
+from tasks.data.base import Counted, Split
 from tasks.data.files import Files, is_image
 
 SPLIT_NAMES: dict[str, Split] = {
@@ -50,6 +50,7 @@ class Source:
     Attributes:
         items: every labelled image, once.
         notes: what a user should know of how it was read.
+        left_out: every file of the source that is no item, by reason.
         classes: names in label order, where the source has an order; else they are sorted.
         published: the name under which everybody knows the set; empty where it is the user's own.
         gallery: it was given as gallery and queries, for retrieval: no val is carved out of it.
@@ -61,6 +62,7 @@ class Source:
     files: Files
     licence: str = ""
     notes: tuple[str, ...] = ()
+    left_out: tuple[Counted, ...] = ()
     classes: tuple[str, ...] = ()
     published: str = ""
     gallery: bool = False
