@@ -83,5 +83,6 @@ def _say(images: DataSet) -> None:
     say(f"  splits: {images.splits_from}")
     if untested := images.untested():
         say(f"  classes without test images, not tested: {few(untested)}")
-    for one in images.unreadable[:5]:
-        say(f"  unreadable image, left out: {one.id}: {one.reason}")
+    if not images.parts:  # a composed set repeats what its parts have said
+        for remark in images.remarks:
+            say(f"  {remark}")
