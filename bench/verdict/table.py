@@ -54,13 +54,13 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
     found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision))
     if any(row.emulated for row in found):
         notes.append("* emulated: the engine computes most of the network in another precision than the file's.")
-    return found, notes + _remarks(found) + note(found)
+    return found, notes + note(found)
 
 
-def _remarks(found: Iterable[Row]) -> list[str]:
+def _remarks(found: Iterable[Row]) -> tuple[str, ...]:
     """How the data sets were read, where a reader should know: once for each."""
     subjects = [record.subject for row in found for record in row.scores.values()]
-    return list(dict.fromkeys(f"{subject.data}: {remark}" for subject in subjects for remark in subject.remarks))
+    return tuple(dict.fromkeys(f"{subject.data}: {remark}" for subject in subjects for remark in subject.remarks))
 
 
 def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
@@ -105,6 +105,7 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
         by_draw=by_draw,
         overlaps=overlaps,
         notes=tuple(notes),
+        remarks=_remarks(found),
     )
 
 

@@ -188,10 +188,7 @@ def test_old_and_new_files_join_one_table(tmp_path: Path, capsys: pytest.Capture
     folder = written(tmp_path, *documents)
     found, notes = rows(Results.load(folder))
     new, lite = found
-    assert notes == [
-        "* emulated: the engine computes most of the network in another precision than the file's.",
-        "set→grey: left out: 1 unreadable image",
-    ]
+    assert notes == ["* emulated: the engine computes most of the network in another precision than the file's."]
     assert lite.cell == replace(LITE, weights="ab" * 32)
     assert set(lite.scores) == {"knn@drawings", "few_shot@drawings", "knn@set→grey", "knn@set"}
     assert set(lite.timings) == {"single_stream"}
@@ -205,6 +202,7 @@ def test_old_and_new_files_join_one_table(tmp_path: Path, capsys: pytest.Capture
         "single_stream: repeat spread 12.6 %",
     ]
     sheet = sheet_of(Results.load(folder))
+    assert sheet.remarks == ("set→grey: left out: 1 unreadable image",)
     assert sheet.cost("device_memory_mib")[1][1] == 312
     assert sheet.cost("latency_p50_ms")[1].tolist() == [1.5, pytest.approx(13.4, abs=2)]
     assert rank.main([str(folder), "--setting", "few_shot@drawings", "--setting", "knn@drawings"]) == 0

@@ -7,6 +7,8 @@ from fake_records import SMALL, Lab, only
 
 from bench.records.asked import Asked
 from bench.records.results import Results
+from bench.verdict.ranking import Ranking
+from bench.verdict.show import markdown
 from bench.verdict.table import rows, sheet_of
 from export.errors import UserError
 from export.store import key
@@ -66,7 +68,10 @@ def test_the_failures_of_two_networks_of_one_name_do_not_replace_each_other() ->
 def test_how_the_data_were_read_is_said_once() -> None:
     records = [SMALL.score("made_up_base", "ort:cpu", task) for task in ("knn", "retrieval")]
     records = [replace(r, subject=replace(r.subject, remarks=("left out: 2 links (a, b)",))) for r in records]
-    assert rows(Results(tuple(records)))[1] == ["drawings: left out: 2 links (a, b)"]
+    found = sheet_of(Results(tuple(records)))
+    assert found.remarks == ("drawings: left out: 2 links (a, b)",)
+    for page in (markdown(Ranking(found)), markdown(Ranking(found), everything=True)):
+        assert page.count("drawings: left out: 2 links (a, b)") == 1
 
 
 def test_cells_whose_names_join_alike_are_two_rows() -> None:
