@@ -17,7 +17,8 @@ from engines.cuda.nvrtc import Program
 from engines.library import installed
 from engines.preprocess.catalog import preprocess
 from export.errors import CellError, Unavailable
-from export.reference import Undecodable, decode, resize_and_crop
+from export.picture import Undecodable, decode
+from export.reference import resize_and_crop
 from export.store import Store
 
 

@@ -25,7 +25,8 @@ from engines.preprocess.catalog import identity
 from engines.preprocess.cpu import CpuPreprocess
 from engines.preprocess.resize import TIED, resize, ties
 from export.errors import UserError
-from export.reference import Undecodable, decode, resize_and_crop
+from export.picture import Undecodable, decode
+from export.reference import resize_and_crop
 from export.spec import CropMode, Interpolation, PreprocessSpec
 from export.store import Store
 
@@ -222,7 +223,7 @@ def test_truncated_image_is_a_sentence() -> None:
 
 def test_identity_needs_no_spec_and_names_the_libraries() -> None:
     found = identity("cpu")
-    assert found == CpuPreprocess.identity()
+    assert found == CpuPreprocess.identity("stored")
     assert {"name", "version", "torch", "pillow"} <= found.keys()
     with pytest.raises(UserError, match="Unknown preprocessing path 'gpu'"):
         identity("gpu")
