@@ -154,8 +154,8 @@ def look(encoded: bytes, side: int) -> Look:
             image.draft("L", (side, side))
         grey = _as("L", _shown(image))
         if deep:
-            traits += [DARK if image.mode.startswith("I") and _largest(image) < 1 << 12 else DEEP]
-        traits += [TRANSPARENT] if _transparent(image) else []
+            traits += [DARK if image.mode.startswith("I") and _sixteen_bits(image).max() < 1 << 12 else DEEP]
+        traits += [TRANSPARENT] if _transparent(image, deep) else []
         traits += [{"CMYK": CMYK, "LAB": LAB}.get(image.mode, "")]
         traits += [PROFILE] if image.mode != "CMYK" and _other_colours(image.info) else []
         traits += [FRAMES] if _animated(image) else []
@@ -190,7 +190,7 @@ def _opened(encoded: bytes) -> Iterator[Pil.Image]:
     except MemoryError as error:
         raise _undecodable("There is not enough memory to decode it.") from error
     except Exception as error:  # a decoder that meets damaged data raises anything
-        raise _undecodable(f"Its {name} data are damaged: {first_line(error).rstrip('.')}.") from error
+        raise _undecodable(f"Its {name} data are damaged or cut off: {first_line(error).rstrip('.')}.") from error
 
 
 def _identified(encoded: bytes) -> Pil.Image:
@@ -208,8 +208,11 @@ def _identified(encoded: bytes) -> Pil.Image:
                 said = said or str(accepted or "").rstrip(".")
                 continue
             image = factory(io.BytesIO(encoded), "")
-        except (SyntaxError, IndexError, TypeError, struct.error) as error:  # how a decoder says "not mine"
-            said = said or (error.args[0] if accept and isinstance(error.args[0], str) else "")
+        except MemoryError:
+            raise
+        except Exception as error:  # how a decoder says that it is not its own, or damaged
+            if accept and error.args and isinstance(error.args[0], str) and "this driver" not in error.args[0]:
+                said = said or error.args[0]
             continue
         _require_picture(image, encoded)
         return image
@@ -282,22 +285,18 @@ def _sixteen_bits(image: Pil.Image) -> npt.NDArray[np.uint16]:
     return np.invert(values) if tags.get(_TIFF_PHOTOMETRIC) == 0 else values
 
 
-def _largest(image: Pil.Image) -> int:
-    return int(_sixteen_bits(image).max())
-
-
 def _values(tag: Any) -> tuple[Any, ...]:
     return tag if isinstance(tag, tuple) else () if tag is None else (tag,)
 
 
 def _deep(image: Pil.Image) -> bool:
     """Whether a channel has more than 8 bits in the file; asked before the pixels are loaded."""
-    raw = [str(one) for tile in getattr(image, "tile", ()) for one in _values(tile[3])]
-    return (
-        image.mode.startswith("I")
-        or any(";16" in one for one in raw)
-        or max(_values(getattr(image, "tag_v2", {}).get(_TIFF_BITS)), default=8) > 8
-    )
+    if image.mode.startswith("I") or max(_values(getattr(image, "tag_v2", {}).get(_TIFF_BITS)), default=8) > 8:
+        return True
+    for decoder, _, _, how in getattr(image, "tile", ()):
+        if any(";16" in str(one) for one in _values(how)) or (decoder.startswith("ppm") and _values(how)[-1] > 255):
+            return True
+    return False
 
 
 def _shape(image: Pil.Image) -> str:
@@ -305,10 +304,12 @@ def _shape(image: Pil.Image) -> str:
     return SMALL if short < 8 else STRIP if long > 10 * short else ""
 
 
-def _transparent(image: Pil.Image) -> bool:
+def _transparent(image: Pil.Image, deep: bool) -> bool:
     """Whether some pixel is not opaque."""
     if not image.has_transparency_data:
         return False
+    if deep and "transparency" in image.info:  # a 16-bit colour, which 8-bit pixels cannot be compared with
+        return True
     try:
         alpha = image if image.mode in ("LA", "PA", "RGBA") else image.convert("RGBA")
         lowest, _ = alpha.getchannel("A").getextrema()
