@@ -23,6 +23,8 @@ class Cell:
         threads: the number really used.
         untrained: random weights: timed, never ranked.
         reference: eager fp32 PyTorch, which deployed cells are compared with.
+        weights: what tells checkpoints of one name apart: a file's SHA-256, or id and revision on the hub; empty for
+            random weights.
     """
 
     backbone: str
@@ -33,15 +35,21 @@ class Cell:
     threads: int
     untrained: bool = False
     reference: bool = False
+    weights: str = ""
 
     def __str__(self) -> str:
         return f"{self.backbone} · {self.engine} · {self.precision}"
 
     @property
-    def identity(self) -> tuple[str, str, str, str, tuple[int, ...]]:
+    def called(self) -> tuple[str, str, str, str, tuple[int, ...]]:
+        """What a reader tells cells apart by."""
+        return self.backbone, self.engine, self.precision, self.preprocess, self.batches
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
         """What the records of one cell share. Threads are not among it: a score may come from another machine, and
         timings of other threads differ in their protocol."""
-        return self.backbone, self.engine, self.precision, self.preprocess, self.batches
+        return *self.called, self.weights
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,8 @@ class TaskSubject(Subject):
     Attributes:
         data_licence: SPDX or words; empty where the user's own.
         published: the named set that the test images come from; empty where they are the user's own.
-        splits_from: how the splits came about. unreadable: images that were left out.
+        splits_from: how the splits came about.
+        remarks: what a reader should know of how the data set was read, in sentences.
         outputs: the engine's outputs that the task reads.
         shift: where the test images are of another set than the training images.
     """
@@ -101,7 +110,7 @@ class TaskSubject(Subject):
     data_licence: str = ""
     published: str = ""
     splits_from: str = ""
-    unreadable: int = 0
+    remarks: tuple[str, ...] = ()
     classes: int = 0
     seed: int = 0
     outputs: tuple[str, ...] = ("features",)

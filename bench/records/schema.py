@@ -3,7 +3,8 @@
 Schema 1, the first, had no scores of single draws of training images, and did not distinguish named data sets from the
 user's own; only the former have a licence. Schema 2 kept its parts as mappings, each series under ``NAME/REPEAT``, the
 reference in its engine's name, and a shift in the data set's name and in the note on its splits. Here alone is anything
-taken out of a name.
+taken out of a name. Schema 3 had no weights in the cell, and counted unreadable images instead of saying how the data
+were read.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from export.errors import UserError
 
-SCHEMA = 3
+SCHEMA = 4
 
 
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +33,8 @@ def upgrade(document: dict[str, Any]) -> dict[str, Any]:
         document = _from_1(document)
     if schema <= 2:
         document = _from_2(document)
+    if schema <= 3:
+        document = _from_3(document)
     return document | {"schema": SCHEMA}
 
 
@@ -67,6 +70,16 @@ def _from_2(document: dict[str, Any]) -> dict[str, Any]:
         "monitoring": detail.get("monitor") or [],
         "placement": detail.get("placement") or {},
     }
+
+
+def _from_3(document: dict[str, Any]) -> dict[str, Any]:
+    cell, subject = dict(document["cell"]), dict(document["subject"])
+    source = (document.get("about") or {}).get("source") or {}
+    if not cell.get("untrained") and "repository" not in source:
+        cell["weights"] = source.get("sha256", "")
+    if lost := subject.pop("unreadable", 0):
+        subject["remarks"] = [f"left out: {lost:,} unreadable {'image' if lost == 1 else 'images'}"]
+    return document | {"cell": cell, "subject": subject}
 
 
 def _parity(parity: dict[str, Any] | None) -> dict[str, Any] | None:

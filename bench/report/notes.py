@@ -22,7 +22,7 @@ def settings(found: Sequence[Row]) -> str:
         sizes = f"{s.n_train:,} train, {s.n_val:,} val, {s.n_test:,} test"
         data = [f"{s.data}: {sizes}; {s.classes} classes; splits {s.splits_from}"]
         data += [f"licence {s.data_licence}"] if s.data_licence else []
-        data += [f"{s.unreadable} images could not be read and are left out"] if s.unreadable else []
+        data += s.remarks
         parts.append(
             f"<h3>{escape(s.task)} on {escape(s.data)}</h3><p>{escape(s.protocol)}</p>"
             f"<p class='soft'>{escape('; '.join(data))}. Task version {s.version}, seed {s.seed}, protocol "

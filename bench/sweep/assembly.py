@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench.sweep.calibration import calibrated
 from bench.sweep.cells import Planned, expand
@@ -62,9 +63,12 @@ def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
             progress=now_and_then(f"indexing {ref}"),
         )
 
-    fits = [opened(ref) for ref in sweep.data]
-    seen = [opened(ref, whole=True) for ref in sweep.shifted]
-    outside = [opened(ref, whole=True) for ref in sweep.out_of_scope]
+    given = [(ref, opened(ref)) for ref in dict.fromkeys(sweep.data)]
+    given += [(ref, opened(ref, whole=True)) for ref in (*sweep.shifted, *sweep.out_of_scope)]
+    sets = iter(named_apart(given))
+    fits = [next(sets) for _ in dict.fromkeys(sweep.data)]
+    seen = [next(sets) for _ in sweep.shifted]
+    outside = [next(sets) for _ in sweep.out_of_scope]
     settings = [setting for text in sweep.corruptions for setting in named(text)]
     yield from fits
     for other in seen:
@@ -78,11 +82,24 @@ def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
             yield beside(fitted, other)
 
 
+def named_apart(given: Sequence[tuple[str, DataSet]]) -> list[DataSet]:
+    """The data sets of these references; where several have one name, each is named with the folders it lies in."""
+    names = {ref: images.name for ref, images in given}
+    places = {ref: Path(ref).expanduser().resolve().parent.parts for ref in names if Path(ref).expanduser().exists()}
+    for up in range(1, max(map(len, places.values()), default=0)):
+        alike = [ref for ref in places if list(names.values()).count(names[ref]) > 1]
+        for ref in alike:
+            if up < len(places[ref]):
+                names[ref] = f"{places[ref][-up]}/{names[ref]}"
+    return [replace(images, name=names[ref]) for ref, images in given]
+
+
 def _say(images: DataSet) -> None:
     licence = f", licence {images.licence}" if images.licence else ""
     say(f"data {images.name}: {len(images.samples)} images, {len(images.classes)} classes{licence}")
     say(f"  splits: {images.splits_from}")
     if untested := images.untested():
         say(f"  classes without test images, not tested: {few(untested)}")
-    for one in images.unreadable[:5]:
-        say(f"  unreadable image, left out: {one.id}: {one.reason}")
+    if not images.parts:  # a composed set repeats what its parts have said
+        for remark in images.remarks:
+            say(f"  {remark}")

@@ -23,6 +23,7 @@ from export.lower.precision import artifact, artifact_key, precision_of
 from export.progress import say
 from export.spec import Precision
 from export.store import Store
+from export.zoo import weights
 from export.zoo.backbones import Backbone, resolve
 from tasks.base import FEATURES, Task
 from tasks.catalog import TASKS, task
@@ -63,6 +64,7 @@ class Planned:
             self.engine.name == REFERENCE
             and self.engine.spec.provider == self.engine.providers[0]
             and self.precision is Precision.FP32,
+            weights.identity(self.backbone),
         )
 
     @property
@@ -220,8 +222,8 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
         if name not in sweep.models:
             raise UserError(f"--weights names {name!r}, which is not among the models.")
     zoo = [Path(file) for file in sweep.zoo]
-    weights = {name: Path(file) for name, file in sweep.weights.items()}
-    backbones = [resolve(m, zoo_files=zoo, weights=weights.get(m)) for m in sweep.models]
+    given = {name: Path(file) for name, file in sweep.weights.items()}
+    backbones = [resolve(m, zoo_files=zoo, weights=given.get(m)) for m in sweep.models]
     engines = [engine(EngineSpec.parse(text, sweep.threads)) for text in sweep.engines]
     available = [e.available() for e in engines]
     if not any(a.ok for a in available):

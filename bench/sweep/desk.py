@@ -68,7 +68,7 @@ class Desk:
             data_licence=images.licence,
             published=images.published,
             splits_from=images.splits_from,
-            unreadable=len(images.unreadable),
+            remarks=images.remarks,
             classes=len(images.classes),
             seed=planned.sweep.seed,
             outputs=meta.outputs,

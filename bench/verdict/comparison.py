@@ -43,14 +43,19 @@ class Difference:
 
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> list[Difference]:
-    """Differences of all results that are on both sides, of cells that differ in threads at most."""
-    earlier = {(row.cell.identity, name): record for row in before for name, record in _results(row)}
+    """Differences of all results that are on both sides, of cells that differ in threads, or in weights, at most."""
+    earlier = {(row.cell.called, name): record for row in before for name, record in _results(row)}
     return [
-        _difference(str(row.cell), name, earlier[row.cell.identity, name], record)
+        _difference(_named(row, old), name, old, record)
         for row in after
         for name, record in _results(row)
-        if (row.cell.identity, name) in earlier
+        if (old := earlier.get((row.cell.called, name)))
     ]
+
+
+def _named(row: Row, old: Record) -> str:
+    """The cell; training again gives other weights to the same name, and that is worth comparing, and saying."""
+    return str(row.cell) if row.cell.weights == old.cell.weights else f"{row.cell} (other weights)"
 
 
 def _results(row: Row) -> list[tuple[str, Record]]:

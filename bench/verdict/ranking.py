@@ -324,7 +324,7 @@ class Ranking:
         lines += published(known for (row, _), known in self.sheet.overlaps.items() if row in self.ranked)
         if cost:
             lines.append(f"● is on the Pareto front of z against {cost}: no row is both better and cheaper.")
-        return [*lines, *self.sheet.notes]
+        return [*lines, *self.sheet.notes, *self.sheet.remarks]
 
     def as_rows(self, cost: str = "", by: str = "z") -> list[dict[str, Any]]:
         """Every row, ranked ones first, as flat JSON values: for CSV, JSON and Parquet."""

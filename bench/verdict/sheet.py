@@ -105,7 +105,7 @@ class Sheet:
         samples: (row, setting) → per-sample values [n] whose mean is the value, in the test set's order.
         by_draw: (row, setting) → each seeded draw's mean over the test set [m], where a score is a mean over draws.
         overlaps: (row, setting) → what is known of its test images in the row's pretraining data; published sets only.
-        notes: sentences for the foot of every table.
+        notes: sentences for the foot of a whole table. remarks: on how the data sets were read, for every foot.
     """
 
     labels: tuple[dict[str, Any], ...]
@@ -121,6 +121,7 @@ class Sheet:
     by_draw: Mapping[tuple[int, int], Floats] = field(default_factory=dict)
     overlaps: Mapping[tuple[int, int], Overlap] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def name(self, row: int) -> str:
         """``backbone · engine · precision``, or what there is of it."""

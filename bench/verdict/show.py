@@ -124,10 +124,10 @@ def _folded(
     parts, elsewhere = folded(ranking, cost, by, rows)
     kept, gap, left_out = fitting(parts, width)
     lines = [_folded_rows(ranking, len(rows), again), _legend(ranking, cost, kept)]
-    if not left_out and not elsewhere:
-        return kept, gap, list(filter(None, lines))
-    named = ", ".join([*_few(left_out, "columns"), *elsewhere])
-    lines.append(f"Columns not shown: {named}" + (" (--all)" if lines[0] else f": {again}"))
+    if left_out or elsewhere:
+        named = ", ".join([*_few(left_out, "columns"), *elsewhere])
+        lines.append(f"Columns not shown: {named}" + (" (--all)" if lines[0] else f": {again}"))
+    lines += _few(ranking.sheet.remarks, "remarks on the data: --all")
     return kept, gap, list(filter(None, lines))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,9 @@ from export.spec import Metric
 def rows(results: Results) -> tuple[list[Row], list[str]]:
     """One row a cell, and notes on what was left out.
 
-    A cell is backbone, engine, precision, preprocessing and batches. Of several builds of its plan (an engine was
-    updated, weights were exchanged) the newest counts, and of several records of one subject the newest.
+    A cell is backbone, weights, engine, precision, preprocessing and batches. Of several builds of its plan (an engine
+    was updated) the newest counts, and of several records of one subject the newest. Where several networks have one
+    name, each is named by its weights too.
 
     Raises:
         UserError: records of different protocol or machine would stand in one column.
@@ -40,7 +42,7 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
         cells[record.cell.identity].append(record)
     kept = [_newest_plan(group) for group in cells.values()]
     _require_comparable([r for group in kept for r in group])
-    found = [_row(group) for group in kept]
+    found = _told_apart([_row(group) for group in kept])
     present = sum(len(row.records) + len(row.troubles) for row in found)
     notes = []
     if older := len(results.records) - present:
@@ -53,6 +55,12 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
     if any(row.emulated for row in found):
         notes.append("* emulated: the engine computes most of the network in another precision than the file's.")
     return found, notes + note(found)
+
+
+def _remarks(found: Iterable[Row]) -> tuple[str, ...]:
+    """How the data sets were read, where a reader should know: once for each."""
+    subjects = [record.subject for row in found for record in row.scores.values()]
+    return tuple(dict.fromkeys(f"{subject.data}: {remark}" for subject in subjects for remark in subject.remarks))
 
 
 def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
@@ -97,6 +105,7 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
         by_draw=by_draw,
         overlaps=overlaps,
         notes=tuple(notes),
+        remarks=_remarks(found),
     )
 
 
@@ -124,6 +133,23 @@ def _row(records: list[Record]) -> Row:
         {r.subject.name: r for r in good if isinstance(r, TimingRecord)},
         troubles,
     )
+
+
+def _told_apart(found: list[Row]) -> list[Row]:
+    """The rows; a name that several networks have becomes ``NAME #…``, with the beginning of their weights' hash."""
+    networks: dict[str, set[str]] = defaultdict(set)
+    for row in found:
+        networks[row.cell.backbone].add(row.cell.weights)
+    return [
+        replace(row, cell=replace(row.cell, backbone=f"{row.cell.backbone} #{_short(row.cell.weights)}"))
+        if len(networks[row.cell.backbone]) > 1
+        else row
+        for row in found
+    ]
+
+
+def _short(weights: str) -> str:
+    return weights if "@" in weights else weights[:8] or "unknown weights"
 
 
 def _require_comparable(records: Sequence[Record]) -> None:

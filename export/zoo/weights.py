@@ -49,6 +49,18 @@ def digest(backbone: Backbone, store: Store) -> str:
     return f"{backbone.weights}, seed {SEED}, {libraries}"
 
 
+def identity(backbone: Backbone) -> str:
+    """What tells two checkpoints of one name apart, without a download: a file's SHA-256, or id and revision on the
+    hub. Empty for random weights, for a module that brings its own, and for a file that is not there."""
+    file = file_of(backbone.source)
+    if isinstance(file, PackageFile):
+        return file.sha256
+    if file:
+        return sha256_file(file.path) if file.path.is_file() else ""
+    hub = hub_of(backbone.source)
+    return f"{backbone.timm}@{hub.revision}" if hub else ""
+
+
 def source(backbone: Backbone, store: Store) -> dict[str, Any]:
     """Where the weights came from, for manifests and reports."""
     found: dict[str, Any] = {"weights": backbone.weights, "sha256": digest(backbone, store)}

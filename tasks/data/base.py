@@ -94,6 +94,7 @@ class DataSet:
             same data.
         splits_from: "given", or how they were made ("seeded 60/20/20, stratified, duplicates together; seed 0").
         unreadable: images that could not be decoded.
+        remarks: what a user should know of how it was read, in sentences.
         licence: SPDX or words; empty where the user's own.
         published: the named set that the test images come from; empty where they are the user's own.
         sha256: of each image's bytes, by id, where they are known.
@@ -111,6 +112,7 @@ class DataSet:
     read: Reader
     splits_from: str = "given"
     unreadable: Sequence[Unreadable] = ()
+    remarks: tuple[str, ...] = ()
     licence: str = ""
     published: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from export.errors import UserError, unknown
 from export.store import Store
-from tasks.data.base import SPLITS, DataSet, Sample, Split, Unreadable
+from tasks.data.base import SPLITS, Counted, DataSet, Sample, Split, Unreadable
 from tasks.data.files import from_archive, from_folder, is_archive
 from tasks.data.index import Index, index
 from tasks.data.layout import LAYOUTS, Item, Source, from_csv, from_files
 from tasks.data.named import NAMED, READERS
+from tasks.data.remarks import remarks
 from tasks.data.splits import assign, given_queries, instances, subset
 
 Progress = Callable[[int, int], None]
@@ -29,6 +30,7 @@ class Survey:
         leaks: pairs of splits that share a picture, with the number of images of the second one (given splits only:
             splits that are made here share none).
         notes: how it was read, for the user.
+        left_out: files of the source that are no sample. traits: images that are not plain 8-bit grey or RGB.
     """
 
     data: DataSet
@@ -37,6 +39,8 @@ class Survey:
     largest: tuple[str, ...]
     leaks: dict[str, int]
     notes: tuple[str, ...]
+    left_out: tuple[Counted, ...] = ()
+    traits: tuple[Counted, ...] = ()
 
 
 def open_dataset(
@@ -119,7 +123,7 @@ def survey(
         sha256={item.id: found.sha256[item.id] for item in items},
         junk=junk,
     )
-    return _surveyed(data, found, source.notes)
+    return _surveyed(data, found, source)
 
 
 def locate(ref: str, store: Store) -> Source:
@@ -197,7 +201,7 @@ def _require_readable(name: str, found: Index, total: int, most: float) -> None:
         )
 
 
-def _surveyed(data: DataSet, found: Index, notes: tuple[str, ...]) -> Survey:
+def _surveyed(data: DataSet, found: Index, source: Source) -> Survey:
     members: dict[int, list[Sample]] = defaultdict(list)
     for sample in data.samples:
         members[found.group[sample.id]].append(sample)
@@ -209,11 +213,14 @@ def _surveyed(data: DataSet, found: Index, notes: tuple[str, ...]) -> Survey:
             if a in where and b in where:
                 leaks[f"{a} and {b}"] += sum(sample.split == b for sample in group)
     largest = max(members.values(), key=len)
+    said = remarks(source.notes, source.left_out, data.unreadable, found.traits, leaks)
     return Survey(
-        data,
+        replace(data, remarks=said),
         exact_copies=len(data.samples) - distinct,
         near_copies=distinct - len(members),
         largest=tuple(sample.id for sample in largest) if len(largest) > 1 else (),
         leaks=dict(leaks),
-        notes=notes,
+        notes=source.notes,
+        left_out=source.left_out,
+        traits=found.traits,
     )

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import robustness
+from bench import rank, robustness
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
 from bench.run import main
 from export.errors import UserError
@@ -249,7 +249,11 @@ def test_a_corrupt_photograph_is_named_and_left_out_up_to_a_limit(
         main(sweep(data=folder))
     assert main(sweep("--max-unreadable", "0.1", "--scenario", "none", data=folder)) == 0
     assert "class1/03.jpg" in capsys.readouterr().err
-    assert {r.subject.unreadable for r in scored(tmp_path)} == {1}
+    [[remark]] = {r.subject.remarks for r in scored(tmp_path)}
+    assert remark.startswith("left out: 1 unreadable image (class1/03.jpg: ")
+    capsys.readouterr()
+    rank.main([str(tmp_path / "out")])
+    assert f"some: {remark}" in capsys.readouterr().out.replace("\n", " ")
 
 
 def test_a_dry_run_builds_nothing(

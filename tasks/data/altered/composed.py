@@ -38,6 +38,7 @@ def composed(
         digest,
         read,
         splits_from,
+        remarks=tuple(f"{part.name}: {said}" for part in parts for said in part.remarks),
         licence="; ".join(dict.fromkeys(part.licence for part in parts if part.licence)),
         published=parts[-1 if scope == "closed" else 0].published,
         parts=parts,

@@ -83,7 +83,8 @@ def source(name: str, folder: Path | None, store: Store) -> Source:
     junk = _alike({code: [encoded(f"{side}/{code}.png") for side in ("query", "gallery")] for code in drawn})
     licence = f"{GOOGLE.licence} (gallery), {wanted.licence} (queries)"
     note = "transparent parts of the drawings are white"
-    return Source(name, items, files, licence, (note,), tuple(sorted(drawn.values())), gallery=True, junk=junk)
+    classes = tuple(sorted(drawn.values()))
+    return Source(name, items, files, licence, (note,), classes=classes, gallery=True, junk=junk)
 
 
 def on_white(encoded: bytes) -> bytes:

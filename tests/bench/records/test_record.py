@@ -95,7 +95,6 @@ SCORE = st.builds(
         task=TEXT,
         published=TEXT,
         splits_from=TEXT,
-        unreadable=COUNT,
         outputs=st.lists(TEXT, max_size=2).map(tuple),
         n_test=COUNT,
         shift=maybe(SHIFT),

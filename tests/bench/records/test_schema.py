@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,16 +163,33 @@ def test_the_reference_of_schema_2_is_the_eager_engine_in_fp32(
     assert read(tmp_path / "0.json").cell.reference == reference
 
 
+def test_weights_of_schema_3_are_those_of_its_source_and_lost_images_become_a_remark(tmp_path: Path) -> None:
+    one = document(HERE / "record-3-score.json")
+    assert one["subject"]["unreadable"] == 1
+    packaged, downloaded, random = (json.loads(json.dumps(one)) for _ in range(3))
+    packaged["about"]["source"] |= {"sha256": "ab" * 32}
+    downloaded["about"]["source"] |= {"sha256": "ab" * 32, "repository": "timm/some", "commit": "c0ffee"}
+    random["about"]["source"] |= {"sha256": "random, seed 0"}
+    random["cell"] |= {"untrained": True}
+    written(tmp_path, packaged, downloaded, random)
+    found = [score(tmp_path / f"{i}.json") for i in range(3)]
+    assert [r.cell.weights for r in found] == ["ab" * 32, "", ""]
+    assert {r.subject.remarks for r in found} == {("left out: 1 unreadable image",)}
+
+
 def test_old_and_new_files_join_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = document(SHIFTED)
     base["subject"] |= {"data": "set", "splits_from": "given"}
     base |= {"key": "base", "protocol": "base"}
     base["metrics"][0] |= {"value": 100.0}
-    folder = written(tmp_path, *map(document, sorted(HERE.glob("record-*.json"))), base)
+    documents = [*map(document, sorted(HERE.glob("record-[123]*.json"))), base]
+    for one in documents:  # one network, whose weights not every old record knew
+        one["backbone" if one["schema"] < 3 else "about"]["source"] = {"sha256": "ab" * 32}
+    folder = written(tmp_path, *documents)
     found, notes = rows(Results.load(folder))
     new, lite = found
     assert notes == ["* emulated: the engine computes most of the network in another precision than the file's."]
-    assert lite.cell == LITE
+    assert lite.cell == replace(LITE, weights="ab" * 32)
     assert set(lite.scores) == {"knn@drawings", "few_shot@drawings", "knn@set→grey", "knn@set"}
     assert set(lite.timings) == {"single_stream"}
     assert set(new.scores) == {"few_shot@set→grey"}
@@ -184,6 +202,7 @@ def test_old_and_new_files_join_one_table(tmp_path: Path, capsys: pytest.Capture
         "single_stream: repeat spread 12.6 %",
     ]
     sheet = sheet_of(Results.load(folder))
+    assert sheet.remarks == ("set→grey: left out: 1 unreadable image",)
     assert sheet.cost("device_memory_mib")[1][1] == 312
     assert sheet.cost("latency_p50_ms")[1].tolist() == [1.5, pytest.approx(13.4, abs=2)]
     assert rank.main([str(folder), "--setting", "few_shot@drawings", "--setting", "knn@drawings"]) == 0

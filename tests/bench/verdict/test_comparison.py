@@ -32,6 +32,13 @@ def test_the_same_results_cannot_be_told_apart() -> None:
     assert {d.verdict for d in verdicts(LAB).values()} == {"ambiguous"}
 
 
+def test_other_weights_of_the_same_name_are_compared_and_said() -> None:
+    before = LAB.score("made_up_base", "ort:cpu", "knn")
+    after = replace(before, cell=replace(before.cell, weights="a1b2c3d4e5"))
+    assert [d.cell for d in compared([before], [before])] == ["made_up_base · ort:cpu · fp32"]
+    assert [d.cell for d in compared([before], [after])] == ["made_up_base · ort:cpu · fp32 (other weights)"]
+
+
 def test_a_clear_change_is_named_in_the_metric_s_own_direction() -> None:
     found = verdicts(replace(LAB, backbones={"made_up_base": (2.5, 18.0, 25e6)}))
     assert found["knn@drawings"].verdict == "better"

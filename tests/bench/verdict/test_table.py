@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 from fake_records import SMALL, Lab, only
 
+from bench.records.asked import Asked
 from bench.records.results import Results
+from bench.verdict.ranking import Ranking
+from bench.verdict.show import markdown
 from bench.verdict.table import rows, sheet_of
 from export.errors import UserError
 from export.store import key
@@ -35,6 +38,40 @@ def test_a_cell_that_differs_in_one_field_is_another_row(change: dict[str, objec
     other = replace(timing, cell=replace(timing.cell, **change))  # type: ignore[arg-type]
     found = rows(Results((score, other)))[0]
     assert sorted((len(row.scores), len(row.timings)) for row in found) == [(0, 1), (1, 0)]
+
+
+def test_two_networks_of_one_name_are_two_rows_with_two_names() -> None:
+    one, timing = SMALL.score("made_up_base", "ort:cpu", "knn"), SMALL.timing("made_up_base", "ort:cpu")
+    first, second, third = "a1b2c3d4e5", "00ff00ff00", ""
+    of = {w: replace(one.cell, weights=w) for w in (first, second, third)}
+    records = [replace(record, cell=cell) for cell in of.values() for record in (one, timing)]
+    found, notes = rows(Results(tuple(records)))
+    assert notes == []
+    assert {row.cell.backbone: (row.cell.weights, len(row.scores), len(row.timings)) for row in found} == {
+        "made_up_base #a1b2c3d4": (first, 1, 1),
+        "made_up_base #00ff00ff": (second, 1, 1),
+        "made_up_base #unknown weights": (third, 1, 1),
+    }
+    [alone] = rows(Results(tuple(records[:2])))[0]
+    assert alone.cell.backbone == "made_up_base"
+
+
+def test_the_failures_of_two_networks_of_one_name_do_not_replace_each_other() -> None:
+    record = SMALL.score("made_up_base", "ort:cpu", "knn")
+    asked = [
+        Asked.now(replace(record.cell, weights=w), record.subject, "p", record.about, record.environment)
+        for w in ("a1b2c3d4e5", "00ff00ff00")
+    ]
+    assert len({one.key for one in asked}) == 2
+
+
+def test_how_the_data_were_read_is_said_once() -> None:
+    records = [SMALL.score("made_up_base", "ort:cpu", task) for task in ("knn", "retrieval")]
+    records = [replace(r, subject=replace(r.subject, remarks=("left out: 2 links (a, b)",))) for r in records]
+    found = sheet_of(Results(tuple(records)))
+    assert found.remarks == ("drawings: left out: 2 links (a, b)",)
+    for page in (markdown(Ranking(found)), markdown(Ranking(found), everything=True)):
+        assert page.count("drawings: left out: 2 links (a, b)") == 1
 
 
 def test_cells_whose_names_join_alike_are_two_rows() -> None:
