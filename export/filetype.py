@@ -5,6 +5,7 @@ A file's ending says what somebody hoped; its first bytes say what came.
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 
@@ -129,19 +130,19 @@ def _isobmff(content: bytes) -> FileType:
 
 
 def _text(content: bytes) -> FileType | None:
-    head = content[:512]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        head = head.replace(b"\0", b"")[2:]
-    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head):
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        head = codecs.getincrementaldecoder(encoding)().decode(content[:512]).lstrip().lower()
+    except UnicodeDecodeError:
         return None
-    lower = head.lower()
-    if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
+    if any(letter < " " and letter not in "\t\n\r\f\x1b" for letter in head):
+        return None
+    if head.startswith(("<!doctype html", "<html", "<head", "<body", "<script")):
         return HTML
-    if b"<svg" in lower:
+    if "<svg" in head:
         return FileType("an SVG drawing", "render it to PNG")
-    if lower.startswith(b"<"):
-        return HTML if b"<html" in lower else FileType("an XML document, such as a storage service's error", _AGAIN)
-    if lower.startswith((b"{", b"[")):
+    if head.startswith("<"):
+        return HTML if "<html" in head else FileType("an XML document, such as a storage service's error", _AGAIN)
+    if head.startswith(("{", "[")):
         return FileType("a JSON document, such as a service's error", _AGAIN)
     return FileType("text, not an image")

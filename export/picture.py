@@ -291,10 +291,16 @@ def _values(tag: Any) -> tuple[Any, ...]:
 
 def _deep(image: Pil.Image) -> bool:
     """Whether a channel has more than 8 bits in the file; asked before the pixels are loaded."""
-    if image.mode.startswith("I") or max(_values(getattr(image, "tag_v2", {}).get(_TIFF_BITS)), default=8) > 8:
+    if image.mode.startswith("I"):
+        return True
+    bits = _values(getattr(image, "tag_v2", {}).get(_TIFF_BITS))
+    if any(isinstance(one, int) and one > 8 for one in bits):
         return True
     for decoder, _, _, how in getattr(image, "tile", ()):
-        if any(";16" in str(one) for one in _values(how)) or (decoder.startswith("ppm") and _values(how)[-1] > 255):
+        values = _values(how)
+        if any(";16" in str(one) for one in values):
+            return True
+        if decoder.startswith("ppm") and any(isinstance(one, int) and one > 255 for one in values):
             return True
     return False
 
@@ -306,15 +312,18 @@ def _shape(image: Pil.Image) -> str:
 
 def _transparent(image: Pil.Image, deep: bool) -> bool:
     """Whether some pixel is not opaque."""
-    if not image.has_transparency_data:
-        return False
-    if deep and "transparency" in image.info:  # a 16-bit colour, which 8-bit pixels cannot be compared with
+    keyed = "transparency" in image.info
+    if deep and keyed:  # by a 16-bit colour, which 8-bit pixels cannot be compared with
         return True
     try:
+        if not image.has_transparency_data:
+            return False
         alpha = image if image.mode in ("LA", "PA", "RGBA") else image.convert("RGBA")
         lowest, _ = alpha.getchannel("A").getextrema()
-    except Exception:  # a colour that the mode cannot have, say: what matters is that the file means to be transparent
-        return True
+    except (
+        Exception
+    ):  # by a colour that the mode cannot have, say: what matters is that the file means to be transparent
+        return keyed
     return float(lowest) < 255  # type: ignore[arg-type]
 
 

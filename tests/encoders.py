@@ -12,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from export.quiet import quiet
+
 
 def pillow(image: Image.Image, form: str, **how: Any) -> bytes:
     """As Pillow writes it."""
     out = io.BytesIO()
-    image.save(out, form, **how)
+    with quiet():  # it means to give up writing some formats
+        image.save(out, form, **how)
     return out.getvalue()
 
 
