@@ -204,9 +204,12 @@ def _identified(encoded: bytes) -> Pil.Image:
         factory, accept = Pil.OPEN[name]
         try:
             accepted = accept(encoded[:16]) if accept else True
-            if not accepted or isinstance(accepted, str):  # a text says what this Pillow was built without
-                said = said or str(accepted or "").rstrip(".")
-                continue
+        except Exception:  # fewer bytes than it looks at
+            continue
+        if not accepted or isinstance(accepted, str):  # a text says what this Pillow was built without
+            said = said or str(accepted or "").rstrip(".")
+            continue
+        try:
             image = factory(io.BytesIO(encoded), "")
         except MemoryError:
             raise
@@ -318,11 +321,9 @@ def _transparent(image: Pil.Image, deep: bool) -> bool:
     try:
         if not image.has_transparency_data:
             return False
-        alpha = image if image.mode in ("LA", "PA", "RGBA") else image.convert("RGBA")
+        alpha = image if image.mode in ("LA", "PA", "RGBA") else image.convert("LA" if image.mode == "La" else "RGBA")
         lowest, _ = alpha.getchannel("A").getextrema()
-    except (
-        Exception
-    ):  # by a colour that the mode cannot have, say: what matters is that the file means to be transparent
+    except Exception:  # by a colour that the mode cannot have, say: what matters is that the file means it
         return keyed
     return float(lowest) < 255  # type: ignore[arg-type]
 

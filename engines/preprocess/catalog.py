@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from export.errors import UserError
-from export.picture import Orientation
 from export.registry import Registry
 
 if TYPE_CHECKING:
     from engines.base import Engine
     from engines.preprocess.base import Preprocess
+    from export.picture import Orientation
     from export.spec import PreprocessSpec
     from export.store import Store
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from export import picture
 from export.store import Store, key
 from tasks.data.base import Counted, Reader, Unreadable
 from tasks.data.files import Files
@@ -51,6 +50,8 @@ class Index:
 
 def index(names: Sequence[str], files: Files, store: Store, progress: Progress | None = None) -> Index:
     """The index of ``names``, from the store or built now on all cores; ``progress(done, total)`` after each block."""
+    from export.picture import VERSION as DECODING
+
     names = sorted(names)
 
     def build(folder: Path) -> dict[str, Any]:
@@ -72,9 +73,7 @@ def index(names: Sequence[str], files: Files, store: Store, progress: Progress |
         (folder / "index.json").write_text(json.dumps(document))
         return {"images": len(whole), "unreadable": len(names) - len(whole)}
 
-    entry = store.obtain(
-        "index", key("index", version=VERSION, decode=picture.VERSION, files=files.fingerprint(names)), build
-    )
+    entry = store.obtain("index", key("index", version=VERSION, decode=DECODING, files=files.fingerprint(names)), build)
     document = json.loads(entry.file("index.json").read_bytes())
     trouble = {int(i): reason for i, reason in document["trouble"].items()}
     whole = [i for i in range(len(names)) if i not in trouble]
@@ -117,6 +116,8 @@ def _traits(names: Sequence[str], found: Sequence[_Look]) -> list[Counted]:
 
 def look(read: Reader, name: str) -> _Look:
     """Read and decode one image; any error in it becomes a reason, never an exception."""
+    from export import picture
+
     try:
         encoded = read(name)
     except OSError as error:
