@@ -86,7 +86,7 @@ FRAMES = "with several frames, of which the first is read"
 PROFILE = "with a colour profile or a gamma other than sRGB's, which is not applied"
 SMALL = "with a side of fewer than 8 pixels"
 STRIP = "with one side more than 10 times as long as the other"
-TURNED = "with EXIF orientation {}, which only --preprocess PATH:exif applies"
+TURNED = "with EXIF orientation {}, which is not applied without --preprocess cpu:exif"
 
 _TURNS = {
     2: Pil.Transpose.FLIP_LEFT_RIGHT,
@@ -110,6 +110,10 @@ class Undecodable(UserError):
     def reason(self) -> str:
         """The same in one line, for where the image is named beside it."""
         return f"{self.why} Try: {self.remedy}" if self.remedy else self.why
+
+    def of(self, name: str) -> Undecodable:
+        """The same, with the file's name."""
+        return Undecodable(f"{name} cannot be decoded.", self.why, self.remedy)
 
 
 @dataclass(frozen=True)
