@@ -89,8 +89,8 @@ def _kernel(images: DataSet, store: Store) -> list[Figure]:
     from engines.cuda.nvimgcodec import PACKAGE, NvImageDecoder
     from engines.cuda.pycuda_driver import open_driver
     from engines.library import installed
+    from export.picture import decode
     from export.progress import say
-    from export.reference import decode
 
     try:
         driver = open_driver()

@@ -5,18 +5,13 @@ The parity gate uses it, so that an artifact is judged on pixels that no fast pa
 
 from __future__ import annotations
 
-import io
 import math
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pil
 
-from export.errors import UserError
 from export.spec import PreprocessSpec
-
-Image = npt.NDArray[np.uint8]
-"""A decoded photograph: RGB [h, w, 3]."""
 
 _FILTERS = {
     "nearest": Pil.Resampling.NEAREST,
@@ -24,24 +19,6 @@ _FILTERS = {
     "bicubic": Pil.Resampling.BICUBIC,
     "lanczos": Pil.Resampling.LANCZOS,
 }
-
-
-class Undecodable(UserError):
-    """Bytes that are not a whole image."""
-
-
-def decode(encoded: bytes) -> npt.NDArray[np.uint8]:
-    """Decode an image to RGB uint8 [h, w, 3], as ``Image.open(…).convert("RGB")`` does (EXIF rotation is not applied,
-    as in the evaluation code of the checkpoints' authors).
-
-    Raises:
-        Undecodable: the bytes are truncated, damaged or of no known format.
-    """
-    try:
-        with Pil.open(io.BytesIO(encoded)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Pil.DecompressionBombError) as error:
-        raise Undecodable("An image cannot be decoded.", str(error)) from error
 
 
 def resized_size(spec: PreprocessSpec, height: int, width: int) -> tuple[int, int]:

@@ -75,7 +75,7 @@ class PillowPath(Preprocess):
         super().__init__(spec, Store(Path("nowhere")))
 
     @classmethod
-    def identity(cls) -> dict[str, str]:
+    def implementation(cls) -> dict[str, str]:
         return {"path": "pillow"}
 
     def resize(self, image: Pixels) -> Pixels:

@@ -15,6 +15,7 @@ from PIL import __version__ as pillow
 
 from bench.measure.queries import read_encoded, write_encoded
 from export.convert.photographs import COUNT, digest, photographs
+from export.picture import decode
 from export.progress import now_and_then
 from export.store import Store, key
 
@@ -72,7 +73,7 @@ def _made(name: str, sizes: list[Size], store: Store) -> list[bytes]:
     """
 
     def build(folder: Path) -> dict[str, Any]:
-        published = [Image.open(io.BytesIO(encoded)).convert("RGB") for encoded in photographs(store)]
+        published = [Image.fromarray(decode(encoded)) for encoded in photographs(store)]
         line = now_and_then(f"making photographs ({name})")
         found = []
         for i, size in enumerate(sizes):

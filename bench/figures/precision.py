@@ -30,8 +30,9 @@ from export.errors import UserError
 from export.lower.calibration import TRAIN, VAL, CalibrationSet
 from export.lower.precision import artifact, lowered
 from export.parity import compare
+from export.picture import decode
 from export.progress import say
-from export.reference import decode, resize_and_crop
+from export.reference import resize_and_crop
 from export.spec import Precision
 from export.store import Store, key
 from export.zoo.backbones import resolve

@@ -14,7 +14,7 @@ from bench.figures.photographs import cameras, imagenet, odd
 from engines.preprocess.normalize import Normalizer
 from engines.preprocess.resize import resize
 from engines.preprocess.threads import one_thread
-from export.reference import Image, decode
+from export.picture import Image, decode
 from export.spec import Interpolation, PreprocessSpec
 from export.store import Store
 from export.torchvision_ops import import_timm

@@ -130,6 +130,6 @@ def _subset(data: DataSet) -> DataSet:
 def features_of(store: Store, data: DataSet) -> Splits:
     """EfficientNet-Lite0's features of ``data``, 1,280 wide, by the demo's first engine; extracted once."""
     found = deployed(store, "efficientnet_lite0", EngineSpec(read().engines[0], streams=cores()), (8,))
-    whole = feature_key(found.plan.key, found.path.identity(), data.digest, FEATURES)
+    whole = feature_key(found.plan.key, found.path.identity(found.path.orientation), data.digest, FEATURES)
     rows, _ = extract(found.load, {FEATURES: whole}, found.path, data, store)
     return split(data, [rows])

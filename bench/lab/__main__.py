@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.lab.page import page, picture
     from bench.lab.variants import variants
     from export.convert.photographs import photographs
-    from export.reference import decode
+    from export.picture import decode
     from export.store import Store, write_atomic
 
     store = Store(args.store)

@@ -15,8 +15,8 @@ from engines.base import Session
 from engines.batches import run_all
 from engines.preprocess.threads import one_thread
 from export.artifact import Artifact
+from export.picture import decode
 from export.progress import say
-from export.reference import decode
 from tasks.data.base import DataSet
 from tasks.scoring.features import l2_normalized
 from tasks.scoring.neighbours import K, predict

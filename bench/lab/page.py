@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.lab.measures import Accuracy, Report
 from bench.lab.variants import REFERENCE, Variant
-from export.reference import Image
+from export.picture import Image
 from export.spec import PreprocessSpec
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.sweep.calibration import calibrated
 from bench.sweep.cells import Planned, expand
 from bench.sweep.spec import SweepSpec
+from engines.preprocess.catalog import orientation
 from export.progress import now_and_then, say
 from export.store import Store
 from tasks.data.altered.corruption import corrupted, named
@@ -75,7 +76,7 @@ def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
             yield from shifted(fitted, other)
     for fitted in fits:
         for name, severity in settings:
-            yield from shifted(fitted, corrupted(fitted, name, severity, sweep.seed))
+            yield from shifted(fitted, corrupted(fitted, name, severity, sweep.seed, orientation(sweep.preprocess)))
     for other in outside:
         for fitted in fits:
             yield beside(fitted, other)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.sweep.cells import Planned
+from engines.preprocess.catalog import orientation
 from export.lower.calibration import TRAIN, VAL, CalibrationSet
 from export.progress import say
 from export.spec import Precision
@@ -37,5 +38,6 @@ def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
         tuple(draw.sample(val, min(VAL, len(val)))),
         data.digest,
         data.read,
+        orientation(cells[0].sweep.preprocess),
     )
     return [cell if cell.precision is Precision.FP32 else replace(cell, calibration=chosen) for cell in cells]

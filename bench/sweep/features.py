@@ -54,7 +54,7 @@ def extract(
 
     Raises:
         CellError: an output holds NaN or Inf, the plan has no such output, or an image that was readable when it was
-            indexed no longer is.
+            indexed no longer is, or is none that the preprocessing path takes.
     """
     shards: dict[str, list[Floats]] = {name: [] for name in keys}
     images, seconds = 0, 0.0
@@ -124,7 +124,7 @@ def stream(
     """Outputs of ``samples``, float32 [n, …] by name, through the session's largest batch.
 
     Raises:
-        CellError: the plan has no such output, or an image cannot be read.
+        CellError: the plan has no such output, an image cannot be read, or the path does not take it.
     """
     batch = session.plan.profile.batches[-1]
     shapes = {o.name: o.shape for o in session.outputs}
@@ -139,6 +139,8 @@ def stream(
         for sample in group:
             try:
                 images.append(preprocess(data.read(sample.id)))
+            except CellError as error:
+                raise CellError(f"{sample.id}: {error.what}", error.why, error.remedy) from error
             except (UserError, OSError) as error:
                 raise CellError(f"{sample.id} was readable when indexed, but is not now.", str(error)) from error
         images += images[-1:] * (batch - len(group))  # the last group is shorter, and its batch padded

@@ -34,4 +34,5 @@ def prepare(data: DataSet, preprocess: Preprocess, seed: int, store: Store) -> E
         return write_encoded(folder, encoded)
 
     geometry = preprocess.spec.geometry().as_json()
-    return store.obtain("queries", queries_key(data.digest, geometry, preprocess.identity(), seed, COUNT), build)
+    own = queries_key(data.digest, geometry, preprocess.identity(preprocess.orientation), seed, COUNT)
+    return store.obtain("queries", own, build)

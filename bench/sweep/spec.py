@@ -97,7 +97,8 @@ class SweepSpec:
         default="cpu",
         metadata=_what(
             "PATH",
-            "where photographs are decoded and resized: cpu; with trt and trt-rtx also cuda or nvimgcodec",
+            "where photographs are decoded and resized: cpu; with trt and trt-rtx also cuda or nvimgcodec; "
+            "cpu:exif and cuda:exif also turn them upright by their EXIF orientation",
             "engines.preprocess.catalog:PATHS",
         ),
     )

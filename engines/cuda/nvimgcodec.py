@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.errors import Unavailable, first_line
-from export.reference import Undecodable
+from export.picture import Undecodable
 
 PACKAGE = "nvidia-nvimgcodec-cu13"
 

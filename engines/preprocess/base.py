@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from export.reference import Image, decode
+from export.picture import VERSION, Image, Orientation, decode
 from export.spec import PreprocessSpec
 from export.store import Store
 
@@ -23,14 +23,21 @@ class Preprocess(ABC):
 
     on_device: ClassVar[bool] = False
     """Whether sessions are given decoded photographs, and not pixels."""
+    orientations: ClassVar[tuple[Orientation, ...]] = ("stored", "exif")
+    """What of EXIF orientation it can do: leave pixels as stored, turn them upright."""
 
-    def __init__(self, spec: PreprocessSpec, store: Store) -> None:
-        self.spec, self._store = spec, store
+    def __init__(self, spec: PreprocessSpec, store: Store, orientation: Orientation = "stored") -> None:
+        self.spec, self._store, self.orientation = spec, store, orientation
 
     @classmethod
     @abstractmethod
-    def identity(cls) -> dict[str, Any]:
-        """What can change a pixel, for keys: this path and the libraries that do the work, but not the spec."""
+    def implementation(cls) -> dict[str, Any]:
+        """This path and the libraries that do the work: what of it can change a pixel."""
+
+    @classmethod
+    def identity(cls, orientation: Orientation) -> dict[str, Any]:
+        """All that can change a pixel, for keys, but not the spec: the implementation, and how files are read."""
+        return {**cls.implementation(), "decode": VERSION, "orientation": orientation}
 
     @classmethod
     def refusal(cls, engine: Engine) -> str:
@@ -38,12 +45,8 @@ class Preprocess(ABC):
         return ""
 
     def decode(self, encoded: bytes) -> Image:
-        """Encoded image → uint8 RGB [h, w, 3], as :func:`export.reference.decode`.
-
-        Raises:
-            Undecodable: the bytes are not a whole image.
-        """
-        return decode(encoded)
+        """Encoded image → uint8 RGB [h, w, 3]; raises what :func:`export.picture.decode` does."""
+        return decode(encoded, self.orientation)
 
     @abstractmethod
     def resize(self, image: Image) -> Image:

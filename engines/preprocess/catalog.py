@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from export.errors import UserError
 from export.registry import Registry
 
 if TYPE_CHECKING:
     from engines.base import Engine
     from engines.preprocess.base import Preprocess
+    from export.picture import Orientation
     from export.spec import PreprocessSpec
     from export.store import Store
 
@@ -23,13 +25,38 @@ PATHS: Registry[Any] = Registry(
 )
 
 
+UPRIGHT = ":exif"
+"""Ends the name of a path that turns photographs upright by their EXIF orientation: ``cpu:exif``."""
+
+
+def orientation(name: str) -> Orientation:
+    """How the path ``name`` reads photographs: as stored, or turned by EXIF.
+
+    Raises:
+        UserError: there is no such path, or it cannot turn them.
+    """
+    path, _, asked = name.partition(":")
+    if asked not in ("", "exif") or name.endswith(":"):
+        raise UserError(f"{name!r} is not a preprocessing path.", "The form is PATH or PATH:exif.", "bob run --help")
+    wanted: Orientation = "exif" if asked else "stored"
+    if wanted not in PATHS.get(path).orientations:
+        raise UserError(
+            f"The path {path} does not apply EXIF orientation.", "It decodes without Pillow.", "--preprocess cuda:exif"
+        )
+    return wanted
+
+
+def _path(name: str) -> Any:
+    return PATHS.get(name.partition(":")[0])
+
+
 def preprocess(name: str, spec: PreprocessSpec, store: Store) -> Preprocess:
     """The path ``name`` set up for ``spec``; what it compiles is kept in ``store``.
 
     Raises:
         UserError: there is no such path.
     """
-    path: Preprocess = PATHS.get(name)(spec, store)
+    path: Preprocess = _path(name)(spec, store, orientation(name))
     return path
 
 
@@ -39,15 +66,15 @@ def refusal(name: str, engine: Engine) -> str:
     Raises:
         UserError: there is no such path.
     """
-    found: str = PATHS.get(name).refusal(engine)
+    found: str = _path(name).refusal(engine)
     return found
 
 
 def identity(name: str) -> dict[str, Any]:
-    """What of the path ``name`` goes into keys: the implementation and its libraries, not the spec.
+    """What of the path ``name`` goes into keys: the implementation, its libraries, how files are read; not the spec.
 
     Raises:
         UserError: there is no such path.
     """
-    found: dict[str, Any] = PATHS.get(name).identity()
+    found: dict[str, Any] = _path(name).identity(orientation(name))
     return found

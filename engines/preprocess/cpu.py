@@ -10,7 +10,7 @@ import numpy as np
 
 from engines.preprocess.base import Preprocess
 from engines.preprocess.resize import resize
-from export.reference import Image
+from export.picture import Image
 
 if TYPE_CHECKING:
     from engines.base import Outputs, Session
@@ -20,7 +20,7 @@ class CpuPreprocess(Preprocess):
     """As fast as one core does it without loss."""
 
     @classmethod
-    def identity(cls) -> dict[str, Any]:
+    def implementation(cls) -> dict[str, Any]:
         return {"name": "cpu", "version": 3, "torch": version("torch"), "pillow": version("pillow")}
 
     def __call__(self, encoded: bytes) -> Image:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engines.preprocess.base import Preprocess
 from engines.preprocess.device import identity, program_here, refusal, run
 from engines.preprocess.resize import resize
-from export.reference import Image
+from export.picture import Image
 
 if TYPE_CHECKING:
     from engines.base import Engine, Outputs, Session
@@ -26,7 +26,7 @@ class CudaPreprocess(Preprocess):
     on_device = True
 
     @classmethod
-    def identity(cls) -> dict[str, Any]:
+    def implementation(cls) -> dict[str, Any]:
         return {"name": "cuda", "version": 1, **identity()}
 
     @classmethod

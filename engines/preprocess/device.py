@@ -18,7 +18,7 @@ from engines.library import installed
 from engines.preprocess import kernel
 from engines.preprocess.kernel import AXIS, IMAGE, PIXELS, Frame, Target
 from export.errors import CellError, Unavailable, UserError
-from export.reference import Image
+from export.picture import Image
 from export.spec import PreprocessSpec
 from export.store import Store
 

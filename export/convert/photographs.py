@@ -7,6 +7,7 @@ from pathlib import Path
 
 from export.errors import UserError
 from export.packages import Package, fetch
+from export.picture import Undecodable, look
 from export.store import Store, key, sha256_file
 
 PACKAGE = Package("foolbox", "3.3.4", "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb", "MIT")
@@ -19,14 +20,23 @@ def photographs(store: Store, folder: Path | None = None) -> list[bytes]:
     """Encoded photographs: those of ``folder`` (up to 64), or the package's twenty.
 
     Raises:
-        UserError: the folder holds no image.
+        UserError: the folder holds no image, or one that cannot be decoded.
         Unavailable: the package cannot be had.
     """
     if folder is not None:
-        return [p.read_bytes() for p in files(folder)]
+        return [_whole(p) for p in files(folder)]
     with zipfile.ZipFile(fetch(PACKAGE, store)) as bundle:
         names = sorted(n for n in bundle.namelist() if n.startswith("foolbox/data/imagenet_"))
         return [bundle.read(n) for n in names]
+
+
+def _whole(path: Path) -> bytes:
+    encoded = path.read_bytes()
+    try:
+        look(encoded, side=1)
+    except Undecodable as error:
+        raise error.of(str(path)) from error
+    return encoded
 
 
 def digest(folder: Path | None) -> str:

@@ -17,7 +17,8 @@ from export.artifact import ONNX, Reference
 from export.convert.photographs import photographs
 from export.errors import Unavailable
 from export.parity import Parity, compare_outputs, worst
-from export.reference import decode, normalize, resize_and_crop
+from export.picture import decode
+from export.reference import normalize, resize_and_crop
 from export.spec import Precision, PreprocessSpec
 from export.store import Store
 

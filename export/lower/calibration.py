@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from export.convert.photographs import COUNT, PACKAGE, files, photographs
 from export.errors import UserError
-from export.reference import decode, normalize, resize_and_crop
+from export.picture import VERSION, Image, Orientation, Undecodable, decode
+from export.reference import normalize, resize_and_crop
 from export.spec import PreprocessSpec
 from export.store import Store, key, sha256_file
 
@@ -41,6 +42,7 @@ class CalibrationSet:
     val: tuple[str, ...]
     identity: str
     read: Callable[[str], bytes] = field(compare=False)
+    orientation: Orientation = "stored"
 
     def __post_init__(self) -> None:
         if min(len(self.train), len(self.val)) < LEAST:
@@ -53,11 +55,19 @@ class CalibrationSet:
     @property
     def digest(self) -> str:
         """What stands for this set in a key."""
-        return key("calibration", name=self.name, content=self.identity, train=list(self.train), val=list(self.val))
+        how = {"decode": VERSION, "orientation": self.orientation}
+        photographs = {"train": list(self.train), "val": list(self.val)}
+        return key("calibration", name=self.name, content=self.identity, **photographs, **how)
 
     def pixels(self, ids: Sequence[str], spec: PreprocessSpec) -> npt.NDArray[np.uint8]:
-        """The photographs as the network takes them, uint8 [n, height, width, 3]."""
-        return np.stack([resize_and_crop(decode(self.read(i)), spec) for i in ids])
+        """The photographs as the network takes them, uint8 [n, height, width, 3]; raises Undecodable."""
+        return np.stack([resize_and_crop(self._decoded(i), spec) for i in ids])
+
+    def _decoded(self, name: str) -> Image:
+        try:
+            return decode(self.read(name), self.orientation)
+        except Undecodable as error:
+            raise error.of(name) from error
 
     def values(self, ids: Sequence[str], spec: PreprocessSpec) -> Float:
         """The same, normalised: float32 [n, 3, height, width]."""

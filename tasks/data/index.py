@@ -7,7 +7,6 @@ knows no labels and no splits: changing those costs no new pass.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from tasks.data.files import Files
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-VERSION = 2
+VERSION = 3
 SIDE = 16
 Progress = Callable[[int, int], None]
 _BLOCK = 64
@@ -51,6 +50,8 @@ class Index:
 
 def index(names: Sequence[str], files: Files, store: Store, progress: Progress | None = None) -> Index:
     """The index of ``names``, from the store or built now on all cores; ``progress(done, total)`` after each block."""
+    from export.picture import VERSION as DECODING
+
     names = sorted(names)
 
     def build(folder: Path) -> dict[str, Any]:
@@ -67,11 +68,12 @@ def index(names: Sequence[str], files: Files, store: Store, progress: Progress |
             "sha256": [look.sha256 for look in found],
             "group": group.tolist(),
             "trouble": {str(i): look.trouble for i, look in enumerate(found) if look.trouble is not None},
+            "traits": [[one.what, one.count, one.names] for one in _traits(names, found)],
         }
         (folder / "index.json").write_text(json.dumps(document))
         return {"images": len(whole), "unreadable": len(names) - len(whole)}
 
-    entry = store.obtain("index", key("index", version=VERSION, files=files.fingerprint(names)), build)
+    entry = store.obtain("index", key("index", version=VERSION, decode=DECODING, files=files.fingerprint(names)), build)
     document = json.loads(entry.file("index.json").read_bytes())
     trouble = {int(i): reason for i, reason in document["trouble"].items()}
     whole = [i for i in range(len(names)) if i not in trouble]
@@ -79,6 +81,7 @@ def index(names: Sequence[str], files: Files, store: Store, progress: Progress |
         {names[i]: document["sha256"][i] for i in whole},
         {names[i]: document["group"][i] for i in whole},
         tuple(Unreadable(names[i], reason) for i, reason in sorted(trouble.items())),
+        tuple(Counted(what, count, tuple(first)) for what, count, first in document["traits"]),
     )
 
 
@@ -88,6 +91,7 @@ class _Look:
     hash: npt.NDArray[np.bool_] | None = None
     thumbnail: npt.NDArray[np.uint8] | None = None
     trouble: str | None = None
+    traits: tuple[str, ...] = ()
 
 
 def _look(names: Sequence[str], read: Reader, progress: Progress | None) -> list[_Look]:
@@ -101,25 +105,31 @@ def _look(names: Sequence[str], read: Reader, progress: Progress | None) -> list
     return found
 
 
+def _traits(names: Sequence[str], found: Sequence[_Look]) -> list[Counted]:
+    """By what they are, the most frequent first."""
+    by: dict[str, list[str]] = {}
+    for name, one in zip(names, found, strict=True):
+        for trait in one.traits:
+            by.setdefault(trait, []).append(name)
+    return sorted((Counted.of(what, those) for what, those in by.items()), key=lambda one: (-one.count, one.what))
+
+
 def look(read: Reader, name: str) -> _Look:
     """Read and decode one image; any error in it becomes a reason, never an exception."""
-    from PIL import Image
+    from export import picture
 
     try:
         encoded = read(name)
     except OSError as error:
-        return _Look("", trouble=f"cannot be read: {error.strerror or error}")
+        return _Look("", trouble=f"It cannot be read: {error.strerror or error}.")
     digest = hashlib.sha256(encoded).hexdigest()
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            # A large JPEG is decoded at half, a quarter or an eighth of its size: all its bytes are still parsed, so
-            # that a cut-off file is noticed, and most of the arithmetic is saved.
-            image.draft("L", (8 * SIDE, 8 * SIDE))
-            grey = image.convert("L").convert("F")  # unrounded grey: flat regions would hash to the rounding's noise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        text = str(error).replace(repr(error.args[0]) if error.args else "", "").strip() or type(error).__name__
-        return _Look(digest, trouble="not an image" if "cannot identify" in str(error) else text)
-    return _Look(digest, difference_hash(grey), np.asarray(_shrunk(grey, SIDE, SIDE)).round().astype(np.uint8).ravel())
+        seen = picture.look(encoded, 8 * SIDE)
+    except picture.Undecodable as error:
+        return _Look(digest, trouble=error.reason)
+    grey = seen.grey.convert("F")  # unrounded grey: flat regions would hash to the rounding's noise
+    thumbnail = np.asarray(_shrunk(grey, SIDE, SIDE)).round().astype(np.uint8).ravel()
+    return _Look(digest, difference_hash(grey), thumbnail, traits=seen.traits)
 
 
 def difference_hash(grey: Image) -> npt.NDArray[np.bool_]:

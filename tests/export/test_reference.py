@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from export.errors import UserError
-from export.reference import decode, normalize, resize_and_crop
+from export.picture import decode
+from export.reference import normalize, resize_and_crop
 from export.spec import CropMode, Interpolation, PreprocessSpec
 from export.store import Store
 from export.torchvision_ops import import_timm

@@ -58,7 +58,7 @@ def test_copies_and_unreadable_images_are_shown(tmp_path: Path, capsys: pytest.C
     text = capsys.readouterr().out
     assert "1 exact, 0 near" in text
     assert "cat/3.jpg" in text
-    assert "dog/bad.jpg: not an image" in text
+    assert "dog/bad.jpg: It is text, not an image." in text
 
 
 @pytest.mark.parametrize(

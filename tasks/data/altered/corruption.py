@@ -19,6 +19,8 @@ import numpy.typing as npt
 from PIL import Image as Pil
 
 from export.errors import UserError, unknown
+from export.picture import VERSION as decoding
+from export.picture import Orientation, decode
 from tasks.data.altered.filters import along, convolved, sampled, smooth, wide_blur
 from tasks.data.base import DataSet
 
@@ -205,16 +207,16 @@ def named(text: str) -> list[tuple[str, int]]:
     return [(one, level) for one in names for level in ([int(severity)] if severity else SEVERITIES)]
 
 
-def corrupted(data: DataSet, name: str, severity: int, seed: int = 0) -> DataSet:
+def corrupted(data: DataSet, name: str, severity: int, seed: int = 0, orientation: Orientation = "stored") -> DataSet:
     """The test images of ``data``, each corrupted as it is read; all are test.
 
     Args:
         name: of :data:`CORRUPTIONS`. severity: 1 to 5. seed: of the noise, together with the image's id.
+        orientation: how an image is read before it is corrupted.
     """
 
     def read(sample_id: str) -> bytes:
-        with Pil.open(io.BytesIO(data.read(sample_id))) as file:
-            square = _square(file.convert("RGB"))
+        square = _square(Pil.fromarray(decode(data.read(sample_id), orientation)))
         token = hashlib.sha256(f"{seed}\0{name}\0{severity}\0{sample_id}".encode("utf-8", "surrogateescape")).digest()
         draw = np.random.default_rng(int.from_bytes(token[:8], "big"))
         altered = CORRUPTIONS[name](_unit(square), severity - 1, draw)
@@ -222,7 +224,7 @@ def corrupted(data: DataSet, name: str, severity: int, seed: int = 0) -> DataSet
         Pil.fromarray(_bytes(altered)).save(out, "BMP")  # lossless, and fast
         return out.getvalue()
 
-    identity = f"{data.digest}\0{name}\0{severity}\0{seed}\0{VERSION}"
+    identity = f"{data.digest}\0{name}\0{severity}\0{seed}\0{VERSION}\0{decoding}\0{orientation}"
     samples = [replace(s, split="test") for s in data.split("test")]
     return DataSet(
         f"{name}-{severity}",

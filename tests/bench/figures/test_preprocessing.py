@@ -3,7 +3,7 @@ from __future__ import annotations
 from fakes import photograph
 
 from bench.figures.preprocessing import INTERPOLATIONS, against_timm
-from export.reference import decode
+from export.picture import decode
 from export.spec import PreprocessSpec
 
 

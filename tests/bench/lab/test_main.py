@@ -17,7 +17,8 @@ from bench.lab.measures import Accuracy, Features, Pixels, Report, of_accuracy, 
 from bench.lab.page import PICTURED, page, picture
 from bench.lab.variants import REFERENCE, Variant, variants
 from export.errors import Unavailable, UserError
-from export.reference import Image, decode, resize_and_crop
+from export.picture import Image, decode
+from export.reference import resize_and_crop
 from export.spec import PreprocessSpec
 from export.store import Store
 

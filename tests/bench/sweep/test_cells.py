@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from fakes import dataset
 
-from bench.sweep.cells import expand
+from bench.measure.scenarios import scenario
+from bench.sweep.calibration import calibrated
+from bench.sweep.cells import Planned, expand
 from bench.sweep.spec import read
 from export.errors import UserError
 from export.store import Store
@@ -32,6 +35,24 @@ def test_cells_are_left_out_by_the_words_that_name_them(store: Store) -> None:
     assert matrix(store, "int8 ort:cpu", "test_vit.r160_in1k@random torch") == [
         c for c in everything if not c.endswith("ort int8") and not c.startswith("test_vit.r160_in1k@random torch")
     ]
+
+
+def test_turning_photographs_upright_moves_every_key_over_pixels_and_shows_in_the_cell(store: Store) -> None:
+    data = dataset()
+
+    def cells(path: str) -> list[Planned]:
+        sweep = read(models=("test_resnet.r160_in1k@random",), engines=("ort",), precisions=("int8",), preprocess=path)
+        return calibrated(expand(sweep, store), data)
+
+    (stored, *_), (turned, *_) = cells("cpu"), cells("cpu:exif")
+    assert (stored.cell.preprocess, turned.cell.preprocess) == ("cpu", "cpu:exif")
+    assert stored.onnx_key != turned.onnx_key, "ranges are taken from the same pixels"
+    timed = scenario("end_to_end")
+    assert stored.feature_keys(data, ["features"]) != turned.feature_keys(data, ["features"])
+    assert stored.timing_key(data, timed, "machine") != turned.timing_key(data, timed, "machine")
+    assert stored.timing_protocol(data, timed, "machine") != turned.timing_protocol(data, timed, "machine")
+    with pytest.raises(UserError, match="PATH:exif"):
+        cells("cpu:upright")
 
 
 @pytest.mark.parametrize(("words", "what"), [("fp8", "no cell"), ("", "no cell"), ("trt int8", "no cell")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import fakes
 import numpy as np
 import pytest
 from fake_trt import Stage, wanted
+from PIL import Image
 
 from bench.figures.gpu_preprocess import decoding
 from engines.cuda.nvimgcodec import PACKAGE, DeviceImage, NvImageDecoder
@@ -17,7 +19,8 @@ from engines.cuda.nvrtc import Program
 from engines.library import installed
 from engines.preprocess.catalog import preprocess
 from export.errors import CellError, Unavailable
-from export.reference import Undecodable, decode, resize_and_crop
+from export.picture import Undecodable, decode
+from export.reference import resize_and_crop
 from export.store import Store
 
 
@@ -78,6 +81,15 @@ def test_what_is_no_image_is_told() -> None:
         NvImageDecoder(FakeNvImageCodec()).decode([encoded(1)[0], b"nothing"])
     with pytest.raises(Undecodable, match="did not return 8-bit RGB"):
         NvImageDecoder(FakeNvImageCodec("<u2")).decode(encoded(1))
+
+
+def test_what_another_decoder_may_read_otherwise_is_refused(store: Store) -> None:
+    path = preprocess("nvimgcodec", fakes.SPEC, store)
+    for kind in ("RGBA", "P", "I;16"):
+        out = io.BytesIO()
+        Image.new(kind, (9, 9)).save(out, "PNG")
+        with pytest.raises(CellError, match="plain pictures only"):
+            path(out.getvalue())
 
 
 def test_host_and_device_do_not_mix(tmp_path: Path, host_code: Program) -> None:

@@ -15,17 +15,19 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 import pytest
+from encoders import exif, pillow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from specs import SPECS
 
 from engines.preprocess import libtorch
-from engines.preprocess.catalog import identity
+from engines.preprocess.catalog import identity, preprocess
 from engines.preprocess.cpu import CpuPreprocess
 from engines.preprocess.resize import TIED, resize, ties
 from export.errors import UserError
-from export.reference import Undecodable, decode, resize_and_crop
+from export.picture import Undecodable, decode
+from export.reference import resize_and_crop
 from export.spec import CropMode, Interpolation, PreprocessSpec
 from export.store import Store
 
@@ -222,7 +224,25 @@ def test_truncated_image_is_a_sentence() -> None:
 
 def test_identity_needs_no_spec_and_names_the_libraries() -> None:
     found = identity("cpu")
-    assert found == CpuPreprocess.identity()
+    assert found == CpuPreprocess.identity("stored")
     assert {"name", "version", "torch", "pillow"} <= found.keys()
     with pytest.raises(UserError, match="Unknown preprocessing path 'gpu'"):
         identity("gpu")
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda"])
+def test_a_path_turns_photographs_upright_where_it_is_asked_to(name: str, store: Store) -> None:
+    image = drawn(30, 40)
+    sideways = pillow(Image.fromarray(image).transpose(Image.Transpose.ROTATE_90), "PNG", exif=exif(6))
+    spec = PreprocessSpec(16, 16, "bilinear", 1.0)
+    np.testing.assert_array_equal(preprocess(f"{name}:exif", spec, store).decode(sideways), image)
+    assert preprocess(name, spec, store).decode(sideways).shape == (40, 30, 3)
+    assert identity(f"{name}:exif") != identity(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("nvimgcodec:exif", "does not apply"), ("cpu:up", "PATH:exif"), ("cpu:", "PATH:exif")]
+)
+def test_a_path_that_cannot_turn_them_says_so(name: str, why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        identity(name)

@@ -24,7 +24,8 @@ from engines.preprocess.device import Feeder, program_for, run
 from engines.preprocess.kernel import PIXELS, Target
 from engines.preprocess.normalize import Normalizer
 from export.errors import Unavailable, UserError
-from export.reference import Image, resize_and_crop
+from export.picture import Image
+from export.reference import resize_and_crop
 from export.spec import PreprocessSpec
 from export.store import Store
 

@@ -25,7 +25,8 @@ from engines.preprocess.host import FLAGS, HostKernel, library
 from engines.preprocess.kernel import PIXELS, Frame, Standard, Target, Type, batch
 from engines.preprocess.normalize import Normalizer
 from export.errors import CellError, Unavailable, UserError
-from export.reference import decode, resize_and_crop
+from export.picture import decode
+from export.reference import resize_and_crop
 from export.spec import CropMode, Interpolation, PreprocessSpec
 from export.store import Store
 

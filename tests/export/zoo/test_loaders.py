@@ -18,7 +18,8 @@ from export.convert.photographs import PACKAGE
 from export.errors import UserError
 from export.lower.precision import artifact
 from export.packages import Package, fetch, member
-from export.reference import decode, normalize, resize_and_crop
+from export.picture import decode
+from export.reference import normalize, resize_and_crop
 from export.store import Store, sha256_file
 from export.torchvision_ops import import_timm
 from export.zoo.backbones import Backbone, listing, resolve

@@ -10,7 +10,8 @@ from torch.nn.functional import conv2d, max_pool2d, relu
 
 from export.convert.outputs import module_with_outputs
 from export.convert.photographs import photographs
-from export.reference import decode, normalize, resize_and_crop
+from export.picture import decode
+from export.reference import normalize, resize_and_crop
 from export.store import Store
 from export.zoo import weights
 from export.zoo.backbones import resolve

@@ -7,7 +7,8 @@ import torch
 
 from export.convert.photographs import photographs
 from export.errors import UserError
-from export.reference import decode, normalize, resize_and_crop
+from export.picture import decode
+from export.reference import normalize, resize_and_crop
 from export.store import Store
 from export.torchvision_ops import import_timm
 from export.zoo import checkpoint, transformers_vit, weights

@@ -111,6 +111,7 @@ def test_only_test_images_are_harmed_each_by_its_own_noise_and_always_alike() ->
     assert first != second
     assert Image.open(io.BytesIO(first)).size == (SIDE, SIDE)
     assert corrupted(data(), "gaussian_noise", 3, seed=1).read(one.samples[0].id) != first
+    assert corrupted(data(), "fog", 1).digest != corrupted(data(), "fog", 1, orientation="exif").digest
     digests = {corrupted(data(), "fog", level, seed).digest for level in (1, 2) for seed in (0, 1)}
     assert len(digests) == 4
 
