@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +12,12 @@ from pathlib import Path
 
 from export.errors import UserError, unknown
 from export.store import Store
-from tasks.data.base import SPLITS, DataSet, Sample, Split, Unreadable
-from tasks.data.files import from_archive, from_folder, is_archive
+from tasks.data import formats
+from tasks.data.base import SPLITS, Counted, DataSet, Sample, Split, Unreadable
 from tasks.data.index import Index, index
-from tasks.data.layout import LAYOUTS, Item, Source, from_csv, from_files
+from tasks.data.layout import LAYOUTS, Item, Source
 from tasks.data.named import NAMED, READERS
+from tasks.data.sources import from_path
 from tasks.data.splits import assign, given_queries, instances, subset
 
 Progress = Callable[[int, int], None]
@@ -29,6 +32,8 @@ class Survey:
         leaks: pairs of splits that share a picture, with the number of images of the second one (given splits only:
             splits that are made here share none).
         notes: how it was read, for the user.
+        left_out: every file of the source that is no image of the set, by reason.
+        traits: readable images that are not plain 8-bit grey or RGB, by what they are and what was done with it.
     """
 
     data: DataSet
@@ -37,6 +42,8 @@ class Survey:
     largest: tuple[str, ...]
     leaks: dict[str, int]
     notes: tuple[str, ...]
+    left_out: tuple[Counted, ...] = ()
+    traits: tuple[Counted, ...] = ()
 
 
 def open_dataset(
@@ -119,7 +126,7 @@ def survey(
         sha256={item.id: found.sha256[item.id] for item in items},
         junk=junk,
     )
-    return _surveyed(data, found, source.notes)
+    return _surveyed(data, found, source)
 
 
 def locate(ref: str, store: Store) -> Source:
@@ -134,26 +141,45 @@ def locate(ref: str, store: Store) -> Source:
             )
         found = READERS.get(name)(name, Path(folder).expanduser() if equals else None, store)
         return replace(found, published=name)
-    path = Path(ref).expanduser()
+    path = _path(ref)
     if not path.exists():
-        if "/" in ref or "\\" in ref or is_archive(path) or path.suffix == ".csv":
+        if "/" in ref or "\\" in ref or path.is_symlink() or formats.ending(ref):
             raise UserError(
-                f"There is no data set {ref}.", f"A data set is a name or a path: {LAYOUTS}, or an archive."
+                f"There is no data set {ref}.",
+                f"It is a link to {path.readlink()}, which is not there."
+                if path.is_symlink()
+                else f"A data set is a name or a path: {LAYOUTS}, or an archive.",
             )
         raise unknown("data set", name, NAMED, "bob tasks, or the path of a folder, CSV or archive")
-    if path.is_dir():
-        tables = [table for table in sorted(path.glob("*.csv")) if _is_table(table)]
-        if tables:
-            return from_csv(tables[0])
-        return from_files(path.resolve().name, from_folder(path))
-    if path.suffix.lower() == ".csv":
-        return from_csv(path)
-    return from_files(path.name.partition(".")[0], from_archive(path, store))
+    return from_path(path, store)
 
 
-def _is_table(path: Path) -> bool:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return {"path", "label"} <= {column.strip().lower() for column in file.readline().split(",")}
+def _path(ref: str) -> Path:
+    """``ref`` as a path.
+
+    Raises:
+        UserError: it cannot be one.
+    """
+    if re.match(r"[a-zA-Z][\w+.-]+://", ref):
+        raise UserError(
+            f"{ref} is a URL.",
+            "Data are read from this machine; nothing is downloaded.",
+            "download it (curl -LO URL), and give the file or folder",
+        )
+    if not ref.strip():
+        raise UserError("The name of the data set is empty.", "", "bob tasks, or the path of a folder, CSV or archive")
+    try:
+        path = Path(ref).expanduser()
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise UserError(f"{ref[:80]} cannot be read.", f"{error.strerror}.") from error
+    except (ValueError, RuntimeError) as error:  # a zero byte; the home folder of nobody
+        raise UserError(f"{ref[:80]!r} is not a path.", f"{error}.") from error
+    return path
 
 
 def digest(
@@ -197,7 +223,7 @@ def _require_readable(name: str, found: Index, total: int, most: float) -> None:
         )
 
 
-def _surveyed(data: DataSet, found: Index, notes: tuple[str, ...]) -> Survey:
+def _surveyed(data: DataSet, found: Index, source: Source) -> Survey:
     members: dict[int, list[Sample]] = defaultdict(list)
     for sample in data.samples:
         members[found.group[sample.id]].append(sample)
@@ -215,5 +241,7 @@ def _surveyed(data: DataSet, found: Index, notes: tuple[str, ...]) -> Survey:
         near_copies=distinct - len(members),
         largest=tuple(sample.id for sample in largest) if len(largest) > 1 else (),
         leaks=dict(leaks),
-        notes=notes,
+        notes=source.notes,
+        left_out=source.left_out,
+        traits=found.traits,
     )
