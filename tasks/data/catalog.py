@@ -15,7 +15,7 @@ from export.store import Store
 from tasks.data import formats
 from tasks.data.base import SPLITS, Counted, DataSet, Sample, Split, Unreadable
 from tasks.data.index import Index, index
-from tasks.data.layout import LAYOUTS, Item, Source
+from tasks.data.layout import LAYOUTS, Item, Source, few
 from tasks.data.named import NAMED, READERS
 from tasks.data.sources import from_path
 from tasks.data.splits import assign, given_queries, instances, subset
@@ -91,12 +91,14 @@ def survey(
     except PermissionError as error:
         raise UserError(f"{error.filename} cannot be read.", "Permission denied.") from error
     _require_classes(source.name, source.items, 1 if whole else 2)
+    if not whole:
+        _require_enough(source)
     part = instances if source.gallery else subset
     chosen = part(source.items, limit, seed) if limit is not None else list(source.items)
     found = index([item.id for item in chosen], source.files, store, progress)
     _require_readable(source.name, found, len(chosen), max_unreadable)
     items = [item for item in chosen if item.id in found.sha256]
-    _require_classes(source.name, items, 1 if whole else 2)
+    _require_whole_classes(source.name, chosen, items)
     if whole:
         split: dict[str, Split] = dict.fromkeys((item.id for item in items), "test")
         splits_from = "all test"
@@ -208,7 +210,32 @@ def _require_classes(name: str, items: Sequence[Item], least: int) -> None:
         raise UserError(f"{name} holds no readable images.", f"Looked for the layouts {LAYOUTS}.")
     if len(labels) < least:
         raise UserError(
-            f"{name} has only one class, {labels[0]!r}.", "Classification needs at least two.", f"the layouts {LAYOUTS}"
+            f"{name} has only one class, {labels[0]!r}, of {len(items):,} images.",
+            "Classification needs at least two.",
+            f"the layouts {LAYOUTS}",
+        )
+
+
+def _require_enough(source: Source) -> None:
+    """Raise where most classes have one image: then the labels are names of images, or numbers, and not classes."""
+    classes = len({item.label for item in source.items})
+    if not source.gallery and classes > len(source.items) / 2 and classes > 2:
+        first = sorted(source.items, key=lambda item: item.id)[0]
+        raise UserError(
+            f"{source.name} has {classes:,} classes for {len(source.items):,} images.",
+            f"A class needs images to train and to test on. Its labels are such as {first.label!r}, of {first.id}.",
+            "labels that several images share; images that are looked for among others are a gallery and queries",
+        )
+
+
+def _require_whole_classes(name: str, chosen: Sequence[Item], readable: Sequence[Item]) -> None:
+    """Raise where no image of a class can be decoded: it would be missing from the result."""
+    lost = sorted({item.label for item in chosen} - {item.label for item in readable})
+    if lost:
+        raise UserError(
+            f"{len(lost)} classes of {name} have no image that can be decoded.",
+            f"They are: {few(lost)}.",
+            "fix the images, or remove these classes",
         )
 
 

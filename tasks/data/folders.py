@@ -58,9 +58,11 @@ def read_folders(name: str, files: Files) -> Reading:
     splits = gallery if len(set(gallery.values())) > 1 else _split_folders(name, firsts, list(inside.values()))
     why: dict[str, str] = {}
     if splits:
-        place, said = _in_splits(name, splits, inside, why)
+        place, flat, said = _in_splits(name, splits, inside, why)
         if splits is not gallery:
-            notes.append("splits from the folders " + ", ".join(f"{f} ({s})" for f, s in splits.items()))
+            notes.append(
+                "splits from the folders " + ", ".join(f"{f} ({s})" for f, s in splits.items() if f not in flat)
+            )
         notes += said
     else:
         place, said = _in_classes(name, firsts, list(inside.values()))
@@ -96,6 +98,8 @@ def _require_files(name: str, files: Files, images: Sequence[str]) -> None:
         )
     if not images:
         remedy = next((kind.remedy for kind in files.kinds.values() if kind.remedy), f"the layouts {LAYOUTS}")
+        if any(kind.sort == "archive" for kind in files.kinds.values()) and files.root is None:
+            remedy = "unpack it, and give the archive or folder that comes out: an archive in an archive is not read"
         held = contents(files)
         raise UserError(f"{name} holds no images.", f"It holds {held}." if held else "It is empty.", remedy)
 
@@ -136,8 +140,11 @@ def _split_folders(name: str, firsts: Sequence[str], paths: Sequence[Parts]) -> 
 
 def _in_splits(
     name: str, splits: Mapping[str, Split], inside: Mapping[str, Parts], why: dict[str, str]
-) -> tuple[Placing, list[str]]:
-    """The placing of folders of splits; fills in ``why`` for the images that it passes over."""
+) -> tuple[Placing, list[str], list[str]]:
+    """The placing of folders of splits, which of them hold no class folders, and notes.
+
+    Fills in ``why`` for the images that it passes over.
+    """
     below = {folder: [parts[1:] for parts in inside.values() if parts[0] == folder] for folder in splits}
     skip = _inner_wrappers(below)
     classes = {
@@ -178,7 +185,7 @@ def _in_splits(
             return None
         return _Place("/".join((parts[0], *wrapper, rest[0])), rest[0], splits[parts[0]], rest[1:-1])
 
-    return place, notes
+    return place, flat, notes
 
 
 def _inner_wrappers(below: Mapping[str, Sequence[Parts]]) -> dict[str, Parts]:

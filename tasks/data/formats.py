@@ -36,8 +36,10 @@ HEAD = 4096
 
 IMAGE = Kind("images", "image")
 IMAGES = frozenset(
-    "jpg jpeg jpe jfif jif mpo png apng bmp dib webp tif tiff gif ppm pgm pbm pnm pfm avif avifs jp2 j2k j2c jpc jpf "  # noqa: SIM905
-    "jpx tga ico pcx dds psd sgi rgb rgba bw qoi icns fits fit xpm xbm".split()
+    """
+    jpg jpeg jpe jfif jif mpo png apng bmp dib webp tif tiff gif ppm pgm pbm pnm pfm avif avifs jp2 j2k
+    j2c jpc jpf jpx tga ico pcx dds psd sgi rgb rgba bw qoi icns fits fit xpm xbm
+    """.split()  # noqa: SIM905
 )
 """Endings of what Pillow reads."""
 

@@ -92,6 +92,8 @@ def from_files(name: str, files: Files) -> Source:
             by_folders = None
         if by_folders:
             _require_agreement(few(sorted(candidates), 3), reading, by_folders)
+            folders = sorted({item.label for item in by_folders.items} - {item.label for item in reading.items})
+            notes += [f"the folders {few(folders)} are not read as classes"] if folders else []
         read = {*candidates}
     elif by_folders:
         reading, base, read = by_folders, _top(by_folders, files), set[str]()
@@ -318,6 +320,6 @@ def _source(name: str, files: Files, reading: Reading, base: str, read: set[str]
     junk = tables.junk_pairs(files, base, items, reading.gallery)
     taken = {item.id for item in items}
     why = dict(reading.why or {})
-    account = left_out(files, taken, why | dict.fromkeys(read, "tables that the labels come from"), reading.unlisted)
+    account = left_out(files, taken, why | dict.fromkeys(read, "read for the labels"), reading.unlisted)
     notes = (*reading.notes, *differ_in_case(item.label for item in items))
     return Source(name, items, files, notes=notes, left_out=account, gallery=reading.gallery, junk=junk)

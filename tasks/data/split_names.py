@@ -16,8 +16,10 @@ GALLERY: dict[str, Split] = {"gallery": "train", "query": "test", "queries": "te
 """What is searched and what is looked for: the gallery is train, the queries are test, and nothing is val."""
 
 _ADDED = frozenset(
-    "set sets data dataset datasets image images img imgs photo photos picture pictures pics sample samples split "  # noqa: SIM905
-    "splits part subset folder dir file files class classes list labels label v".split()
+    """
+    set sets data dataset datasets image images img imgs photo photos picture pictures pics sample
+    samples split splits part subset folder dir file files class classes list labels label v
+    """.split()  # noqa: SIM905
 )
 """What is often added to the name of a split, and changes nothing."""
 

@@ -23,51 +23,18 @@ from tasks.data.layout import Item, Reading, few
 
 ENDINGS = ("csv", "tsv", "tab", "psv", "txt")
 JUNK = "junk.csv"
-PATHS = [
-    "path",
-    "filepath",
-    "imagepath",
-    "imgpath",
-    "filename",
-    "file",
-    "imagefile",
-    "imagefilename",
-    "image",
-    "img",
-    "imagename",
-    "imgname",
-    "imageid",
-    "imgid",
-    "id",
-    "name",
-    "fname",
-    "picture",
-    "photo",
-    "photoid",
-    "relpath",
-    "relativepath",
-]
-LABELS = [
-    "label",
-    "labels",
-    "class",
-    "category",
-    "target",
-    "classname",
-    "labelname",
-    "categoryname",
-    "targetname",
-    "classlabel",
-    "classid",
-    "labelid",
-    "categoryid",
-    "targetid",
-    "y",
-    "species",
-    "breed",
-    "diagnosis",
-    "tag",
-]
+PATHS = tuple(
+    """
+    path filepath imagepath imgpath filename file imagefile imagefilename image img imagename imgname
+    imageid imgid id name fname picture photo photoid relpath relativepath
+    """.split()  # noqa: SIM905
+)
+LABELS = tuple(
+    """
+    label labels class category target classname labelname categoryname targetname classlabel classid
+    labelid categoryid targetid y species breed diagnosis tag
+    """.split()  # noqa: SIM905
+)
 SPLITS = ("split", "splits", "set", "subset", "fold", "partition", "phase", "usage")
 BOXES = {"xmin", "ymin", "xmax", "ymax", "bbox", "bboxx", "x1", "y1", "x2", "y2", "polygon", "segmentation"}
 _LOOK = 50
