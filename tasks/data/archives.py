@@ -31,12 +31,11 @@ from typing import Any
 from export.errors import UserError
 from export.store import Store, key
 from tasks.data import formats
-from tasks.data.files import DANGLING, SPECIAL, Files
+from tasks.data.files import DANGLING, SPECIAL, TWICE, Files, readable
 
 OUTSIDE = "names that lead out of the archive"
 REPLACED = "entries that a later one of the same name replaces"
 SPARSE = "sparse files"
-FOLDER_LINKS = "links to folders, which are not followed in an archive"
 
 _UNPACK = "unpack it, and give the folder"
 _FOREIGN = (
@@ -164,13 +163,15 @@ class _Members:
     links: dict[str, str] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    foreign: int = 0
 
     def name(self, raw: str) -> str | None:
         """The normalized name; None, and counted, where it leads out of the archive."""
-        name = posixpath.normpath(raw.replace("\\", "/").lstrip("/") or ".")
+        name = _normal(raw)
         if name == ".." or name.startswith("../"):
-            self.skipped.append((raw, OUTSIDE))
+            self.skipped.append((readable(raw), OUTSIDE))
             return None
+        self.foreign += readable(raw) != raw
         return name
 
     def add(self, raw: str, where: Any) -> None:
@@ -186,10 +187,10 @@ class _Members:
             if name in self.entries:
                 self.skipped.append((name, REPLACED))
             self.entries[name] = None
-            self.links[name] = posixpath.normpath(target.replace("\\", "/"))
+            self.links[name] = _normal(target)
 
     def add_folder(self, raw: str) -> None:
-        name = posixpath.normpath(raw.replace("\\", "/").lstrip("/") or ".")
+        name = _normal(raw)
         if name != "." and name != ".." and not name.startswith("../"):
             self.folders.add(name)
 
@@ -205,9 +206,13 @@ class _Members:
                 self.entries[name] = where
             else:
                 del self.entries[name]
-                self.skipped.append((name, FOLDER_LINKS if target in parents | self.folders else DANGLING))
+                self.skipped.append((name, TWICE if target in parents | self.folders else DANGLING))
         self.folders -= parents
         self.links = {}
+
+
+def _normal(raw: str) -> str:
+    return posixpath.normpath(readable(raw).replace("\\", "/").lstrip("/") or ".")
 
 
 def _parents(name: str) -> Iterable[str]:
@@ -369,7 +374,8 @@ def _from_tar(path: Path, store: Store, unpack: Unpack | None) -> Files:
         document = {
             "entries": [[name, *where] for name, where in members.entries.items()],
             "folders": sorted(members.folders),
-            "skipped": sorted(members.skipped),
+            "skipped": sorted((readable(name), why) for name, why in members.skipped),
+            "foreign": members.foreign,
         }
         (folder / "members.json").write_text(json.dumps(document))
         return {"archive": path.name}
@@ -395,6 +401,7 @@ def _from_tar(path: Path, store: Store, unpack: Unpack | None) -> Files:
         tuple(document["folders"]),
         tuple((name, why) for name, why in document["skipped"]),
         lambda sample_id: part(sample_id, formats.HEAD),
+        foreign=document["foreign"],
     )
 
 
@@ -403,10 +410,10 @@ def _unpack(path: Path, plain: Path, unpack: Unpack, store: Store) -> None:
         block = packed.read(1 << 20)
         if block[257:262] != b"ustar" and not _looks_like_tar(block):
             found = formats.of_head(block[: formats.HEAD])
-            what = f"one of the {found.what}" if found else "a file of unknown kind"
+            what = f"one of the {found.what}" if found else "of unknown kind"
             raise UserError(
                 f"{path.name} is a single compressed file and not a tar archive.",
-                f"It holds {what}." if block else "It holds an empty file.",
+                f"Decompressed, it is {what}." if block else "Decompressed, it is empty.",
                 "decompress it (gunzip, unxz, bunzip2), and give what comes out",
             )
         store.say(f"unpacking {path.name} once")
@@ -443,7 +450,7 @@ def _tar_members(path: Path) -> _Members:
             elif member.isdir():
                 members.add_folder(member.name)
             elif member.islnk():
-                members.add_link(member.name, member.linkname.lstrip("/"))
+                members.add_link(member.name, member.linkname)
             elif member.issym():
                 members.add_link(member.name, posixpath.join(posixpath.dirname(member.name), member.linkname))
             else:

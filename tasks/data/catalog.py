@@ -90,7 +90,7 @@ def survey(
         source = locate(ref, store)
     except PermissionError as error:
         raise UserError(f"{error.filename} cannot be read.", "Permission denied.") from error
-    _require_classes(source.name, source.items, 1 if whole else 2)
+    _require_classes(source, 1 if whole else 2)
     if not whole:
         _require_enough(source)
     part = instances if source.gallery else subset
@@ -180,7 +180,7 @@ def _path(ref: str) -> Path:
     except OSError as error:
         raise UserError(f"{ref[:80]} cannot be read.", f"{error.strerror}.") from error
     except (ValueError, RuntimeError) as error:  # a zero byte; the home folder of nobody
-        raise UserError(f"{ref[:80]!r} is not a path.", f"{error}.") from error
+        raise UserError(f"{ref[:80]!r} is not a path.", f"{error}".rstrip(".") + ".") from error
     return path
 
 
@@ -204,14 +204,14 @@ def listing() -> list[dict[str, str | int]]:
     ]
 
 
-def _require_classes(name: str, items: Sequence[Item], least: int) -> None:
-    labels = sorted({item.label for item in items})
-    if not labels:
-        raise UserError(f"{name} holds no readable images.", f"Looked for the layouts {LAYOUTS}.")
+def _require_classes(source: Source, least: int) -> None:
+    labels = sorted({item.label for item in source.items})
     if len(labels) < least:
         raise UserError(
-            f"{name} has only one class, {labels[0]!r}, of {len(items):,} images.",
-            "Classification needs at least two.",
+            f"{source.name} has only one class, {labels[0]!r}, of {len(source.items):,} images.",
+            " ".join(
+                ["Classification needs at least two.", *(f"{note[0].upper()}{note[1:]}." for note in source.notes)]
+            ),
             f"the layouts {LAYOUTS}",
         )
 

@@ -18,6 +18,7 @@ from tasks.data.formats import Kind
 DANGLING = "links that lead nowhere"
 TWICE = "links to folders that are read already"
 SPECIAL = "special files (pipes, sockets, devices)"
+TWIN = "names that differ from another only in their encoding"
 FORBIDDEN = "files or folders that may not be read (permission denied)"
 
 _SYSTEM = frozenset(
@@ -39,6 +40,7 @@ class Files:
         folders: names of empty folders.
         skipped: (name, why) of what is there and holds no bytes: links that lead nowhere, pipes, …
         root: the folder on disk, where it is one.
+        foreign: how many names are not UTF-8; they are shown as Latin-1.
     """
 
     stamps: Mapping[str, str]
@@ -48,6 +50,7 @@ class Files:
     skipped: tuple[tuple[str, str], ...] = ()
     head: Reader | None = None
     root: Path | None = None
+    foreign: int = 0
 
     def fingerprint(self, names: Iterable[str]) -> str:
         """A quick hash of these files: equal as long as nobody touches them."""
@@ -84,7 +87,16 @@ _POINTER_SIZES = frozenset(str(size) for size in range(110, 200))
 
 def hidden(name: str) -> bool:
     """Whether a file is one of those that systems and programs leave behind (``.DS_Store``, ``__MACOSX/…``)."""
-    return any(part.startswith(".") or part.lower() in _SYSTEM for part in name.split("/"))
+    return any((part.startswith(".") and part != "..") or part.lower() in _SYSTEM for part in name.split("/"))
+
+
+def readable(name: str) -> str:
+    """A name that is not UTF-8 (it comes with surrogates) as Latin-1, so that it can be printed and written."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogateescape").decode("latin-1")
+    return name
 
 
 def is_image(name: str) -> bool:
@@ -155,12 +167,31 @@ def from_folder(root: Path) -> Files:
             else:
                 enter(entry.path, name, found)
 
+    raw = {readable(name): name for name in stamps if readable(name) != name}
+    for shown, name in raw.items():
+        if shown in stamps:
+            skipped.append((shown, TWIN))
+            del stamps[name]
+        else:
+            stamps[shown] = stamps.pop(name)
+
+    def read(name: str) -> bytes:
+        return (root / raw.get(name, name)).read_bytes()
+
     def head(name: str) -> bytes:
-        with open(root / name, "rb", buffering=0) as file:
+        with open(root / raw.get(name, name), "rb", buffering=0) as file:
             return file.read(formats.HEAD)
 
-    read = lambda name: (root / name).read_bytes()  # noqa: E731
-    return Files(stamps, read, str(root.resolve()), tuple(sorted(empty)), tuple(sorted(skipped)), head, root)
+    return Files(
+        stamps,
+        read,
+        str(root.resolve()),
+        tuple(sorted(map(readable, empty))),
+        tuple(sorted((readable(name), why) for name, why in skipped)),
+        head,
+        root,
+        len(raw),
+    )
 
 
 def from_memory(names: Iterable[str], read: Reader, origin: str) -> Files:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from export.errors import UserError
 from tasks.data import formats, split_names
-from tasks.data.base import Split
+from tasks.data.base import Counted, Split
 from tasks.data.files import DANGLING, FORBIDDEN, Files, hidden
-from tasks.data.formats import CONVERT, Kind
+from tasks.data.formats import CONVERT
 from tasks.data.layout import LAYOUTS, Item, Reading, contents, few
 
 Parts = tuple[str, ...]
@@ -304,24 +304,29 @@ def _empty_classes(
         return "/".join((*top, at.folder)) if at else ""
 
     full = {folder_of(item.id) for item in items}
-    held: dict[str, list[tuple[str, str, Kind | None]]] = defaultdict(list)
+    held: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    remedies = {DANGLING: "bring back what the links lead to", FORBIDDEN: "make the files readable (chmod)"}
     for path, kind in files.kinds.items():
         if kind.sort != "image" and (folder := folder_of(path)) not in full:
-            held[folder].append((path, kind.what, kind))
+            held[folder][kind.what].append(path)
+            if strict or kind.sort != "document":
+                remedies[kind.what] = kind.remedy or CONVERT
     for path, what in files.skipped:
         is_file = formats.ending(path) in formats.IMAGES or formats.ending(path) in formats.ENDINGS
-        if not hidden(path) and (folder := folder_of(path if is_file else f"{path}/x")) not in full:
-            held[folder].append((path, what, None))
+        if (
+            what in remedies
+            and not hidden(path)
+            and (folder := folder_of(path if is_file else f"{path}/x")) not in full
+        ):
+            held[folder][what].append(path)
     held.pop("", None)
     for folder, found in sorted(held.items()):
-        for path, what, of in found:
-            lost = what in (DANGLING, FORBIDDEN) if of is None else strict or of.sort != "document"
-            if lost:
-                raise UserError(
-                    f"The folder {folder} of {name} holds no image that can be read.",
-                    f"{path}: {what}. {len(found):,} files are there, and their class would be missing.",
-                    f"{of.remedy if of and of.remedy else CONVERT}; or move the folder away",
-                )
+        if lost := [what for what in found if what in remedies]:
+            raise UserError(
+                f"The folder {folder} of {name} holds no image that can be read; its class would be missing.",
+                f"It holds {'; '.join(str(Counted.of(what, paths)) for what, paths in found.items())}.",
+                f"{remedies[lost[0]]}; or move the folder away",
+            )
     bare = {at for folder in files.folders if not hidden(folder) and (at := folder_of(f"{folder}/x")) not in full}
     without = sorted((held.keys() | bare) - {""})
     return [f"folders without images: {few(without)}"] if without else []

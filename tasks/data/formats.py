@@ -63,7 +63,12 @@ OFFICE = Kind("PDF and office documents", "document")
 PROGRAM = Kind("program files", "document")
 DATABASE = Kind("databases, which are not read", "other")
 ARCHIVE = Kind("archives", "archive", "give one of them as --data, or unpack them")
-ARRAYS = Kind("arrays or records, which are not read (NumPy, HDF5, TFRecord, pickle)", "other", CONVERT)
+ARRAYS = Kind(
+    "arrays or records, which are not read (NumPy, HDF5, TFRecord, pickle)",
+    "other",
+    "save each image as a PNG in the folder of its class",
+)
+MODEL = Kind("model files", "other", "a backbone is given with --models, its weights with --weights")
 VIDEO = Kind("videos, which are not read", "other", "extract frames, for example: ffmpeg -i VIDEO FRAMES/%05d.jpg")
 SOUND = Kind("sound files", "other")
 VECTOR = Kind("vector drawings, which are not read", "picture", CONVERT)
@@ -89,7 +94,8 @@ ENDINGS: dict[str, Kind] = {
         PROGRAM: "py pyc ipynb sh bat m r cpp c h js java lua",
         DATABASE: "db sqlite sqlite3",
         ARCHIVE: "zip tar gz tgz bz2 tbz2 xz txz zst 7z rar lz4",
-        ARRAYS: "npy npz mat h5 hdf5 hdf pkl pickle pt pth onnx safetensors tfrecord tfrecords mdb lmdb",
+        ARRAYS: "npy npz mat h5 hdf5 hdf pkl pickle tfrecord tfrecords mdb lmdb",
+        MODEL: "pt pth onnx safetensors",
         VIDEO: "mp4 avi mov mkv webm mpg mpeg wmv m4v 3gp",
         SOUND: "wav mp3 flac ogg",
         VECTOR: "svg svgz eps ps ai wmf emf",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,13 +103,17 @@ def contents(files: Files) -> str:
     return "; ".join(str(counted) for counted in left_out(files, (), unlisted="images")[:6])
 
 
-def differ_in_case(labels: Iterable[str]) -> tuple[str, ...]:
-    """A note on classes that differ only in case, if there are any."""
+def nearly_the_same(labels: Iterable[str]) -> tuple[str, ...]:
+    """A note on classes whose names are almost the same, if there are any."""
     spelled: dict[str, list[str]] = defaultdict(list)
     for label in sorted(set(labels)):
-        spelled[label.casefold()].append(label)
+        spelled[unicodedata.normalize("NFKC", label).casefold().strip()].append(label)
     alike = [" and ".join(names) for names in spelled.values() if len(names) > 1]
-    return (f"classes that differ only in case are different classes: {few(alike)}",) if alike else ()
+    return (
+        (f"names that differ only in case, spaces or Unicode form are different classes: {few(alike)}",)
+        if alike
+        else ()
+    )
 
 
 def few(names: Sequence[str], shown: int = 5) -> str:

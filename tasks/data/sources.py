@@ -17,9 +17,9 @@ from export.errors import UserError
 from export.store import Store
 from tasks.data import archives, formats, split_names, tables
 from tasks.data.base import Split
-from tasks.data.files import Files, from_folder
+from tasks.data.files import Files, from_folder, readable
 from tasks.data.folders import read_folders
-from tasks.data.layout import LAYOUTS, Item, Reading, Source, differ_in_case, few, left_out
+from tasks.data.layout import LAYOUTS, Item, Reading, Source, few, left_out, nearly_the_same
 from tasks.data.tables import JUNK, Finder, Listing, Table, Unlabelled
 
 
@@ -99,12 +99,8 @@ def from_files(name: str, files: Files) -> Source:
         reading, base, read = by_folders, _top(by_folders, files), set[str]()
     else:
         assert refusal is not None
-        if notes:
-            raise UserError(
-                refusal.what,
-                " ".join([refusal.why, *(f"{note[0].upper()}{note[1:]}." for note in notes)]).strip(),
-                refusal.remedy,
-            ) from refusal
+        if notes := [*notes, *_annotations(files)]:
+            raise UserError(refusal.what, f"{refusal.why} {few(notes)}.".strip(), refusal.remedy) from refusal
         raise refusal
     reading = replace(reading, notes=(*reading.notes, *notes, *_annotations(files)))
     return _source(name, files, reading, base, read, outside)
@@ -168,7 +164,10 @@ def _candidates(files: Files, outside: dict[str, str]) -> tuple[dict[str, Listin
             continue
         try:
             table = tables.parse(name, files.read(name))
-        except (UserError, OSError):
+        except UserError:
+            notes += [f"{name} is not read: it has no columns of paths and labels"] if kind is formats.TABLE else []
+            continue
+        except OSError:
             continue
         if "path" not in table.columns and formats.ending(name) == "txt" and not _lists(table, files):
             continue
@@ -179,8 +178,8 @@ def _candidates(files: Files, outside: dict[str, str]) -> tuple[dict[str, Listin
             notes.append(f"{name} is not read: {error}")
             continue
         if listed is None:
-            if {*tables.PATHS} & {*table.columns} and {*tables.LABELS} & {*table.columns}:
-                notes.append(f"{name} is not read: none of its rows names a file that is here")
+            if kind is formats.TABLE:
+                notes.append(f"{name} is not read: no column names images that are here")
         elif "submission" in name.lower():
             notes.append(f"{name} is not read: it is a form for predictions, by its name")
         else:
@@ -321,5 +320,7 @@ def _source(name: str, files: Files, reading: Reading, base: str, read: set[str]
     taken = {item.id for item in items}
     why = dict(reading.why or {})
     account = left_out(files, taken, why | dict.fromkeys(read, "read for the labels"), reading.unlisted)
-    notes = (*reading.notes, *differ_in_case(item.label for item in items))
-    return Source(name, items, files, notes=notes, left_out=account, gallery=reading.gallery, junk=junk)
+    notes = (*reading.notes, *nearly_the_same(item.label for item in items))
+    if files.foreign:
+        notes += (f"{files.foreign:,} names of files are not UTF-8, and are shown as Latin-1",)
+    return Source(readable(name), items, files, notes=notes, left_out=account, gallery=reading.gallery, junk=junk)

@@ -281,7 +281,7 @@ def listing(table: Table, finder: Finder) -> Listing | None:
             path = unnamed[0]
         else:
             return None
-    label = _label(table, finder, path)
+    label = _label(table, path)
     split = next((columns.index(column) for column in SPLITS if column in columns), None)
     if split is not None and columns[split] != "split" and not all(map(_split, filter(None, table.cells(split)))):
         split = None  # numbers of folds and the like
@@ -307,7 +307,7 @@ def _headless(table: Table, finder: Finder, first: Sequence[bool]) -> Listing:
     return Listing(whole, finder, path, rest[0], splits[0] if len(first) == 3 else None)
 
 
-def _label(table: Table, finder: Finder, path: int) -> int:
+def _label(table: Table, path: int) -> int:
     columns, shown = table.columns, ",".join(table.header)[:200]
     if BOXES & set(columns):
         raise UserError(
@@ -343,9 +343,6 @@ def _label(table: Table, finder: Finder, path: int) -> int:
             f"Its columns are {shown}.",
             "one column label that holds the name of the class",
         )
-    named = [at for at in rest if not any(finder(cell) for cell in table.cells(at)[:_LOOK])]
-    if len(columns) == 2 and named:
-        return named[0]
     raise Unlabelled(f"it has no column of labels (its columns are {shown})")
 
 
