@@ -35,7 +35,8 @@ def write(root: Path, tree: Mapping[str, int | bytes | str | None]) -> Path:
 
 def entries(root: Path) -> int:
     """How many things lie under a folder: files, links, and folders that hold nothing."""
-    return sum(len(files) + (not files and not folders and where != str(root)) for where, folders, files in os.walk(root))
+    held = [(where, len(folders), len(files)) for where, folders, files in os.walk(root)]
+    return sum(files + (not folders and not files and where != str(root)) for where, folders, files in held)
 
 
 def packed(root: Path, target: Path) -> Path:

@@ -261,7 +261,7 @@ class _Positioned(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._handle.stat.st_size}[whence]
         if start + offset < 0:
-            raise ValueError("before the beginning")
+            raise OSError(errno.EINVAL, "before the beginning")  # as a file does
         self._at = start + offset
         return self._at
 

@@ -209,9 +209,7 @@ def _require_classes(source: Source, least: int) -> None:
     if len(labels) < least:
         raise UserError(
             f"{source.name} has only one class, {labels[0]!r}, of {len(source.items):,} images.",
-            " ".join(
-                ["Classification needs at least two.", *(f"{note[0].upper()}{note[1:]}." for note in source.notes)]
-            ),
+            " ".join(("Classification needs at least two.", *(f"{note}." for note in source.notes))),
             f"the layouts {LAYOUTS}",
         )
 

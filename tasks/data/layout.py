@@ -109,11 +109,7 @@ def nearly_the_same(labels: Iterable[str]) -> tuple[str, ...]:
     for label in sorted(set(labels)):
         spelled[unicodedata.normalize("NFKC", label).casefold().strip()].append(label)
     alike = [" and ".join(names) for names in spelled.values() if len(names) > 1]
-    return (
-        (f"names that differ only in case, spaces or Unicode form are different classes: {few(alike)}",)
-        if alike
-        else ()
-    )
+    return (f"different classes, though their names are almost the same: {few(alike)}",) if alike else ()
 
 
 def few(names: Sequence[str], shown: int = 5) -> str:

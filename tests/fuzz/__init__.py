@@ -1,0 +1,4 @@
+import os
+
+CASES = int(os.environ.get("CASES", "100"))
+"""How many examples each fuzzer tries."""
