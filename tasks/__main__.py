@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from export.command import add_store, complete, console, new_parser
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
 EPILOG = """a data set is one of
   a name of the list (elpv, cifar10, …), or NAME=DIR for a copy of it that you have
   a folder of class folders              photos/cat/1.jpg
-  a folder of splits of class folders    photos/{train,val,test}/cat/1.jpg   (val may be missing)
+  a folder of splits of class folders    photos/{train,val,test}/cat/1.jpg   (val may be missing; names such as
+                                         training_set, seg_test, dev and eval are understood)
   a gallery and queries, for retrieval   photos/{gallery,query}/cup-17/1.jpg (nothing is val)
-  a CSV with the header path,label or path,label,split; paths are relative to it
-  a .tar, .tar.gz, .tgz or .zip archive that holds any of these"""
+  a CSV table with the columns path,label or path,label,split; paths are relative to it
+                                         (also beside the images, or as train.csv, val.csv, test.csv)
+  a zip or tar archive (.tar.gz, .tar.xz, .tar.bz2) that holds any of these
+Every file that is not taken is counted, and what has two readings is refused: docs/data.md has the rules."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -92,6 +96,8 @@ def contents(found: Survey) -> dict[str, Any]:
         "junk_pairs": len(data.junk),
         "unreadable": [{"id": image.id, "reason": image.reason} for image in data.unreadable],
         "notes": list(found.notes),
+        "left_out": [asdict(counted) for counted in found.left_out],
+        "traits": [asdict(counted) for counted in found.traits],
         "digest": data.digest,
     }
 
@@ -113,10 +119,12 @@ def _show_listing(document: dict[str, Any]) -> None:
     print(f"\ndata sets\n  {'name':<16} {'images':>9} {'classes':>7}  {'licence':<24} how to get it")
     for row in document["data_sets"]:
         print(f"  {row['name']:<16} {row['images']:>9,} {row['classes']:>7,}  {row['licence']:<24} {row['how']}")
-    print("  or your own folder, CSV or archive: see --help")
+    print("  or your own folder, CSV table or archive: see --help")
 
 
 def _show_contents(document: dict[str, Any], shown: int = 40) -> None:
+    from tasks.data.base import Counted
+
     licence = f" ({document['licence']})" if document["licence"] else ""
     print(f"{document['name']}{licence}: {document['images']:,} images, {len(document['classes'])} classes")
     width = max(len("class"), *(len(name) for name in document["classes"]))
@@ -139,6 +147,9 @@ def _show_contents(document: dict[str, Any], shown: int = 40) -> None:
     print(f"unreadable  {len(document['unreadable'])}")
     for image in document["unreadable"]:
         print(f"            {image['id']}: {image['reason']}")
+    for title, field in (("left out", "left_out"), ("images", "traits")):
+        for counted in document[field]:
+            print(f"{title:<12}{Counted(counted['what'], counted['count'], tuple(counted['names']))}")
     for note in document["notes"]:
         print(f"note        {note}")
     print(f"digest      {document['digest']}")

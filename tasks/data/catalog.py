@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +12,13 @@ from pathlib import Path
 
 from export.errors import UserError, unknown
 from export.store import Store
+from tasks.data import formats
 from tasks.data.base import SPLITS, Counted, DataSet, Sample, Split, Unreadable
-from tasks.data.files import from_archive, from_folder, is_archive
 from tasks.data.index import Index, index
-from tasks.data.layout import LAYOUTS, Item, Source, from_csv, from_files
+from tasks.data.layout import LAYOUTS, Item, Source, few
 from tasks.data.named import NAMED, READERS
 from tasks.data.remarks import remarks
+from tasks.data.sources import from_path
 from tasks.data.splits import assign, given_queries, instances, subset
 
 Progress = Callable[[int, int], None]
@@ -30,7 +33,8 @@ class Survey:
         leaks: pairs of splits that share a picture, with the number of images of the second one (given splits only:
             splits that are made here share none).
         notes: how it was read, for the user.
-        left_out: files of the source that are no sample. traits: images that are not plain 8-bit grey or RGB.
+        left_out: every file of the source that is no image of the set, by reason.
+        traits: readable images that are not plain 8-bit grey or RGB, by what they are and what was done with it.
     """
 
     data: DataSet
@@ -87,13 +91,15 @@ def survey(
         source = locate(ref, store)
     except PermissionError as error:
         raise UserError(f"{error.filename} cannot be read.", "Permission denied.") from error
-    _require_classes(source.name, source.items, 1 if whole else 2)
+    _require_classes(source, 1 if whole else 2)
+    if not whole:
+        _require_enough(source)
     part = instances if source.gallery else subset
     chosen = part(source.items, limit, seed) if limit is not None else list(source.items)
     found = index([item.id for item in chosen], source.files, store, progress)
     _require_readable(source.name, found, len(chosen), max_unreadable)
     items = [item for item in chosen if item.id in found.sha256]
-    _require_classes(source.name, items, 1 if whole else 2)
+    _require_whole_classes(source.name, chosen, items)
     if whole:
         split: dict[str, Split] = dict.fromkeys((item.id for item in items), "test")
         splits_from = "all test"
@@ -138,26 +144,45 @@ def locate(ref: str, store: Store) -> Source:
             )
         found = READERS.get(name)(name, Path(folder).expanduser() if equals else None, store)
         return replace(found, published=name)
-    path = Path(ref).expanduser()
+    path = _path(ref)
     if not path.exists():
-        if "/" in ref or "\\" in ref or is_archive(path) or path.suffix == ".csv":
+        if "/" in ref or "\\" in ref or path.is_symlink() or formats.ending(ref):
             raise UserError(
-                f"There is no data set {ref}.", f"A data set is a name or a path: {LAYOUTS}, or an archive."
+                f"There is no data set {ref}.",
+                f"It is a link to {path.readlink()}, which is not there."
+                if path.is_symlink()
+                else f"A data set is a name or a path: {LAYOUTS}, or an archive.",
             )
         raise unknown("data set", name, NAMED, "bob tasks, or the path of a folder, CSV or archive")
-    if path.is_dir():
-        tables = [table for table in sorted(path.glob("*.csv")) if _is_table(table)]
-        if tables:
-            return from_csv(tables[0])
-        return from_files(path.resolve().name, from_folder(path))
-    if path.suffix.lower() == ".csv":
-        return from_csv(path)
-    return from_files(path.name.partition(".")[0], from_archive(path, store))
+    return from_path(path, store)
 
 
-def _is_table(path: Path) -> bool:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return {"path", "label"} <= {column.strip().lower() for column in file.readline().split(",")}
+def _path(ref: str) -> Path:
+    """``ref`` as a path.
+
+    Raises:
+        UserError: it cannot be one.
+    """
+    if re.match(r"[a-zA-Z][\w+.-]+://", ref):
+        raise UserError(
+            f"{ref} is a URL.",
+            "Data are read from this machine; nothing is downloaded.",
+            "download it (curl -LO URL), and give the file or folder",
+        )
+    if not ref.strip():
+        raise UserError("The name of the data set is empty.", "", "bob tasks, or the path of a folder, CSV or archive")
+    try:
+        path = Path(ref).expanduser()
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise UserError(f"{ref[:80]} cannot be read.", f"{error.strerror}.") from error
+    except (ValueError, RuntimeError) as error:  # a zero byte; the home folder of nobody
+        raise UserError(f"{ref[:80]!r} is not a path.", f"{error}".rstrip(".") + ".") from error
+    return path
 
 
 def digest(
@@ -180,13 +205,36 @@ def listing() -> list[dict[str, str | int]]:
     ]
 
 
-def _require_classes(name: str, items: Sequence[Item], least: int) -> None:
-    labels = sorted({item.label for item in items})
-    if not labels:
-        raise UserError(f"{name} holds no readable images.", f"Looked for the layouts {LAYOUTS}.")
+def _require_classes(source: Source, least: int) -> None:
+    labels = sorted({item.label for item in source.items})
     if len(labels) < least:
         raise UserError(
-            f"{name} has only one class, {labels[0]!r}.", "Classification needs at least two.", f"the layouts {LAYOUTS}"
+            f"{source.name} has only one class, {labels[0]!r}, of {len(source.items):,} images.",
+            " ".join(("Classification needs at least two.", *(f"{note}." for note in source.notes))),
+            f"the layouts {LAYOUTS}",
+        )
+
+
+def _require_enough(source: Source) -> None:
+    """Raise where most classes have one image: then the labels are names of images, or numbers, and not classes."""
+    classes = len({item.label for item in source.items})
+    if not source.gallery and classes > len(source.items) / 2 and classes > 2:
+        first = sorted(source.items, key=lambda item: item.id)[0]
+        raise UserError(
+            f"{source.name} has {classes:,} classes for {len(source.items):,} images.",
+            f"A class needs images to train and to test on. Its labels are such as {first.label!r}, of {first.id}.",
+            "labels that several images share; images that are looked for among others are a gallery and queries",
+        )
+
+
+def _require_whole_classes(name: str, chosen: Sequence[Item], readable: Sequence[Item]) -> None:
+    """Raise where no image of a class can be decoded: it would be missing from the result."""
+    lost = sorted({item.label for item in chosen} - {item.label for item in readable})
+    if lost:
+        raise UserError(
+            f"{len(lost)} classes of {name} have no image that can be decoded.",
+            f"They are: {few(lost)}.",
+            "fix the images, or remove these classes",
         )
 
 

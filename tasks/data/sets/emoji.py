@@ -23,7 +23,8 @@ import numpy as np
 from export.errors import UserError
 from export.packages import Package, fetch
 from export.store import Store, key
-from tasks.data.files import Files, from_archive, from_memory
+from tasks.data.archives import from_archive
+from tasks.data.files import Files, from_memory
 from tasks.data.layout import Item, Source
 from tasks.data.sets import png
 
@@ -83,8 +84,7 @@ def source(name: str, folder: Path | None, store: Store) -> Source:
     junk = _alike({code: [encoded(f"{side}/{code}.png") for side in ("query", "gallery")] for code in drawn})
     licence = f"{GOOGLE.licence} (gallery), {wanted.licence} (queries)"
     note = "transparent parts of the drawings are white"
-    classes = tuple(sorted(drawn.values()))
-    return Source(name, items, files, licence, (note,), classes=classes, gallery=True, junk=junk)
+    return Source(name, items, files, licence, (note,), classes=tuple(sorted(drawn.values())), gallery=True, junk=junk)
 
 
 def on_white(encoded: bytes) -> bytes:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from export.errors import Unavailable, UserError
 from export.store import Store
-from tasks.data.files import from_archive, from_folder
-from tasks.data.layout import Source, from_files
+from tasks.data.archives import from_archive
+from tasks.data.files import from_folder
+from tasks.data.layout import Source
 from tasks.data.named import NAMED
+from tasks.data.sources import from_files
 
 
 def source(name: str, folder: Path | None, store: Store) -> Source:

@@ -12,7 +12,7 @@ from pathlib import Path
 from export.errors import Unavailable, UserError
 from export.store import Store
 from tasks.data.files import Files, from_folder, is_image
-from tasks.data.layout import Item, Source, few
+from tasks.data.layout import Item, Source, few, left_out
 from tasks.data.named import NAMED
 
 PARTS = {"visda-train": "train", "visda-val": "validation", "visda-test": "test"}
@@ -49,7 +49,8 @@ def source(name: str, folder: Path | None, store: Store) -> Source:
         raise UserError(f"There is no folder {place}.", f"{folder} was given for VisDA-2017.", how)
     files = from_folder(place)
     items = _listed(name, files) if name == "visda-test" else _in_folders(name, files)
-    return Source(name, items, files, NAMED[name].licence, classes=CLASSES)
+    taken = {item.id for item in items}
+    return Source(name, items, files, NAMED[name].licence, left_out=left_out(files, taken), classes=CLASSES)
 
 
 def _in_folders(name: str, files: Files) -> list[Item]:
