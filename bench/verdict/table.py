@@ -38,7 +38,11 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
         UserError: records of different protocol or machine would stand in one column.
     """
     cells: dict[Any, list[Record]] = defaultdict(list)
+    networks = _networks(results.records)
     for record in sorted(results.records, key=lambda r: (r.started_at, r.key)):
+        [*known] = networks[record.cell.backbone]
+        if not record.cell.weights and len(known) == 1:
+            record = replace(record, cell=replace(record.cell, weights=known[0]))
         cells[record.cell.identity].append(record)
     kept = [_newest_plan(group) for group in cells.values()]
     _require_comparable([r for group in kept for r in group])
@@ -133,6 +137,15 @@ def _row(records: list[Record]) -> Row:
         {r.subject.name: r for r in good if isinstance(r, TimingRecord)},
         troubles,
     )
+
+
+def _networks(records: Iterable[Record]) -> dict[str, set[str]]:
+    """The weights that a backbone's records name. Older records, and failures, may not know them: where one network
+    has the name, it is meant."""
+    networks: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        networks[record.cell.backbone].update(filter(None, [record.cell.weights]))
+    return networks
 
 
 def _told_apart(found: list[Row]) -> list[Row]:

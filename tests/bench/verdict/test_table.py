@@ -54,6 +54,8 @@ def test_two_networks_of_one_name_are_two_rows_with_two_names() -> None:
     }
     [alone] = rows(Results(tuple(records[:2])))[0]
     assert alone.cell.backbone == "made_up_base"
+    [joined] = rows(Results((one, records[1])))[0]  # one network has the name, so an older record is of it
+    assert (joined.cell, len(joined.scores), len(joined.timings)) == (alone.cell, 1, 1)
 
 
 def test_the_failures_of_two_networks_of_one_name_do_not_replace_each_other() -> None:
