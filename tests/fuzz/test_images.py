@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from functools import cache
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -40,6 +41,9 @@ def whole() -> list[bytes]:
     found += [pillow(rgb, form, **frames) for form in ("GIF", "PNG", "TIFF")]
     found += [pillow(rgb, "TIFF", compression=kind) for kind in ("tiff_lzw", "jpeg", "tiff_deflate", "packbits")]
     found += [pillow(rgb, "JPEG", progressive=True), pillow(rgb, "JPEG", keep_rgb=True)]
+    large = rgb.resize((1100, 1030))  # of which the index decodes an eighth
+    found += [pillow(large, "JPEG", quality=40, progressive=kind) for kind in (False, True)]
+    found += [pillow(large.convert(mode), "JPEG", quality=40) for mode in ("L", "CMYK")]
     return [one for one in found if len(one) < 40_000]
 
 
@@ -140,6 +144,6 @@ def test_what_is_whole_is_read(capfd: pytest.CaptureFixture[str]) -> None:
     for encoded in whole():
         must_agree(encoded)
         refused += look(lambda _, encoded=encoded: encoded, "image").trouble is not None
-    assert refused == 0
+    assert refused == (int(version("pillow").split(".")[0]) < 13)  # older ones write a YCbCr TIFF that they refuse
     assert len(whole()) > 60
     assert capfd.readouterr() == ("", "")
