@@ -142,6 +142,8 @@ def _cause(error: BaseException) -> str:
         return "Its compressed data are damaged."
     if isinstance(error, zipfile.BadZipFile) and "not a zip" in str(error):
         return "It is cut off: the directory at the end of the zip archive is missing."
+    if isinstance(error, tarfile.ReadError) and "unexpected end" in str(error):
+        return "It is cut off: it ends inside a file."
     if isinstance(error, gzip.BadGzipFile):
         return "Its compressed data are damaged, or followed by something else."
     return "A header inside it is damaged."
@@ -410,10 +412,10 @@ def _unpack(path: Path, plain: Path, unpack: Unpack, store: Store) -> None:
         block = packed.read(1 << 20)
         if block[257:262] != b"ustar" and not _looks_like_tar(block):
             found = formats.of_head(block[: formats.HEAD])
-            what = f"one of the {found.what}" if found else "of unknown kind"
+            what = found.what if found else "unknown"
             raise UserError(
                 f"{path.name} is a single compressed file and not a tar archive.",
-                f"Decompressed, it is {what}." if block else "Decompressed, it is empty.",
+                f"The kind of what it holds: {what}." if block else "Decompressed, it is empty.",
                 "decompress it (gunzip, unxz, bunzip2), and give what comes out",
             )
         store.say(f"unpacking {path.name} once")

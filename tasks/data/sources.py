@@ -169,7 +169,7 @@ def _candidates(files: Files, outside: dict[str, str]) -> tuple[dict[str, Listin
             continue
         except OSError:
             continue
-        if "path" not in table.columns and formats.ending(name) == "txt" and not _lists(table, files):
+        if formats.ending(name) == "txt" and not _lists(table, files):
             continue
         finder = Finder(files, name, outside)
         try:
