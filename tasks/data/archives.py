@@ -59,6 +59,12 @@ def from_archive(path: Path, store: Store) -> Files:
             return from_tar(path, store, None)
         if head.startswith(b"PK") or zipfile.is_zipfile(path):
             return from_zip(path)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{error.filename} was removed while {path.name} was read.",
+            "Another process has removed it, or replaced a damaged entry of the store.",
+            "run the same command again",
+        ) from error
     except (*DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise

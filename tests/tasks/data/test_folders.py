@@ -104,6 +104,9 @@ def test_a_flat_test_beside_class_folders_is_counted_and_said(tmp_path: Path) ->
         ({"train/a": 1, "training/a": 1, "test/a": 1}, "several folders for one split: train, training"),
         ({"a/train": 1, "a/test": 1, "a/testing": 1, "b/train": 1}, "several folders for one split: test, testing"),
         ({"d/train/a": 1, "d/test/a": 1, "docs": 1}, r"photos/d holds the splits test, train(.|\n)*--data DIR/d"),
+        ({"images": 2, "masks": 2}, "look like images and what belongs to them"),
+        ({f"{s}/{k}": 2 for s in ("train", "test") for k in ("images", "Ground_Truth")}, "what belongs to them"),
+        ({"train/a/images": 1, "train/b/images": 1, "val/images": 3}, "the images of val are in no class folders"),
         ({"": 3}, "not in class folders(.|\n)*Labels in file names are not read"),
     ],
 )
