@@ -6,6 +6,7 @@ classes "seg_train" and "seg_test" would look like any other.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ from tasks.data.formats import CONVERT
 from tasks.data.layout import LAYOUTS, Item, Reading, contents, few
 
 Parts = tuple[str, ...]
+IMAGES = frozenset(("images", "image", "imgs", "img", "photos", "pictures", "jpegimages", "rgb"))
+MASKS = frozenset(
+    ("masks", "mask", "labels", "annotations", "annots", "gt", "groundtruth", "segmentationclass", "segmentationobject")
+    + ("segmentation", "depth", "trimaps")
+)
+"""Names of folders that say what files are, and not of what class."""
 TABLE = "or say the label of each image in a table, labels.csv, with the columns path,label"
 
 
@@ -76,6 +83,7 @@ def read_folders(name: str, files: Files) -> Reading:
         if at.below:
             deeper.append(at.folder + "/" + "/".join(at.below))
             below[at.label].add(at.below[0])
+    _refuse_masks(name, {item.label for item in items})
     _refuse_shared(name, {item.label for item in items}, below)
     if deeper:
         notes.append(
@@ -151,6 +159,9 @@ def _in_splits(
         folder: {parts[len(skip[folder])] for parts in paths if len(parts) > len(skip[folder]) + 1}
         for folder, paths in below.items()
     }
+    unlabelled = {folder for folder, found in classes.items() if found and {_plain(one) for one in found} <= IMAGES}
+    if unlabelled != classes.keys():  # val/images/1.jpg beside train/cat/1.jpg
+        classes |= {folder: set() for folder in unlabelled}
     flat = [folder for folder in splits if not classes[folder]]
     notes = []
     if len({splits[folder] for folder in splits if folder not in flat}) < 2:
@@ -277,6 +288,20 @@ def _shared(subfolders: Mapping[str, Collection[str]]) -> list[str]:
     times = Counter(sub for subs in subfolders.values() for sub in subs)
     shared = sorted(sub for sub, count in times.items() if count > 1 and count > len(subfolders) / 2)
     return shared if len(shared) > 1 else []
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.lower())
+
+
+def _refuse_masks(name: str, labels: Collection[str]) -> None:
+    kinds = {_plain(label) for label in labels}
+    if len(kinds) > 1 and kinds <= IMAGES | MASKS:
+        raise UserError(
+            f"{name} has the folders {few(sorted(labels))}: they look like images and what belongs to them.",
+            "Masks and the like are not classes, and are not read.",
+            "put the images of each class into a folder, " + TABLE,
+        )
 
 
 def _refuse_shared(name: str, labels: Collection[str], below: Mapping[str, set[str]]) -> None:

@@ -15,12 +15,14 @@ from pathlib import Path
 
 from export.errors import UserError
 from export.store import Store
-from tasks.data import archives, formats, split_names, tables
+from tasks.data import archives, formats, rows, split_names, tables
 from tasks.data.base import Split
 from tasks.data.files import Files, from_folder, readable
+from tasks.data.finder import Finder
 from tasks.data.folders import read_folders
 from tasks.data.layout import LAYOUTS, Item, Reading, Source, few, left_out, nearly_the_same
-from tasks.data.tables import JUNK, Finder, Listing, Table, Unlabelled
+from tasks.data.rows import Table
+from tasks.data.tables import JUNK, Listing, Unlabelled
 
 
 def from_path(path: Path, store: Store) -> Source:
@@ -112,7 +114,7 @@ def from_table(path: Path) -> Source:
     Raises:
         UserError: it cannot be read without doubt.
     """
-    table = tables.parse(path.name, path.read_bytes())
+    table = rows.parse(path.name, path.read_bytes())
     folder = path.parent
     stat = path.stat()
     alone = Files(
@@ -141,8 +143,8 @@ def from_table(path: Path) -> Source:
 def _guess(table: Table, finder: Finder) -> Listing:
     """The columns by their names alone: no column names a file that is there, and the message says so."""
     columns = table.columns
-    path = next((columns.index(column) for column in tables.PATHS if column in columns), None)
-    label = next((columns.index(column) for column in tables.LABELS if column in columns), None)
+    path = next((columns.index(column) for column in rows.PATHS if column in columns), None)
+    label = next((columns.index(column) for column in rows.LABELS if column in columns), None)
     if path is None or label is None or path == label:
         raise UserError(
             f"{table.name} lacks the columns path,label[,split].",
@@ -163,13 +165,13 @@ def _candidates(files: Files, outside: dict[str, str]) -> tuple[dict[str, Listin
         if formats.ending(name) not in tables.ENDINGS or name.count("/") > max(least, 1):
             continue
         try:
-            table = tables.parse(name, files.read(name))
+            table = rows.parse(name, files.read(name))
         except UserError:
             notes += [f"{name} is not read: it has no columns of paths and labels"] if kind is formats.TABLE else []
             continue
         except OSError:
             continue
-        if "path" not in table.columns and formats.ending(name) == "txt" and not _lists(table, files):
+        if formats.ending(name) == "txt" and not _lists(table, files):
             continue
         finder = Finder(files, name, outside)
         try:

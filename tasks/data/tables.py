@@ -4,242 +4,28 @@ them. What a table leaves open is refused with the columns that it has.
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 import posixpath
 import re
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from export.errors import UserError
 from tasks.data import formats, split_names
 from tasks.data.base import Split
 from tasks.data.files import Files
+from tasks.data.finder import Finder
 from tasks.data.layout import Item, Reading, few
+from tasks.data.rows import LABELS, LOOK, PATHS, Table, decoded, rows_of
 
 ENDINGS = ("csv", "tsv", "tab", "psv", "txt")
 JUNK = "junk.csv"
-PATHS = tuple(
-    """
-    path filepath imagepath imgpath filename file imagefile imagefilename image img imagename imgname
-    imageid imgid id name fname picture photo photoid relpath relativepath
-    """.split()  # noqa: SIM905
-)
-LABELS = tuple(
-    """
-    label labels class category target classname labelname categoryname targetname classlabel classid
-    labelid categoryid targetid y species breed diagnosis tag
-    """.split()  # noqa: SIM905
-)
 SPLITS = ("split", "splits", "set", "subset", "fold", "partition", "phase", "usage")
 BOXES = {"xmin", "ymin", "xmax", "ymax", "bbox", "bboxx", "x1", "y1", "x2", "y2", "polygon", "segmentation"}
-_LOOK = 50
-"""So many rows decide which column is which."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text.
-
-    Attributes:
-        name: its path inside the source. header: as it is written; empty where the first row is one of the rows.
-        rows: (line number, fields).
-        encoding: in which it was read.
-    """
-
-    name: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[int, tuple[str, ...]], ...]
-    encoding: str
-
-    @property
-    def columns(self) -> list[str]:
-        """The header in lower case, without what people put between words."""
-        return [re.sub(r"[\W_]+", "", column.lower()) for column in self.header]
-
-    def cells(self, column: int) -> list[str]:
-        return [row[column] if column < len(row) else "" for _, row in self.rows]
 
 
 class Unlabelled(Exception):
     """A table lists images and says nothing of what they are."""
-
-
-def parse(name: str, data: bytes) -> Table:
-    """A table out of a file's bytes: its encoding, its delimiter and its quotes are found out.
-
-    Raises:
-        UserError: it is no table.
-    """
-    text, encoding = _text(data)
-    told = re.match(r"\s*sep=(.)\r?\n", text)
-    if told:  # as Excel writes it
-        text = text[told.end() :]
-    sample = text[:20000]
-    best: tuple[tuple[bool, float, int], str, str] | None = None
-    for delimiter in [told[1]] if told else [",", ";", "\t", "|", " "]:
-        for quote in '"', "'":
-            rows = _rows(sample, delimiter, quote)[:_LOOK]
-            if not rows:
-                continue
-            width = Counter(len(row) for _, row in rows).most_common(1)[0][0]
-            if width < 2:
-                continue
-            header = {re.sub(r"[\W_]+", "", cell.lower()) for cell in rows[0][1]}
-            quoted = quote == "'" and all(cell[:1] != "'" for cell in rows[0][1]) and text.lstrip()[:1] == "'"
-            known = bool(header & {*PATHS}) and bool(header & {*LABELS})
-            even = sum(len(row) == width for _, row in rows) / len(rows)
-            score = (known, round(even, 1), int(quoted) - (quote == "'") * (not quoted) - 2 * (delimiter == " "))
-            if best is None or score > best[0]:
-                best = (score, delimiter, quote)
-    if best is None:
-        first = text.strip().partition("\n")[0].strip()[:80]
-        raise UserError(
-            f"{name} lacks the columns path,label[,split].",
-            f"Its first line is {first}." if first else "Its first line is empty.",
-            "a table with commas, semicolons or tabs between a path and a label",
-        )
-    rows = _rows(text, best[1], best[2])
-    if not rows:
-        raise UserError(f"{name} lists no images.", "It is not a table of text.")
-    return Table(name, tuple(rows[0][1]), tuple(rows[1:]), encoding)
-
-
-def _text(data: bytes) -> tuple[str, str]:
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if data.startswith(mark):
-            return data.decode(encoding, "replace"), "UTF-16" if "16" in encoding else "UTF-8"
-    if data[1:2] == b"\0" or data[:1] == b"\0":
-        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", "replace"), "UTF-16"
-    try:
-        return data.decode("utf-8"), "UTF-8"
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace"), "Windows-1252"
-
-
-def _rows(text: str, delimiter: str, quote: str) -> list[tuple[int, tuple[str, ...]]]:
-    """(line, fields) of every line that is not empty; none where it is no table."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote, skipinitialspace=True)
-    rows, line = [], 1
-    try:
-        for fields in reader:
-            if any(field.strip() for field in fields):
-                stripped = [field.strip() for field in fields]
-                rows.append((line, tuple(stripped if delimiter != " " else [f for f in stripped if f])))
-            line = reader.line_num + 1
-    except csv.Error:
-        return []
-    return rows
-
-
-class Finder:
-    """Names of files as a table writes them → the files of a source.
-
-    Tried in this order: relative to the table's folder, then to the top of the source, then (on disk) wherever the path
-    leads; with slashes for back-slashes, in other cases and Unicode forms; at last the file's name alone, with or
-    without its ending, where only one image has it.
-    """
-
-    def __init__(self, files: Files, table: str, outside: dict[str, str]) -> None:
-        """``outside`` gets the stamps of files that are not below the source's folder."""
-        self.files, self.table, self.outside = files, table, outside
-        self.base = posixpath.dirname(table)
-        self.ways: Counter[str] = Counter()
-
-    def __call__(self, cell: str) -> list[str]:
-        """The files that are meant: none, one, or several where that is open."""
-        cell = cell.strip()
-        if not cell or "\0" in cell:
-            return []
-        for written in dict.fromkeys((cell, cell.replace("\\", "/"))):
-            for base in dict.fromkeys((self.base, "")):
-                name = posixpath.normpath(posixpath.join(base, written))
-                if name in self.files.stamps or name in self.outside:
-                    return [name]
-                if there := self._on_disk(name):
-                    return [there]
-        written = cell.replace("\\", "/")
-        for base in dict.fromkeys((self.base, "")):
-            if found := self._folded.get(_fold(posixpath.normpath(posixpath.join(base, written)))):
-                return self._said(found, "in another case or Unicode form")
-        alone = _fold(posixpath.normpath(written))
-        if found := self._by_end.get(alone):
-            return self._said(found, "without their folders")
-        if found := self._by_stem.get(alone):
-            return self._said(found, "without their endings")
-        return []
-
-    def _said(self, found: Sequence[str], way: str) -> list[str]:
-        if len(found) > 1:  # train.csv means the file in train/
-            own = split_names.named(posixpath.basename(self.table).rpartition(".")[0])
-            near = [
-                name
-                for name in found
-                if own
-                and any((at := split_names.named(part)) and at.split == own.split for part in name.split("/")[:-1])
-            ]
-            found = near if len(near) == 1 else found
-        if len(found) == 1:
-            self.ways[way] += 1
-        return list(found)
-
-    def _on_disk(self, name: str) -> str | None:
-        """The file that a path leads to which is absolute, or leads out of the folder."""
-        if self.files.root is None or not (posixpath.isabs(name) or name.startswith("../")):
-            return None
-        place = self.files.root / name
-        try:
-            found = place.stat()
-            if not place.is_file():
-                return None
-        except (OSError, ValueError):
-            return None
-        for inside in (
-            os.path.relpath(place, self.files.root),
-            os.path.relpath(place.resolve(), self.files.root.resolve()),
-        ):
-            if inside in self.files.stamps:
-                return inside
-        self.outside[name] = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
-        return name
-
-    @cached_property
-    def _images(self) -> list[str]:
-        return [name for name, kind in self.files.kinds.items() if kind.sort in ("image", "picture")]
-
-    @cached_property
-    def _folded(self) -> Mapping[str, list[str]]:
-        return _grouped((_fold(name), name) for name in self._images)
-
-    @cached_property
-    def _by_end(self) -> Mapping[str, list[str]]:
-        """By the last parts of the path: ``1.jpg``, ``cat/1.jpg``."""
-        return _grouped((end, name) for name in self._images for end in _ends(_fold(name)))
-
-    @cached_property
-    def _by_stem(self) -> Mapping[str, list[str]]:
-        """The same without the ending: ``cat/1``."""
-        stems = ((posixpath.splitext(_fold(name))[0], name) for name in self._images)
-        return _grouped((end, name) for stem, name in stems for end in _ends(stem))
-
-
-def _ends(path: str) -> list[str]:
-    return [path, *(path[at + 1 :] for at, letter in enumerate(path) if letter == "/")]
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    for group, member in pairs:
-        groups[group].append(member)
-    return groups
 
 
 @dataclass(frozen=True)
@@ -268,12 +54,12 @@ def listing(table: Table, finder: Finder) -> Listing | None:
     if "path" in columns:
         path = columns.index("path")
     else:
-        hits = [sum(len(finder(cell)) > 0 for cell in table.cells(at)[:_LOOK]) for at in range(len(columns))]
+        hits = [sum(len(finder(cell)) > 0 for cell in table.cells(at)[:LOOK]) for at in range(len(columns))]
         named = sorted(
             (at for at, column in enumerate(columns) if column in PATHS),
             key=lambda at: (-hits[at], PATHS.index(columns[at])),
         )
-        least = min(len(table.rows), _LOOK)
+        least = min(len(table.rows), LOOK)
         unnamed = [at for at, hit in enumerate(hits) if hit == least and least and columns[at] not in LABELS]
         if named and hits[named[0]]:
             path = named[0]
@@ -447,7 +233,7 @@ def junk_pairs(files: Files, base: str, items: Sequence[Item], gallery: bool) ->
     place = posixpath.join(base, JUNK)
     if place not in files.stamps:
         return ()
-    rows = _rows(_text(files.read(place))[0], ",", '"')
+    rows = rows_of(decoded(files.read(place))[0], ",", '"')
     header = [column.lower() for column in rows[0][1]] if rows else []
     if header != ["query", "gallery"]:
         first = ",".join(header) or "empty"
