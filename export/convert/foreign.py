@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from export.convert import trial, verify
+from export.convert.behaviour import BATCH
 from export.errors import CellError, UserError
-from export.spec import Precision
+from export.spec import Precision, PreprocessSpec
 from export.store import Store, sha256_file
 from export.zoo import weights
 from export.zoo.backbones import Backbone
@@ -38,19 +39,17 @@ def build(
         UserError: no ONNX file, not whole, or external data outside its folder.
         CellError: it cannot be used: the message names the cause.
     """
-    from export.zoo.loaders import spec_of
-
     file = weights.fetch(backbone, store)
     assert file is not None  # an ONNX file always has a file
-    spec = spec_of(backbone.preprocess)
-    if not all(spec.std):
-        raise CellError("The preprocessing divides by zero.", f"std is {list(spec.std)}.")
+    spec = _preprocess(backbone)
     own_precision(file)  # what is no ONNX file is refused before photographs are fetched
     pixels, _ = verify.inputs(spec, store, images)
     with tempfile.TemporaryDirectory(prefix="backbones-") as place:
         saved = Path(place, "pixels.npy")
         np.save(saved, pixels)
-        found = trial.alone(trial.Job(backbone.name, str(file), source.cut, spec.as_json(), str(saved), str(folder)))
+        found = trial.alone(
+            trial.Job(backbone.name, str(file.absolute()), source.cut, spec.as_json(), str(saved), str(folder))
+        )
     for line in found.changed:
         store.say(f"{backbone.name}: {line}")
     return {
@@ -61,7 +60,7 @@ def build(
         "feature": backbone.feature,
         "changed": list(found.changed),
         "source": {**weights.source(backbone, store), "request": None},
-        "compared": {"with": "the file's own outputs, image by image", "batches": [trial.BATCH]},
+        "compared": {"with": "the file's own outputs, image by image", "batches": [BATCH]},
     }
 
 
@@ -81,9 +80,23 @@ def identity(backbone: Backbone) -> dict[str, Any]:
     Raises:
         UserError: as :func:`precision`.
     """
+    _preprocess(backbone)  # a key is made of finite numbers
     file = _local(backbone)
     beside = _examined(*_stamped(file))[1] if file else ()
     return {"version": VERSION, "beside": {path.name: sha256_file(path) for path in beside}}
+
+
+def _preprocess(backbone: Backbone) -> PreprocessSpec:
+    from export.zoo.loaders import spec_of
+
+    spec = spec_of(backbone.preprocess)
+    if not all(spec.std) or not np.isfinite([*spec.mean, *spec.std]).all():
+        raise CellError(
+            "The preprocessing gives no numbers.",
+            f"mean is {list(spec.mean)}, std is {list(spec.std)}: all must be finite, and std not 0.",
+            "correct the file's sidecar",
+        )
+    return spec
 
 
 def own_precision(file: Path) -> Precision:

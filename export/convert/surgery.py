@@ -25,6 +25,11 @@ LARGEST = 1 << 28
 """Numbers in a sparse tensor that is made dense."""
 
 
+def raise_format(model: onnx.ModelProto) -> None:
+    """Give an old file the format version that is written: it says the same there."""
+    model.ir_version = max(model.ir_version, IR_VERSION)
+
+
 def plain(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same network without functions, sparse initializers and Constant nodes in its main graph.
 
@@ -49,7 +54,6 @@ def plain(model: onnx.ModelProto) -> onnx.ModelProto:
         else:
             kept.append(node)
     _replace(graph.node, kept)
-    model.ir_version = max(model.ir_version, IR_VERSION)
     if model.ir_version > READABLE:
         model.ir_version = max(READABLE, helper.find_min_ir_version_for(list(model.opset_import), True))
     return model
