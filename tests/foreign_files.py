@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import onnx
 from onnx import TensorProto as T
 from onnx import helper as h
 from onnx import numpy_helper as nh
+from PIL import Image
 
 SIDE, WIDTH = 8, 6
 RAW = "value_range: 255, mean: [0, 0, 0], std: [1, 1, 1]"
@@ -270,9 +273,6 @@ class Situation:
 
 
 def _zip(*names: str) -> bytes:
-    import io
-    import zipfile
-
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name in names:
@@ -306,3 +306,17 @@ OTHERS: dict[str, bytes] = {
     "cut in its header": b"\x08\x08\x12\x07pytorch",
 }
 """What lies under the name of an ONNX file without being one."""
+
+
+def _photographs(count: int = 7) -> list[bytes]:
+    found = []
+    for seed in range(count):
+        out = io.BytesIO()
+        pixels = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(out, "PNG")
+        found.append(out.getvalue())
+    return found
+
+
+PHOTOGRAPHS = _photographs()
+"""Encoded pictures of noise, at the networks' size."""

@@ -6,6 +6,7 @@ batches and every other engine are then compared. All of that happens in a child
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from functools import lru_cache
@@ -26,6 +27,9 @@ from export.zoo.sources import LocalFile, OnnxFile
 VERSION = 1
 """Raised whenever another artifact would be made of the same file."""
 
+_REFUSED: dict[tuple[Any, ...], tuple[str, str, str]] = {}
+"""What this process has tried already, for the next engine and precision: a trial of a large file takes minutes."""
+
 
 def build(
     backbone: Backbone, source: OnnxFile, store: Store, folder: Path, images: Path | None = None
@@ -44,12 +48,18 @@ def build(
     spec = _preprocess(backbone)
     own_precision(file)  # what is no ONNX file is refused before photographs are fetched
     pixels, _ = verify.inputs(spec, store, images)
+    same = (*_stamped(file), source.cut, spec, hashlib.sha256(pixels.tobytes()).hexdigest())
+    if same in _REFUSED:
+        raise CellError(*_REFUSED[same])
     with tempfile.TemporaryDirectory(prefix="backbones-") as place:
         saved = Path(place, "pixels.npy")
         np.save(saved, pixels)
-        found = trial.alone(
-            trial.Job(backbone.name, str(file.absolute()), source.cut, spec.as_json(), str(saved), str(folder))
-        )
+        job = trial.Job(backbone.name, str(file.absolute()), source.cut, spec.as_json(), str(saved), str(folder))
+        try:
+            found = trial.alone(job)
+        except CellError as error:
+            _REFUSED[same] = error.what, error.why, error.remedy
+            raise
     for line in found.changed:
         store.say(f"{backbone.name}: {line}")
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,11 +11,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from foreign_files import NORMALISED, NUMPY, OTHERS, RAW, SIDE, WIDTH, Situation
+from foreign_files import NORMALISED, NUMPY, OTHERS, PHOTOGRAPHS, RAW, SIDE, WIDTH, Situation
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from onnx import TensorProto as T
-from PIL import Image
 
 from export.artifact import Artifact
 from export.convert import trial
@@ -25,19 +23,6 @@ from export.errors import UserError
 from export.store import Store
 from export.zoo.backbones import resolve
 from fuzz import CASES
-
-
-def _photographs(count: int = 7) -> list[bytes]:
-    found = []
-    for seed in range(count):
-        out = io.BytesIO()
-        pixels = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(out, "PNG")
-        found.append(out.getvalue())
-    return found
-
-
-PHOTOGRAPHS = _photographs()
 
 
 @pytest.fixture(autouse=True)
@@ -151,9 +136,9 @@ def _compare(made: Artifact, file: Path, situation: Situation) -> None:
     session = onnxruntime.InferenceSession(str(made.onnx), options, providers=["CPUExecutionProvider"])
     assert [o.name for o in session.get_outputs()] == ["features"]
     loose = 2e-2 if made.precision != "fp32" else 1e-4
-    for batch in (1, 3, 7):
+    for many in (1, 3, 7):
         found = np.concatenate(
-            [session.run(None, {made.input: values[i : i + batch]})[0] for i in range(0, len(values), batch)]
+            [session.run(None, {made.input: values[i : i + many]})[0] for i in range(0, len(values), many)]
         )
         np.testing.assert_allclose(found, wanted, rtol=loose, atol=loose * max(1e-3, float(np.abs(wanted).max())))
     assert np.isfinite(wanted).all()

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from foreign_files import NORMALISED, OTHERS, RAW, SIDE, WIDTH, Situation
+from foreign_files import NORMALISED, OTHERS, PHOTOGRAPHS, RAW, SIDE, WIDTH, Situation
 from onnx import TensorProto as T
 from onnx import helper as h
 
@@ -28,6 +28,7 @@ from export.zoo.backbones import resolve
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "alone", trial.made)
+    monkeypatch.setattr("export.convert.verify.photographs", lambda store, images=None: PHOTOGRAPHS)
 
 
 def made(situation: Situation, folder: Path, store: Store, photos: Path) -> Artifact:
@@ -286,7 +287,7 @@ def test_a_file_that_never_ends_is_stopped(tmp_path: Path) -> None:
             loop.input[0] = ""
             return found
 
-    with pytest.raises(CellError, match="does not end.*more than 2 s"):
+    with pytest.raises(CellError, match=r"(?s)does not end.*more than 2 s"):
         trial.alone(job(Endless(), tmp_path, step_seconds=2))
 
 
