@@ -12,6 +12,7 @@ from bench.measure.scenarios import Scenario, Settings, scenario
 from bench.records.parts import About, Cell, Keys
 from bench.sweep import keys
 from bench.sweep.spec import ALL, SweepSpec
+from engines import trial
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile
 from engines.catalog import BASELINE, REFERENCE, engine
 from engines.preprocess.base import Preprocess
@@ -121,7 +122,9 @@ class Planned:
 
     def plan(self, runner: Engine | None = None) -> Plan:
         """The cell's plan, built if it is not there, for its engine or for :attr:`throughput`: the same file."""
-        return (runner or self.engine).plan(self.artifact(), self.profile, self.store)
+        found = self.artifact()
+        trial.prove(runner or self.engine, found, self.profile, self.store)
+        return (runner or self.engine).plan(found, self.profile, self.store)
 
     def path(self, plan: Plan) -> Preprocess:
         """The preprocessing path, set up for the plan's input."""

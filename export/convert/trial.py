@@ -4,32 +4,22 @@ file ─▶ read ─▶ examined ─▶ cut ─▶ run image by image ─▶ run
 
 It may crash the runtime, take all memory, or never end (a Loop without an end is a valid file). The reference is the
 file itself: its outputs image by image, with which larger batches and every other engine are compared.
-
-``python -m export.convert.trial JOB RESULT`` reads a job (JSON) and writes what came of it (JSON).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import traceback
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
+from export import child
 from export.artifact import ONNX, Reference, preprocess_of_fields
 from export.convert.behaviour import FEATURES, Behaviour
-from export.errors import CellError, Unavailable, UserError
+from export.errors import CellError
 from export.reference import normalize
 
-ROOT = Path(__file__).parents[2]
 STEP_SECONDS = 300
 """What loading the file, or one run of a batch, may take."""
 
@@ -60,12 +50,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it: a manifest's ``fields`` and what was ``changed``; or a sentence; or a bug's traceback."""
+    """What came of it: a manifest's fields, and what was changed in the file, for a reader."""
 
-    fields: dict[str, Any] = field(default_factory=dict)
-    changed: tuple[str, ...] = ()
-    error: tuple[str, str, str, str] | None = None
-    bug: str = ""
+    fields: dict[str, Any]
+    changed: tuple[str, ...]
 
 
 def alone(job: Job) -> Outcome:
@@ -74,56 +62,13 @@ def alone(job: Job) -> Outcome:
     Raises:
         UserError: as :func:`made`; and where the child crashed, was killed or did not end.
     """
-    with tempfile.TemporaryDirectory(prefix="backbones-") as place:
-        asked, answered = Path(place, "job.json"), Path(place, "result.json")
-        asked.write_bytes(msgspec.json.encode(job))
-        command = [sys.executable, "-m", "export.convert.trial", str(asked), str(answered)]
-        child = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            check=False,
-            cwd=ROOT,  # from where -m imports: never from the working folder, which may hold another onnx.py
-        )
-        if child.returncode or not answered.exists():
-            raise _death(job, child.returncode, child.stderr.decode(errors="replace"))
-        outcome = msgspec.json.decode(answered.read_bytes(), type=Outcome)
-    if outcome.error:
-        kind, *lines = outcome.error
-        raise {"CellError": CellError, "Unavailable": Unavailable}.get(kind, UserError)(*lines)
-    if outcome.bug:
-        raise RuntimeError(outcome.bug)
-    return outcome
+    found = child.alone("export.convert.trial:work", asdict(job), Path(job.file).name)
+    return Outcome(found["fields"], tuple(found["changed"]))
 
 
-def _death(job: Job, code: int, errors: str) -> CellError:
-    name = Path(job.file).name
-    remedy = "export it again"
-    if code == -signal.SIGALRM:
-        why = f"Loading it, or one run, took more than {job.step_seconds} s, and was stopped."
-        return CellError(f"{name} does not end.", why, remedy)
-    if code == -signal.SIGKILL:
-        return CellError(f"{name} was stopped while it ran.", "Often: the memory of this machine is full.", remedy)
-    last = (errors.strip().splitlines() or ["it printed nothing"])[-1][:300]
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    return CellError(f"{name} crashes ONNX Runtime.", f"Its process {how}: {last}", remedy)
-
-
-def main() -> int:
-    """Read the job named by the first argument, write its outcome to the second."""
-    asked, answered = map(Path, sys.argv[1:3])
-    with contextlib.suppress(OSError):  # where memory runs out, this process is to go, not the sweep
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    try:
-        outcome = made(msgspec.json.decode(asked.read_bytes(), type=Job))
-    except UserError as error:
-        outcome = Outcome(error=(type(error).__name__, error.what, error.why, error.remedy))
-    except Exception:
-        outcome = Outcome(bug=traceback.format_exc())
-    signal.alarm(0)
-    answered.write_bytes(msgspec.json.encode(outcome))
-    return 0
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    """What the child does."""
+    return asdict(made(Job(**job)))
 
 
 def made(job: Job) -> Outcome:
@@ -165,7 +110,7 @@ def made(job: Job) -> Outcome:
         original = model
     pixels = np.load(job.pixels)
     values = normalize(pixels, spec)
-    tried = Behaviour(Path(job.file).name, precision, values, lambda: _step(job))
+    tried = Behaviour(Path(job.file).name, precision, values, lambda: child.deadline(job.step_seconds))
     kind = tried.open(original)
     examination.require_features(kind, name, outputs)
     wanted = tried.reference(frozen)
@@ -184,15 +129,3 @@ def made(job: Job) -> Outcome:
         "parity": asdict(parity),
     }
     return Outcome(fields, tuple(filter(None, changed)))
-
-
-def _step(job: Job) -> None:
-    """Give the next step its time: the alarm ends the process even inside the runtime, where no Python runs."""
-    if __name__ == "__main__":
-        signal.alarm(job.step_seconds)
-
-
-if __name__ == "__main__":
-    code = main()
-    sys.stderr.flush()
-    os._exit(code)

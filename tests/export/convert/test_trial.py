@@ -287,7 +287,7 @@ def test_a_file_that_never_ends_is_stopped(tmp_path: Path) -> None:
             loop.input[0] = ""
             return found
 
-    with pytest.raises(CellError, match=r"(?s)does not end.*more than 2 s"):
+    with pytest.raises(CellError, match=r"(?s)does not end.*time was over"):
         trial.alone(job(Endless(), tmp_path, step_seconds=2))
 
 
@@ -299,20 +299,3 @@ def test_the_child_gives_fields_and_sentences_across(tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
     with pytest.raises(CellError, match="uses operators"):
         trial.alone(job(Situation(extra="my.ops"), tmp_path / "bad"))
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [(-11, "crashes ONNX Runtime.*SIGSEGV"), (-9, "memory of this machine"), (7, "ended with code 7")],
-)
-def test_a_child_that_dies_is_the_cell_s(
-    code: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    die = f"import os; os.kill(os.getpid(), {-code})" if code < 0 else f"raise SystemExit({code})"
-    import subprocess
-
-    run = subprocess.run
-    monkeypatch.setattr(subprocess, "run", lambda command, **more: run([command[0], "-c", die], **more))
-    with pytest.raises(CellError) as caught:
-        trial.alone(job(Situation(), tmp_path))
-    assert re.search(words, str(caught.value), re.DOTALL)
