@@ -91,6 +91,12 @@ def identity(backbone: Backbone) -> dict[str, Any]:
         UserError: as :func:`precision`.
     """
     _preprocess(backbone)  # a key is made of finite numbers
+    if isinstance(backbone.source, OnnxFile) and not isinstance(backbone.source.cut, str):
+        raise CellError(
+            f"{backbone.name!r} cannot be cut at {backbone.source.cut!r}.",
+            "That is not a text.",
+            "name one tensor under 'cut'",
+        )
     file = _local(backbone)
     beside = _examined(*_stamped(file))[1] if file else ()
     return {"version": VERSION, "beside": {path.name: sha256_file(path) for path in beside}}
