@@ -208,15 +208,19 @@ def place(file: Path, tensor: onnx.TensorProto) -> Path:
     """
     location = _entries(tensor).get("location", "")
     folder = file.parent.resolve()
-    found = (folder / location.replace("\\", "/")).resolve()
-    if not location or not found.is_relative_to(folder) or found == folder:
+    try:
+        found = (folder / location.replace("\\", "/")).resolve()
+        inside, there = found.is_relative_to(folder) and found != folder, found.is_file()
         link = " through a link" if (folder / location).is_symlink() else ""
+    except (OSError, ValueError, RuntimeError):  # no path at all, or a link to itself
+        inside, there, link = False, False, ""
+    if not inside:
         raise UserError(
             f"{file.name} refers to weights outside its folder, and is refused.",
-            f"{tensor.name or 'A tensor'} lies in {location!r}{link}.",
+            f"{tensor.name or 'A tensor'} lies in {location[:200]!r}{link}.",
             "save it again with its external data beside it",
         )
-    if not found.is_file():
+    if not there:
         raise UserError(
             f"Part of the weights of {file.name} is missing.",
             f"{tensor.name or 'A tensor'} lies in {location!r}, and there is no such file beside it.",
@@ -237,7 +241,7 @@ def _span(file: Path, tensor: onnx.TensorProto) -> tuple[Path, int, int]:
     try:
         offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
     except ValueError:
-        offset = -1
+        offset, length = -1, 0
     if length < 0:
         length = there - offset
     bits = _bits(tensor)
