@@ -1,7 +1,4 @@
-"""Work in a process of its own: a crash, a full memory or an endless loop inside a library then costs that work alone.
-
-``python -m export.child MODULE:FUNCTION JOB RESULT`` calls the function with the job (JSON) and writes what came of it.
-"""
+"""Work in a process of its own, so that a crash, a full memory or an endless loop in a library costs that work alone."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from export import errors
 from export.errors import CellError, UserError
@@ -40,12 +37,12 @@ def alone(target: str, job: Mapping[str, Any], what: str) -> Any:
         asked, answered = Path(place, "job.json"), Path(place, "result.json")
         asked.write_bytes(msgspec.json.encode(dict(job)))
         done = subprocess.run(
-            [sys.executable, "-m", "export.child", target, str(asked), str(answered)],
+            [sys.executable, "-c", f"from {__name__} import main; main()", target, str(asked), str(answered)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             check=False,
-            cwd=ROOT,  # from where -m imports: never from the working folder, which may hold another onnx.py
+            cwd=ROOT,  # from where it imports: never from the working folder, which may hold another onnx.py
         )
         if done.returncode or not answered.exists():
             raise _death(what, done.returncode, done.stderr.decode(errors="replace"))
@@ -74,11 +71,10 @@ def deadline(seconds: int) -> None:
         signal.alarm(seconds)
 
 
-def main() -> int:
-    """Do the work that the arguments name."""
-    from export import child
-
-    child._inside = True  # of the module that others import: this one is __main__
+def main() -> NoReturn:
+    """In the child: call the function that the arguments name with the job (JSON), and write what came of it."""
+    global _inside
+    _inside = True
     import msgspec
 
     from export.registry import load_target
@@ -95,10 +91,5 @@ def main() -> int:
         result = {"bug": traceback.format_exc()}
     signal.alarm(0)
     Path(answered).write_bytes(msgspec.json.encode(result))
-    return 0
-
-
-if __name__ == "__main__":
-    code = main()
     sys.stderr.flush()
-    os._exit(code)
+    os._exit(0)  # the answer is written: what a library does while it is taken down is nobody's concern

@@ -147,7 +147,7 @@ def _whole(file: Path, situation: Situation) -> onnx.ModelProto:
     """The file in a format that the runtime reads, its output where it is to be cut."""
     model = onnx.load(file)
     model.ir_version = min(max(model.ir_version, 8), 10)
-    if situation.batch == 0:
+    if situation.batch == 0 and situation.shaped:
         model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
     if situation.cut:
         node = next(n for n in model.graph.node if situation.cut in (n.op_type, *n.output))
