@@ -8,6 +8,7 @@ This module must import nothing but the standard library: every start-up pays fo
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -56,12 +57,34 @@ class OutOfSpace(UserError):
     """The disk is full: nothing after it can succeed, so a sweep stops; what was finished before is kept."""
 
 
+_PLACES = re.compile(
+    r"Exception from |Check '|While validating |Summary:|FrontEnd API failed|Model wasn't fully|Loading input model"
+    r"|Shape inference input|Node \S+ of type|Not Implemented:|Errors during|==> Context"
+    r"|-- Conversion is failed|-- \S+ with a"
+)
+"""How the lines begin that say where in a library something happened, and not what."""
+_FRAMES = (
+    (re.compile(r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : "), ""),
+    (re.compile(r"Load model from .*? failed: ?|Exception during initialization: "), ""),
+    (re.compile(r"Fatal error: |This is an invalid model\. "), ""),
+    (
+        re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: "),
+        r"\1 \2: ",
+    ),
+    (re.compile(r"Node ?\(([^)]*)\) Op \((\w+)\) \[\w+\] "), r"\2 \1: "),
+    (re.compile(r"\S+\.(?:cc|cpp|h|hpp):\d+ (?:[^()]*\([^)]*\)(?: \[with [^\]]*\])? )?"), ""),
+    (re.compile(r" +(?=:)|^-- "), ""),
+)
+"""What ONNX Runtime and OpenVINO put around their words: codes, paths, places in their sources."""
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error that says something: a place in somebody's sources does not."""
-    for line in str(error).splitlines():
-        if line.strip() and not line.startswith("Exception from "):
-            return line.strip()[:300]
-    return type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = next((line for line in lines if not _PLACES.match(line)), lines[0] if lines else type(error).__name__)
+    for frame, words in _FRAMES:
+        said = frame.sub(words, said)
+    return said.strip()[:300] or type(error).__name__
 
 
 def unknown(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UserError:

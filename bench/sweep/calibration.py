@@ -23,7 +23,7 @@ def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
     Raises:
         UserError: a lower precision was asked for, and a split is too small.
     """
-    if all(cell.precision is Precision.FP32 for cell in cells):
+    if all(cell.made is Precision.FP32 for cell in cells):
         return list(cells)
     draw = random.Random(cells[0].sweep.seed)
     train, val = (sorted(sample.id for sample in data.split(split)) for split in ("train", "val"))
@@ -40,4 +40,4 @@ def calibrated(cells: Sequence[Planned], data: DataSet) -> list[Planned]:
         data.read,
         orientation(cells[0].sweep.preprocess),
     )
-    return [cell if cell.precision is Precision.FP32 else replace(cell, calibration=chosen) for cell in cells]
+    return [cell if cell.made is Precision.FP32 else replace(cell, calibration=chosen) for cell in cells]

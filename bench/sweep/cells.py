@@ -12,12 +12,14 @@ from bench.measure.scenarios import Scenario, Settings, scenario
 from bench.records.parts import About, Cell, Keys
 from bench.sweep import keys
 from bench.sweep.spec import ALL, SweepSpec
+from engines import trial
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile
 from engines.catalog import BASELINE, REFERENCE, engine
 from engines.preprocess.base import Preprocess
 from engines.preprocess.catalog import identity, preprocess, refusal
 from export.artifact import Artifact
-from export.errors import UserError
+from export.convert.foreign import precision as own_precision
+from export.errors import CellError, UserError
 from export.lower.calibration import CalibrationSet
 from export.lower.precision import artifact, artifact_key, precision_of
 from export.progress import say
@@ -25,6 +27,7 @@ from export.spec import Precision
 from export.store import Store
 from export.zoo import weights
 from export.zoo.backbones import Backbone, resolve
+from export.zoo.sources import LocalFile, OnnxFile
 from tasks.base import FEATURES, Task
 from tasks.catalog import TASKS, task
 from tasks.data.base import DataSet
@@ -37,6 +40,8 @@ class Planned:
     Attributes:
         availability: whether its engine runs here, and this precision; if not, why.
         calibration: the photographs from which a lower precision is made; None where there is no data.
+        finished: the precision is that of a finished ONNX file, which is taken as it is.
+        trouble: what is wrong with the backbone's file, where that is known already; raised once its key is asked for.
     """
 
     backbone: Backbone
@@ -46,6 +51,8 @@ class Planned:
     sweep: SweepSpec
     store: Store
     calibration: CalibrationSet | None = None
+    finished: bool = False
+    trouble: UserError | None = None
 
     @property
     def profile(self) -> Profile:
@@ -85,21 +92,41 @@ class Planned:
         """The same engine, serving one query on each thread: for features of a whole data set."""
         return engine(replace(self.engine.spec, streams=self.cell.threads))
 
+    @property
+    def made(self) -> Precision:
+        """The precision that is made of the backbone: fp32 stands for its file as it is."""
+        return Precision.FP32 if self.finished else self.precision
+
     @cached_property
     def onnx_key(self) -> str:
+        if self.trouble:
+            raise self.trouble
         return artifact_key(
-            self.backbone, self.store, precision=self.precision, maps=self.maps, calibration=self.calibration
+            self.backbone, self.store, precision=self.made, maps=self.maps, calibration=self.calibration
         )
 
     def artifact(self) -> Artifact:
-        """The cell's ONNX file, made if it is not there; raises what :func:`export.lower.precision.artifact` does."""
-        return artifact(
-            self.backbone, self.store, precision=self.precision, maps=self.maps, calibration=self.calibration
-        )
+        """The cell's ONNX file, made if it is not there; raises what :func:`export.lower.precision.artifact` does.
+
+        Raises:
+            CellError: a published ONNX file is of another precision than the cell is said to be.
+        """
+        if self.trouble:
+            raise self.trouble
+        found = artifact(self.backbone, self.store, precision=self.made, maps=self.maps, calibration=self.calibration)
+        if found.precision is not self.precision:
+            raise CellError(
+                f"The file of {self.backbone.name!r} is {found.precision}, not {self.precision}.",
+                "It lies in a package, and could not be read when the sweep was planned.",
+                "give the file itself (FILE.onnx)",
+            )
+        return found
 
     def plan(self, runner: Engine | None = None) -> Plan:
         """The cell's plan, built if it is not there, for its engine or for :attr:`throughput`: the same file."""
-        return (runner or self.engine).plan(self.artifact(), self.profile, self.store)
+        found = self.artifact()
+        trial.prove(runner or self.engine, found, self.profile, self.store)
+        return (runner or self.engine).plan(found, self.profile, self.store)
 
     def path(self, plan: Plan) -> Preprocess:
         """The preprocessing path, set up for the plan's input."""
@@ -207,8 +234,8 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
     here, before anything runs.
 
     Raises:
-        UserError: an unknown model, engine, precision, task, scenario, preprocessing path or excluded name; or all
-            cells are excluded.
+        UserError: no model can be used, or an unknown model, engine, precision, task, scenario, preprocessing path or
+            excluded name; or all cells are excluded.
         Unavailable: none of the engines runs on this machine; the first one's reason is reported. Or a scenario's
             library is missing.
     """
@@ -223,16 +250,30 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
             raise UserError(f"--weights names {name!r}, which is not among the models.")
     zoo = [Path(file) for file in sweep.zoo]
     given = {name: Path(file) for name, file in sweep.weights.items()}
-    backbones = [resolve(m, zoo_files=zoo, weights=given.get(m)) for m in sweep.models]
+    asked = [_resolved(m, zoo, given.get(m)) for m in sweep.models]
+    troubles = {id(backbone): trouble for backbone, trouble in asked if trouble}
+    if len(troubles) == len(asked):
+        raise next(iter(troubles.values()))
+    backbones = [backbone for backbone, _ in asked]
     engines = [engine(EngineSpec.parse(text, sweep.threads)) for text in sweep.engines]
     available = [e.available() for e in engines]
     if not any(a.ok for a in available):
         engines[0].require()
     cells = [
-        Planned(b, e, _fed(e, a, sweep.preprocess) if p in e.precisions else _refused(e), p, sweep, store)
-        for p in precisions
+        Planned(
+            b,
+            e,
+            _fed(e, a, sweep.preprocess) if p in e.precisions else _refused(e),
+            p,
+            sweep,
+            store,
+            finished=finished,
+            trouble=troubles.get(id(b)),
+        )
+        for precision in precisions
         for e, a in zip(engines, available, strict=True)
         for b in _unique(backbones)
+        for p, finished in _taken(b, precision, precisions)
     ]
     for words in sweep.exclude:
         rest = [c for c in cells if not _meant(c, words.split())]
@@ -246,8 +287,46 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
     if sweep.scenarios and all(c.engine.computes for c in cells):
         nothing = engine(EngineSpec(BASELINE, threads=sweep.threads))
         found = _fed(nothing, nothing.available(), sweep.preprocess)
-        cells.append(replace(cells[0], engine=nothing, availability=found))
+        usable = next((c for c in cells if not c.trouble), cells[0])
+        cells.append(replace(usable, engine=nothing, availability=found))
     return cells
+
+
+def _resolved(name: str, zoo: Sequence[Path], weights: Path | None) -> tuple[Backbone, UserError | None]:
+    """The backbone of that name. A file that is there and cannot be used is its own cells' trouble.
+
+    Raises:
+        UserError: nothing has that name.
+    """
+    try:
+        found = resolve(name, zoo_files=zoo, weights=weights)
+    except UserError as error:
+        file = Path(name)
+        if file.suffix.lower() != ".onnx" or not file.is_file():
+            raise
+        return Backbone(file.stem, OnnxFile(LocalFile(file))), error
+    try:
+        own = own_precision(found)
+    except UserError as error:
+        return found, error
+    if own is not Precision.FP32:
+        say(f"{found.name}: the file is {own} already; it is run as it is, and not rounded again")
+    return found, None
+
+
+def _taken(backbone: Backbone, asked: Precision, all_asked: Sequence[Precision]) -> Iterator[tuple[Precision, bool]]:
+    """The cell's precision, and whether that is a finished file's own.
+
+    Such a file is taken as it is where fp32 is asked for, or its own precision; once, where both are.
+    """
+    try:
+        own = own_precision(backbone)
+    except UserError:
+        own = Precision.FP32  # no cell of it will run
+    if own is Precision.FP32 or asked not in (own, Precision.FP32):
+        yield asked, False
+    elif asked is next(p for p in all_asked if p in (own, Precision.FP32)):
+        yield own, True
 
 
 def _meant(cell: Planned, words: Sequence[str]) -> bool:

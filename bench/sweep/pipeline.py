@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from bench.records.asked import Asked
 from bench.records.parts import Failure
+from bench.records.record import Record
 from bench.sweep import gate, timing
 from bench.sweep.assembly import Assembly
 from bench.sweep.cells import Planned
@@ -19,11 +20,14 @@ from bench.sweep.desk import Desk
 from bench.sweep.fits import fitted
 from bench.sweep.looks import Looks
 from bench.sweep.view import View
-from export.errors import CellError, OutOfSpace, UserError
+from export.errors import CellError, OutOfSpace, UserError, first_line
 from export.parity import Parity
 from export.progress import say
 from tasks.base import Task
 from tasks.data.base import DataSet
+
+ENDS = (OutOfSpace, KeyboardInterrupt)
+"""What ends a sweep. Everything else is one cell's: a library's panic, and a user's module that calls exit, too."""
 
 
 class Skip(UserError):
@@ -60,35 +64,54 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
     """
     tally = Tally()
     timed: list[timing.Timed] = []
+    sound: list[Planned] = []
     scored = glanced = 0
-    for number, planned in enumerate(sweep.cells, 1):
+    for number, asked in enumerate(sweep.cells, 1):
+        planned = _of_a_sound_file(asked, sound)
         say(f"[{number}/{len(sweep.cells)}] {planned.cell}")
         try:
             if not planned.availability.ok:
                 found = planned.availability
                 raise Skip(f"{planned.cell.engine} cannot run {planned.precision} here.", found.reason, found.remedy)
             score(planned, sweep.data, desk, tally)
-        except OutOfSpace:
+        except ENDS:
             raise
-        except Exception as error:  # a bug in one cell is that cell's result, not the sweep's end
+        except BaseException as error:  # a bug in one cell is that cell's result, not the sweep's end
             keyed = "plan_key" in vars(planned)
             owed = [*_scores(planned, sweep.data, desk, keyed), *_timings(planned, sweep.data, desk, keyed)]
             _give_up(owed, error, desk, tally)
             continue
         try:
             timed += timing.prepare(planned, sweep.data[:1], desk)
-        except OutOfSpace:
+        except ENDS:
             raise
-        except Exception as error:
+        except BaseException as error:
             _give_up(_timings(planned, sweep.data, desk, keyed=True), error, desk, tally)
             continue
+        sound.append(planned)
         scored += not planned.unscored
         if looks and number < len(sweep.cells) and looks.due(scored):
-            looks.show(scored, timing.glance(timed[glanced:], desk))
+            _look(looks, scored, timing.glance(timed[glanced:], desk))
             glanced = len(timed)
     for failure in timing.run(timed, desk):
         tally.count(failure)
     return tally
+
+
+def _of_a_sound_file(planned: Planned, sound: Sequence[Planned]) -> Planned:
+    """The cell; the baseline, which would compute nothing of any backbone, with the first whose cell did not fail."""
+    if planned.engine.computes or not sound or any(one.backbone == planned.backbone for one in sound):
+        return planned
+    first = sound[0]
+    return replace(first, engine=planned.engine, availability=planned.availability)
+
+
+def _look(looks: Looks, scored: int, timings: Sequence[Record]) -> None:
+    """Show the table so far; one that cannot be shown costs no cell."""
+    try:
+        looks.show(scored, timings)
+    except Exception as error:
+        say(f"no table yet: {error.what if isinstance(error, UserError) else first_line(error)}")
 
 
 def score(planned: Planned, data: Sequence[DataSet], desk: Desk, tally: Tally) -> None:
@@ -105,9 +128,9 @@ def score(planned: Planned, data: Sequence[DataSet], desk: Desk, tally: Tally) -
         asked = desk.score(planned, images, scorer)
         try:
             _score(planned, images, scorer, view, parity, asked, desk)
-        except OutOfSpace:
+        except ENDS:
             raise
-        except Exception as error:
+        except BaseException as error:
             say(f"  {scorer.meta.name} on {images.name} failed")
             _give_up([asked], error, desk, tally)
 
@@ -172,7 +195,7 @@ def _timings(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool)
     ]
 
 
-def _give_up(owed: Sequence[Asked], error: Exception, desk: Desk, tally: Tally) -> None:
+def _give_up(owed: Sequence[Asked], error: BaseException, desk: Desk, tally: Tally) -> None:
     """Write a record with the reason for each result that is missing."""
     failure = Failure.of(error)
     skipped = isinstance(error, Skip)

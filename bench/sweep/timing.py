@@ -8,6 +8,7 @@ measures only what is missing.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from bench.sweep import gate, keys, rotation
 from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk
 from engines.base import Plan
+from export.errors import OutOfSpace
 from export.parity import Parity
 from export.progress import say
 from export.spec import Metric
@@ -109,7 +111,8 @@ def glance(cells: Sequence[Timed], desk: Desk) -> list[Record]:
     for timed in cells:
         outcome = _outcome(timed, 0, desk)
         if not outcome.failure:
-            found += [_record(timed, one, [outcome]) for one in timed.missing]
+            with contextlib.suppress(ArithmeticError, LookupError, ValueError):  # it is reported where it counts
+                found += [_record(timed, one, [outcome]) for one in timed.missing]
     return found
 
 
@@ -129,18 +132,24 @@ def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
             if index in failed:
                 continue
             timed = cells[index]
-            outcome = _outcome(timed, repeat, desk)
             where = f"[{done}/{total}] {timed.planned.cell}"
-            if outcome.failure:
+            try:
+                outcome = _outcome(timed, repeat, desk)
+                failure = outcome.failure
+                if not failure:
+                    say(f"{where}: {_headline(timed, outcome)}")
+                    if repeat == repeats - 1:
+                        _keep(timed, desk)
+            except OutOfSpace:
+                raise
+            except Exception as error:  # a bug in one cell's numbers is that cell's result
+                failure = Failure.of(error)
+            if failure:
                 failed.add(index)
-                say(f"{where} failed: {outcome.failure.what}")
+                say(f"{where} failed: {failure.what}")
                 for one in timed.missing:
-                    desk.keep(one.asked.gave_up(outcome.failure), one.asked)
-                    yield outcome.failure
-                continue
-            say(f"{where}: {_headline(timed, outcome)}")
-            if repeat == repeats - 1:
-                _keep(timed, desk)
+                    desk.keep(one.asked.gave_up(failure), one.asked)
+                    yield failure
 
 
 def _outcome(timed: Timed, repeat: int, desk: Desk) -> Outcome:

@@ -146,7 +146,7 @@ def inference_session(file: Path, spec: EngineSpec, batch: int | None = None, sa
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, spec.thread_count // spec.streams)
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it logs, it raises
     for name, value in OPTIONS.items():
         options.add_session_config_entry(name, value)
     if save is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,23 @@ if TYPE_CHECKING:
     import onnx
 
 
+UNCOUNTED = frozenset(
+    {"ConvInteger", "ConvTranspose", "Einsum", "If", "Loop", "MatMulInteger", "QLinearConv", "QLinearMatMul", "Scan"}
+)
+
+
 def gmacs(model: onnx.ModelProto) -> float | None:
     """10⁹ multiply-accumulates at batch 1.
 
     Conv: output elements x kernel elements x input channels per group; MatMul and Gemm: output elements x inner
-    dimension. Elementwise work is not counted. None where some shape cannot be inferred.
+    dimension. Elementwise work is not counted. None where some shape cannot be inferred, or work is done in what is not
+    counted (branches and loops, integer operators, operators of a runtime's own).
     """
     import onnx
     import onnxslim
+
+    if any(node.op_type in UNCOUNTED or node.domain not in ("", "ai.onnx") for node in model.graph.node):
+        return None
 
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
@@ -28,7 +38,7 @@ def gmacs(model: onnx.ModelProto) -> float | None:
         value.type.tensor_type.shape.dim[0].Clear()
     found = _count(fixed)
     if found is None:  # reshapes that are worked out from the batch: with the batch fixed they fold into constants
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), suppress(Exception):  # a graph that it cannot simplify is not counted
             warnings.simplefilter("ignore")
             found = _count(onnxslim.slim(fixed))
     return found
@@ -37,7 +47,10 @@ def gmacs(model: onnx.ModelProto) -> float | None:
 def _count(model: onnx.ModelProto) -> float | None:
     import onnx
 
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
+        return None
     shapes = {i.name: tuple(i.dims) for i in inferred.graph.initializer}
     for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
         shapes[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)

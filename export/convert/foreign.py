@@ -1,35 +1,34 @@
-"""A finished ONNX file → artifact: checked, cut at its feature, its batch axis freed, its tensors given our names.
+"""A finished ONNX file → artifact: examined, cut at its feature, its batch axis freed, its tensors given our names.
 
 Such a file has no eager twin. Its reference is itself: ONNX Runtime's outputs, image by image, with which larger
-batches and every other engine are then compared.
+batches and every other engine are then compared. All of that happens in a child process (``export.convert.trial``).
 """
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from export.artifact import ONNX, Reference
-from export.convert import verify
-from export.convert.opset import opset
-from export.errors import UserError, first_line
-from export.parity import Parity, compare_outputs
+from export.convert import trial, verify
+from export.convert.behaviour import BATCH
+from export.errors import CellError, UserError
 from export.spec import Precision, PreprocessSpec
-from export.store import Store
+from export.store import Store, sha256_file
 from export.zoo import weights
 from export.zoo.backbones import Backbone
-from export.zoo.sources import OnnxFile
+from export.zoo.sources import LocalFile, OnnxFile
 
-if TYPE_CHECKING:
-    import onnx
+VERSION = 1
+"""Raised whenever another artifact would be made of the same file."""
 
-FEATURES = "features"
-BATCH = 5
-"""A batch axis that is frozen somewhere inside the file would show."""
+_REFUSED: dict[tuple[Any, ...], tuple[str, str, str]] = {}
+"""What this process has tried already, for the next engine and precision: a trial of a large file takes minutes."""
 
 
 def build(
@@ -41,143 +40,105 @@ def build(
         source: the backbone's own. images: photographs for the parity gate, instead of the published ones.
 
     Raises:
-        UserError: no ONNX file, external data outside its folder, no such tensor to cut at, or no feature [n, d].
+        UserError: no ONNX file, not whole, or external data outside its folder.
+        CellError: it cannot be used: the message names the cause.
     """
-    import onnx
-
-    from export.convert.counting import gmacs
-    from export.zoo.loaders import spec_of
-
     file = weights.fetch(backbone, store)
     assert file is not None  # an ONNX file always has a file
-    spec = spec_of(backbone.preprocess)
-    model = load(file)
-    name = _cut(model, backbone.name, source.cut)
-    _free_batch(model, spec)
-    _rename(model, name)
-    onnx.save(model, folder / ONNX)
-    reference, parity = _compared(folder, file.name, spec, store, images)
-    reference.save(folder)
+    spec = _preprocess(backbone)
+    own_precision(file)  # what is no ONNX file is refused before photographs are fetched
+    pixels, _ = verify.inputs(spec, store, images)
+    same = (*_stamped(file), source.cut, spec, hashlib.sha256(pixels.tobytes()).hexdigest())
+    if same in _REFUSED:
+        raise CellError(*_REFUSED[same])
+    with tempfile.TemporaryDirectory(prefix="backbones-") as place:
+        saved = Path(place, "pixels.npy")
+        np.save(saved, pixels)
+        job = trial.Job(backbone.name, str(file.absolute()), source.cut, spec.as_json(), str(saved), str(folder))
+        try:
+            found = trial.alone(job)
+        except CellError as error:
+            _REFUSED[same] = error.what, error.why, error.remedy
+            raise
+    for line in found.changed:
+        store.say(f"{backbone.name}: {line}")
     return {
         "backbone": backbone.name,
-        "precision": str(Precision.FP32),
-        "opset": opset(model),
         "preprocess": spec.as_json(),
-        "input": model.graph.input[0].name,
-        "outputs": [{"name": FEATURES, "shape": [reference.outputs[FEATURES].shape[1]], "dtype": "float32"}],
         "untrained": False,
-        "parameters": sum(int(np.prod(i.dims)) for i in model.graph.initializer),
-        "gmacs": gmacs(model),
+        **found.fields,
         "feature": backbone.feature,
+        "changed": list(found.changed),
         "source": {**weights.source(backbone, store), "request": None},
-        "parity": asdict(parity),
         "compared": {"with": "the file's own outputs, image by image", "batches": [BATCH]},
     }
 
 
-def load(file: Path) -> onnx.ModelProto:
-    """Read and check an ONNX file. External data may lie beside it, nowhere else.
+def precision(backbone: Backbone) -> Precision:
+    """The precision that a local finished file is in; fp32 for every other source.
 
     Raises:
-        UserError: it is damaged, or points outside its folder.
+        UserError: the file cannot be read, or its precision has no name.
     """
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load(file, load_external_data=False)
-        for tensor in model.graph.initializer:
-            for entry in tensor.external_data:
-                if entry.key == "location" and not _inside(file.parent, entry.value):
-                    raise UserError(
-                        f"{file.name} refers to weights outside its folder, and is refused.",
-                        f"{tensor.name} lies in {entry.value!r}.",
-                        "save it again with its external data beside it",
-                    )
-        model = onnx.load(file)
-        onnx.checker.check_model(model)
-    except (DecodeError, onnx.checker.ValidationError, OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{file.name} is not a valid ONNX file.", first_line(error)) from error
-    return model
+    file = _local(backbone)
+    return own_precision(file) if file else Precision.FP32
 
 
-def _inside(folder: Path, location: str) -> bool:
-    return (folder / location).resolve().is_relative_to(folder.resolve())
+def identity(backbone: Backbone) -> dict[str, Any]:
+    """What, beside the file itself, moves the artifact: the files that hold its external data.
 
-
-def _cut(model: onnx.ModelProto, backbone: str, cut: str) -> str:
-    """Make the tensor that ``cut`` names the only output [n, d], and drop what lies behind it; the output's name."""
-    from onnx import TensorProto, helper
-
-    graph = model.graph
-    name = _tensor(graph, backbone, cut) if cut else graph.output[0].name
-    needed, kept = {name}, []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            kept.append(node)
-            needed |= set(node.input)
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
-    graph.node.append(helper.make_node("Flatten", [name], [f"{name}/{FEATURES}"], axis=1))
-    used = [i for i in graph.initializer if i.name in needed]
-    inputs = [i for i in graph.input if i.name in needed and i.name not in {u.name for u in used}]
-    del graph.initializer[:], graph.input[:], graph.output[:]
-    graph.initializer.extend(used)
-    graph.input.extend(inputs)
-    graph.output.append(helper.make_tensor_value_info(f"{name}/{FEATURES}", TensorProto.FLOAT, ["batch", None]))
-    if len(inputs) != 1:
-        raise UserError(f"{backbone!r} has {len(inputs)} inputs.", "A backbone has one input: the image.")
-    return f"{name}/{FEATURES}"
-
-
-def _tensor(graph: onnx.GraphProto, backbone: str, cut: str) -> str:
-    nodes = [n for n in graph.node if n.op_type == cut or cut in n.output]
-    if len(nodes) != 1:
-        raise UserError(
-            f"{backbone!r} cannot be cut at {cut!r}.",
-            f"{len(nodes)} nodes have that type or output.",
+    Raises:
+        UserError: as :func:`precision`.
+    """
+    _preprocess(backbone)  # a key is made of finite numbers
+    if isinstance(backbone.source, OnnxFile) and not isinstance(backbone.source.cut, str):
+        raise CellError(
+            f"{backbone.name!r} cannot be cut at {backbone.source.cut!r}.",
+            "That is not a text.",
             "name one tensor under 'cut'",
         )
-    return cut if cut in nodes[0].output else str(nodes[0].output[0])
+    file = _local(backbone)
+    beside = _examined(*_stamped(file))[1] if file else ()
+    return {"version": VERSION, "beside": {path.name: sha256_file(path) for path in beside}}
 
 
-def _free_batch(model: onnx.ModelProto, spec: PreprocessSpec) -> None:
-    dims = model.graph.input[0].type.tensor_type.shape.dim
-    size = [spec.height, spec.width, 3] if spec.layout == "NHWC" else [3, spec.height, spec.width]
-    if len(dims) != 4 or any(d.dim_value not in (0, s) for d, s in zip(dims[1:], size, strict=True)):
-        raise UserError(
-            "The ONNX file's input does not match its preprocessing.",
-            f"It takes {[d.dim_value or d.dim_param for d in dims]}; the preprocessing makes [n, {size}].",
+def _preprocess(backbone: Backbone) -> PreprocessSpec:
+    from export.zoo.loaders import spec_of
+
+    spec = spec_of(backbone.preprocess)
+    if not all(spec.std) or not np.isfinite([*spec.mean, *spec.std]).all():
+        raise CellError(
+            "The preprocessing gives no numbers.",
+            f"mean is {list(spec.mean)}, std is {list(spec.std)}: all must be finite, and std not 0.",
+            "correct the file's sidecar",
         )
-    dims[0].Clear()
-    dims[0].dim_param = "batch"
-    for dim, side in zip(dims[1:], size, strict=True):
-        dim.Clear()
-        dim.dim_value = side
-    del model.graph.value_info[:]
+    return spec
 
 
-def _rename(model: onnx.ModelProto, old: str) -> None:
-    for node in model.graph.node:
-        for i, output in enumerate(node.output):
-            if output == old:
-                node.output[i] = FEATURES
-    model.graph.output[0].name = FEATURES
+def own_precision(file: Path) -> Precision:
+    """As :func:`precision`, of a file."""
+    return _examined(*_stamped(file))[0]
 
 
-def _compared(
-    folder: Path, name: str, spec: PreprocessSpec, store: Store, images: Path | None
-) -> tuple[Reference, Parity]:
-    """The file's outputs image by image, and how close its outputs of whole batches are to them."""
-    session = verify.session(folder / ONNX)
-    pixels, values = verify.inputs(spec, store, images)
-    batch = 1
+def _local(backbone: Backbone) -> Path | None:
+    source = backbone.source
+    return source.file.path if isinstance(source, OnnxFile) and isinstance(source.file, LocalFile) else None
+
+
+def _stamped(file: Path) -> tuple[Path, int, int]:
     try:
-        wanted = verify.run(session, [FEATURES], values, batch)
-        batch = BATCH
-        found = verify.run(session, [FEATURES], values, batch)
-        return Reference(pixels, wanted), compare_outputs(found, wanted, Precision.FP32)
-    except Exception as error:  # the runtime's own kinds of error have no common base
-        raise UserError(
-            f"{name} does not run on batches of {batch}.", first_line(error), "export it with a dynamic batch axis"
-        ) from error
+        found = file.stat()
+    except OSError as error:
+        raise UserError(f"{file.name} cannot be read.", error.strerror or str(error)) from error
+    return file, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _examined(file: Path, size: int, changed: int) -> tuple[Precision, tuple[Path, ...]]:
+    """A file's precision, and the files that hold its external data: read once, as long as it does not change."""
+    from export.convert import examination
+    from export.zoo import onnx_file
+
+    model = onnx_file.parse(file)
+    beside = tuple(sorted({onnx_file.place(file, tensor) for tensor in onnx_file.external(model)}))
+    return examination.precision(model), beside

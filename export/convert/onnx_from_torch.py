@@ -40,9 +40,16 @@ def artifact_key(backbone: Backbone, store: Store, *, maps: bool = False, images
 
     Raises:
         Unavailable: the weights have to be fetched for their hash, and cannot be.
+        UserError: a finished ONNX file cannot be read.
     """
+    own: dict[str, Any] = {}
+    if isinstance(backbone.source, OnnxFile):
+        from export.convert import foreign
+
+        own["foreign"] = foreign.identity(backbone)
     return key(
         "onnx",
+        **own,
         network=without_places(backbone.source),
         preprocess={k: list(v) if isinstance(v, tuple) else v for k, v in backbone.preprocess.items()},
         name=backbone.name,

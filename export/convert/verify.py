@@ -102,7 +102,7 @@ def session(model: Path | bytes) -> Any:
             "pip install 'backbones-deployed[cpu]'  (or [gpu])",
         ) from error
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it logs, it raises
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it costs much on a busy machine
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     source = model if isinstance(model, bytes) else str(model)

@@ -11,7 +11,8 @@ import onnx.version_converter
 from onnx import numpy_helper
 
 from export.convert.opset import opset as opset_of
-from export.errors import CellError
+from export.convert.surgery import reads
+from export.errors import CellError, first_line
 
 IR_VERSION = {17: 8, 19: 9, 22: 10}
 """The first format version of an opset."""
@@ -25,7 +26,7 @@ class Graph:
         self._constants = {i.name: i for i in model.graph.initializer}
         self._readers: dict[str, list[onnx.NodeProto]] = {}
         for node in model.graph.node:
-            for name in dict.fromkeys(node.input):
+            for name in reads(node):
                 self._readers.setdefault(name, []).append(node)
 
     @classmethod
@@ -36,7 +37,7 @@ class Graph:
         return cls(copy)
 
     def readers(self, tensor: str) -> list[onnx.NodeProto]:
-        """The nodes that read a tensor; a model's output has one more reader than these."""
+        """The nodes that read a tensor, themselves or in a branch; a model's output has one more reader than these."""
         return self._readers.get(tensor, [])
 
     def is_constant(self, tensor: str) -> bool:
@@ -55,7 +56,7 @@ class Graph:
 
     def drop_unread_constants(self) -> None:
         """Remove constants that no node reads any more."""
-        read = {name for node in self.model.graph.node for name in node.input}
+        read = {name for node in self.model.graph.node for name in reads(node)}
         kept = [i for i in self.model.graph.initializer if i.name in read]
         del self.model.graph.initializer[:]
         self.model.graph.initializer.extend(kept)
@@ -85,8 +86,8 @@ def raised(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         return Graph.copy_of(model).model
     try:
         converted = onnx.version_converter.convert_version(model, opset)
-    except RuntimeError as error:
-        raise CellError(f"The file cannot be raised from opset {own} to {opset}.", str(error)[:300]) from error
+    except Exception as error:  # its own kinds of error have no common base
+        raise CellError(f"The file cannot be raised from opset {own} to {opset}.", first_line(error)) from error
     converted.ir_version = max(converted.ir_version, IR_VERSION[opset])
     return converted
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from export.artifact import ONNX, Artifact, Reference
 from export.convert import onnx_from_torch
 from export.convert.opset import opset
-from export.errors import UserError
+from export.errors import CellError, UserError
 from export.lower.calibration import CalibrationSet, published
 from export.parity import compare_outputs
 from export.reference import normalize
@@ -70,6 +70,8 @@ def artifact(
 ) -> Artifact:
     """The backbone's ONNX file in a precision, made if the store does not have it.
 
+    A finished ONNX file is taken as it is where fp32 is asked for, and the artifact says which precision that is.
+
     Args:
         images: photographs for the fp32 file's parity gate, instead of the published ones.
         calibration: photographs from which a lower precision is made and judged, instead of the published ones.
@@ -81,6 +83,12 @@ def artifact(
     base = onnx_from_torch.artifact(backbone, store, maps=maps, images=images)
     if precision is Precision.FP32:
         return base
+    if base.precision is not Precision.FP32:
+        raise CellError(
+            f"{backbone.name!r} is {base.precision} already: no {precision} file is made of it.",
+            "It would be rounded twice, and the first rounding is not known.",
+            "an fp32 export of the network; this file is run as it is where fp32 is asked for",
+        )
     photographs = calibration or published(store)
 
     def build(folder: Path) -> Mapping[str, Any]:

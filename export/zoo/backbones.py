@@ -119,8 +119,8 @@ def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None =
     Raises:
         UserError: nothing has that name (the nearest are suggested), or a file is not there or not of its form.
     """
-    if name.endswith(".onnx"):
-        return _finished(Path(name))
+    if name.lower().endswith(".onnx"):
+        return _finished(Path(name).expanduser())
     if weights is not None and not weights.is_file():
         raise UserError(f"The checkpoint {weights} does not exist.", f"It was given as the weights of {name!r}.")
     plain = name.removesuffix(RANDOM)
@@ -222,6 +222,8 @@ def _package(row: dict[str, Any], where: str) -> PackageFile:
 
 def _finished(path: Path) -> Backbone:
     """A finished ONNX file; its sidecar gives the preprocessing, and may give licence, family and where to cut."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder, not an ONNX file.", "", f"{path}/model.onnx")
     if not path.is_file():
         raise UserError(f"The ONNX file {path} does not exist.")
     sidecar = path.with_suffix(".yaml")

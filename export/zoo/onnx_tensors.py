@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.errors import UserError, first_line
+from export.zoo import onnx_file
 
 _ANONYMOUS = "onnx::"
 """How PyTorch's exporter begins the names of what it folded: for one, every Linear's weight, which it transposes."""
@@ -21,15 +21,11 @@ def named(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     ``x.bias`` it is returned as ``x.weight``, [out, in] as PyTorch has it. Other renamed tensors keep their names.
 
     Raises:
-        UserError: the file is no ONNX file.
+        UserError: the file is no ONNX file, or its external data is missing or outside its folder.
     """
     import onnx
-    from google.protobuf.message import DecodeError
 
-    try:
-        graph: Any = onnx.load(path).graph
-    except (DecodeError, OSError, ValueError) as error:
-        raise UserError(f"{path.name} is not an ONNX file.", first_line(error)) from error
+    graph: Any = onnx_file.read(path).graph
     floats = [t for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
     found = {t.name: onnx.numpy_helper.to_array(t) for t in floats}
     bias_of = {term: name for node in graph.node if node.op_type == "Add" for term, name in _terms(node.input, found)}

@@ -1,0 +1,285 @@
+"""An ONNX file as it lies on the disk: what it is if it is none, and its tensors, those in files beside it included.
+
+Reading runs no code and opens nothing outside the file's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.errors import UserError, first_line
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST = 2**31 - 1
+"""Bytes that one protocol buffer holds."""
+AGAIN = "copy or download it again"
+CONVERT = "convert it to ONNX with its framework's own exporter"
+
+_BEGINNINGS: tuple[tuple[int, bytes, str, str], ...] = (
+    (0, b"version https://git-lfs", "a Git LFS pointer: the file itself was not fetched", "git lfs pull"),
+    (0, b"\x89HDF", "an HDF5 file, such as Keras writes", CONVERT),
+    (4, b"TFL3", "a TensorFlow Lite model", CONVERT),
+    (4, b"ORTM", "a file in ONNX Runtime's own format (.ort)", "use the .onnx file that it was made from"),
+    (0, b"ftrt", "a TensorRT engine", "use the .onnx file that it was built from"),
+    (0, b"ptrt", "a TensorRT engine", "use the .onnx file that it was built from"),
+    (0, b"GGUF", "a GGUF file", CONVERT),
+    (0, b"\x1f\x8b", "compressed (gzip)", "unpack it"),
+    (0, b"\xfd7zXZ", "compressed (xz)", "unpack it"),
+    (0, b"BZh", "compressed (bzip2)", "unpack it"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed (zstd)", "unpack it"),
+    (0, b"7z\xbc\xaf", "a 7-Zip archive", "unpack it"),
+    (0, b"Rar!", "a RAR archive", "unpack it"),
+    (257, b"ustar", "a tar archive", "unpack it"),
+)
+"""(place, bytes there, what such a file is, what to do)."""
+
+
+def read(file: Path) -> onnx.ModelProto:
+    """The model in a file, with all its tensors in it.
+
+    Raises:
+        UserError: it cannot be read, is something else than ONNX (which is named), is damaged, or its external data is
+            missing, too short or outside its folder.
+    """
+    model = parse(file)
+    total = file.stat().st_size
+    for tensor in external(model):
+        total += _size(file, tensor)
+        if total > LARGEST:
+            raise UserError(
+                f"{file.name} is larger than 2 GB with its external data.",
+                "A protocol buffer holds at most 2 GB, so no single ONNX file can be made of it.",
+                "export it in fp16, or take a smaller network",
+            )
+        tensor.raw_data = _bytes(file, tensor)
+        tensor.data_location = type(tensor).DEFAULT
+        del tensor.external_data[:]
+    return model
+
+
+def parse(file: Path) -> onnx.ModelProto:
+    """The model in a file; tensors that lie in other files stay there.
+
+    Raises:
+        UserError: it cannot be read, is something else than ONNX (which is named), or is damaged.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            head = opened.read(4096)
+        if found := _other(file, head, size):
+            what, remedy = found
+            raise UserError(f"{file.name} is not an ONNX file.", f"It is {what}.", remedy)
+        raw = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file.name} cannot be read.", error.strerror or str(error)) from error
+    try:
+        model: onnx.ModelProto = onnx.ModelProto.FromString(raw)
+    except (DecodeError, ValueError) as error:
+        raise UserError(f"{file.name} is not a valid ONNX file.", _line(error), AGAIN) from error
+    if not model.graph.node:
+        raise UserError(
+            f"{file.name} is not an ONNX file.",
+            "It holds no graph: it is cut short, or another protocol buffer (TensorFlow's .pb, Core ML's .mlmodel).",
+            f"{AGAIN}, or {CONVERT}",
+        )
+    return model
+
+
+def _line(error: BaseException) -> str:
+    """protobuf's own words, or what they mean."""
+    said = first_line(error)
+    return "It is damaged or incomplete." if said.lower().startswith("error parsing") else said
+
+
+def _other(file: Path, head: bytes, size: int) -> tuple[str, str] | None:
+    """What a file is that cannot be ONNX, and what to do; None where it may be ONNX."""
+    if not size:
+        return "empty", AGAIN
+    for place, beginning, what, remedy in _BEGINNINGS:
+        if head[place : place + len(beginning)] == beginning:
+            return what, remedy
+    if head.startswith(b"PK"):
+        return _zipped(file)
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "a Python pickle, such as older PyTorch checkpoints", "torch.onnx.export its module"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < size:
+        return "a safetensors file: weights without a network", "bob export NAME --weights FILE"
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head")) or b"<html" in start[:1024]:
+        return "a web page, often a log-in or error page that was saved in its place", AGAIN
+    if start.startswith(b"<"):
+        return "XML, such as OpenVINO's IR", "use the .onnx file that it was made from"
+    if _is_text(head):
+        return "text", AGAIN
+    if size > LARGEST:
+        return "larger than 2 GB, which no protocol buffer is", "save its weights as external data beside it"
+    return None
+
+
+def _zipped(file: Path) -> tuple[str, str]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return "a damaged ZIP archive", AGAIN
+    if any(name.endswith("constants.pkl") for name in names):
+        return "a TorchScript file", "torch.onnx.export the module that it was made from"
+    if any(name.endswith("data.pkl") for name in names):
+        return "a PyTorch checkpoint: weights without a network", "bob export NAME --weights FILE"
+    if any(name.endswith((".mlmodel", "Manifest.json")) for name in names):
+        return "a Core ML package", CONVERT
+    inner = next((name for name in names if name.endswith(".onnx")), "")
+    return f"a ZIP archive{f', which holds {inner}' if inner else ''}", "unpack it"
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a file's beginning is text; a protocol buffer begins with the format's version, a byte below 32."""
+    try:
+        json.loads(head)
+    except ValueError:
+        return all(byte >= 32 or byte in b"\t\n\r" for byte in head[:256])
+    return True
+
+
+# -- tensors -----------------------------------------------------------------------------------------------------------
+
+
+def graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    """The main graph first, then those inside nodes (If, Loop, Scan), those of functions' nodes included."""
+    yield model.graph
+    for nodes in (model.graph.node, *(function.node for function in model.functions)):
+        yield from _inner(nodes)
+
+
+def _inner(nodes: Any) -> Iterator[onnx.GraphProto]:
+    for node in nodes:
+        for graph in subgraphs(node):
+            yield graph
+            yield from _inner(graph.node)
+
+
+def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """The graphs that a node holds."""
+    return [graph for a in node.attribute for graph in ([a.g] if a.HasField("g") else []) + list(a.graphs)]
+
+
+def nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Every node, those in subgraphs and functions included."""
+    for graph in graphs(model):
+        yield from graph.node
+    for function in model.functions:
+        yield from function.node
+
+
+def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every constant, wherever it stands: initializers, sparse ones, attributes, in subgraphs and functions too."""
+    for graph in graphs(model):
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for node in nodes(model):
+        for a in node.attribute:
+            yield from ([a.t] if a.HasField("t") else []) + list(a.tensors)
+            for sparse in ([a.sparse_tensor] if a.HasField("sparse_tensor") else []) + list(a.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+
+
+def external(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """The tensors that lie in other files."""
+    return (t for t in tensors(model) if t.external_data or t.data_location == type(t).EXTERNAL)
+
+
+def place(file: Path, tensor: onnx.TensorProto) -> Path:
+    """The file that holds an external tensor.
+
+    Raises:
+        UserError: it is not there, or not inside the folder of ``file`` once links are followed.
+    """
+    location = _entries(tensor).get("location", "")
+    folder = file.parent.resolve()
+    try:
+        found = (folder / location.replace("\\", "/")).resolve()
+        inside, there = found.is_relative_to(folder) and found != folder, found.is_file()
+        link = " through a link" if (folder / location).is_symlink() else ""
+    except (OSError, ValueError, RuntimeError):  # no path at all, or a link to itself
+        inside, there, link = False, False, ""
+    if not inside:
+        raise UserError(
+            f"{file.name} refers to weights outside its folder, and is refused.",
+            f"{tensor.name or 'A tensor'} lies in {location[:200]!r}{link}.",
+            "save it again with its external data beside it",
+        )
+    if not there:
+        raise UserError(
+            f"Part of the weights of {file.name} is missing.",
+            f"{tensor.name or 'A tensor'} lies in {location!r}, and there is no such file beside it.",
+            f"copy {location} into {folder.name}/ too",
+        )
+    return found
+
+
+def _entries(tensor: onnx.TensorProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in tensor.external_data}
+
+
+def _span(file: Path, tensor: onnx.TensorProto) -> tuple[Path, int, int]:
+    """(file, offset, length) of an external tensor."""
+    entries = _entries(tensor)
+    found = place(file, tensor)
+    there = found.stat().st_size
+    try:
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
+    except ValueError:
+        offset, length = -1, 0
+    if length < 0:
+        length = there - offset
+    bits = _bits(tensor)
+    wanted = -(-bits * prod(tensor.dims) // 8) if bits else length
+    if offset < 0 or any(d < 0 for d in tensor.dims) or wanted != length or offset + length > there:
+        raise UserError(
+            f"The external data of {file.name} is not whole.",
+            f"{tensor.name or 'A tensor'} {list(tensor.dims)} needs {wanted:,} bytes at {offset:,} of {found.name}, "
+            f"which has {there:,}.",
+            AGAIN,
+        )
+    return found, offset, length
+
+
+def _bits(tensor: onnx.TensorProto) -> int:
+    """Bits of one number; 0 for a type without a fixed size, or an unknown one."""
+    import onnx
+
+    kinds = onnx.TensorProto
+    if tensor.data_type in (kinds.UNDEFINED, kinds.STRING):
+        return 0
+    name = next((n for n, number in kinds.DataType.items() if number == tensor.data_type), "")
+    if name.endswith(("INT4", "E2M1")) or name == "FLOAT4E2M1":
+        return 4
+    if name.endswith("INT2"):
+        return 2
+    try:
+        return 8 * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    except (KeyError, ValueError):
+        return 0
+
+
+def _size(file: Path, tensor: onnx.TensorProto) -> int:
+    return _span(file, tensor)[2]
+
+
+def _bytes(file: Path, tensor: onnx.TensorProto) -> bytes:
+    found, offset, length = _span(file, tensor)
+    with found.open("rb") as opened:
+        opened.seek(offset)
+        return opened.read(length)
