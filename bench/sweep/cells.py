@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from export.lower.precision import artifact, artifact_key, precision_of
 from export.progress import say
 from export.spec import Precision
 from export.store import Store
-from export.zoo.backbones import Backbone, resolve
+from export.zoo.backbones import Backbone, resolve_all
 from tasks.base import FEATURES, Task
 from tasks.catalog import TASKS, task
 from tasks.data.base import DataSet
@@ -221,7 +221,7 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
             raise UserError(f"--weights names {name!r}, which is not among the models.")
     zoo = [Path(file) for file in sweep.zoo]
     weights = {name: Path(file) for name, file in sweep.weights.items()}
-    backbones = [resolve(m, zoo_files=zoo, weights=weights.get(m)) for m in sweep.models]
+    backbones = resolve_all(sweep.models, zoo_files=zoo, weights=weights)
     engines = [engine(EngineSpec.parse(text, sweep.threads)) for text in sweep.engines]
     available = [e.available() for e in engines]
     if not any(a.ok for a in available):
@@ -230,7 +230,7 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
         Planned(b, e, _fed(e, a, sweep.preprocess) if p in e.precisions else _refused(e), p, sweep, store)
         for p in precisions
         for e, a in zip(engines, available, strict=True)
-        for b in _unique(backbones)
+        for b in backbones
     ]
     for words in sweep.exclude:
         rest = [c for c in cells if not _meant(c, words.split())]
@@ -282,14 +282,6 @@ def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
     if left := sorted(set(TASKS) - set(tasks)):
         say(f"tasks left out, because --out-of-scope is not given: {', '.join(left)}")
     return replace(sweep, tasks=tasks)
-
-
-def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:
-    seen: set[str] = set()
-    for backbone in backbones:
-        if backbone.name not in seen:
-            seen.add(backbone.name)
-            yield backbone
 
 
 def _fed(engine: Engine, found: Availability, path: str) -> Availability:

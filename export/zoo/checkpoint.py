@@ -89,7 +89,7 @@ def _safetensors(path: Path) -> State:
 def _flat(value: Any, name: str, above: tuple[int, ...], levels: list[str]) -> Iterator[tuple[str, Any]]:
     """Name and value of everything that holds nothing else; ``levels`` gets the beginnings of nested names."""
     inside: Mapping[Any, Any] | None = None
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         inside = value
     elif isinstance(value, list | tuple) and any(_holds(item) for item in value):
         inside = dict(enumerate(value))
@@ -127,9 +127,9 @@ def _no_tensors(path: Path, found: Any) -> UserError:
         pickled = [found]
     pickled.sort(key=lambda value: not value.module)
     if pickled:
-        what = "module" if pickled[0].module else "object"
+        what = f"a pickled {'module' if pickled[0].module else 'object'} of the class {type(pickled[0]).name}"
         return UserError(
-            f"The checkpoint {path.name} holds a pickled {what} of the class {type(pickled[0]).name}, and no state dict.",
+            f"The checkpoint {path.name} holds {what}, and no state dict.",
             "A class is code, which is not executed.",
             "load it where it was made, and save its state_dict()",
         )
@@ -181,9 +181,7 @@ def tensorflow_mobilenetv1(path: Path) -> Contents:
     except (KeyError, ValueError, IndexError) as error:
         raise UserError(f"{path.name} is not a frozen MobileNetV1.", f"It has no constant {error}.") from error
     unread = tuple(name for name, values in found.items() if name not in used and values.size > 1)
-    return Contents(
-        path.name, {k: torch.from_numpy(np.array(v, order="C")) for k, v in state.items()}, unread=unread
-    )
+    return Contents(path.name, {k: torch.from_numpy(np.array(v, order="C")) for k, v in state.items()}, unread=unread)
 
 
 def keras(path: Path) -> Contents:

@@ -98,13 +98,13 @@ def require_file(path: Path) -> None:
     except FileNotFoundError:
         if path.is_symlink():
             raise UserError(f"The link {path} leads to a file that does not exist.", f"{path.readlink()}") from None
-        raise UserError(f"The checkpoint {path} does not exist.") from None
+        raise UserError(f"The file {path} does not exist.") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"The checkpoint {path} cannot be read.", str(error)) from error
+        raise UserError(f"The file {path} cannot be read.", str(error)) from error
     if stat.S_ISDIR(mode):
-        raise UserError(f"The checkpoint {path} is a folder.", _folder(path), "name one file")
+        raise UserError(f"{path} is a folder, not a file.", _folder(path), "name one file")
     if not stat.S_ISREG(mode):
-        raise UserError(f"The checkpoint {path} is not a file.", "It is a device or a pipe.")
+        raise UserError(f"{path} is not a regular file.", "It is a device or a pipe.")
 
 
 def refusal(path: Path, found: Format, wanted: str) -> UserError:

@@ -118,7 +118,9 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
         contents = checkpoint.read(file)
         _require_classes(source, module, contents)
         prefix = source.weights.prefix if isinstance(source.weights, TimmCheckpoint) else ""
-        return module, placing.by_name(module, contents, prefix, backbone.name, _conversion(module, conversions, headed))
+        return module, placing.by_name(
+            module, contents, prefix, backbone.name, _conversion(module, conversions, headed)
+        )
     reader = source.weights.reader
     by_name = isinstance(reader, ByName | OnnxVisionTransformer)
     module = made(_LOADING_SEED, classes if by_name else source.classes)
@@ -217,16 +219,17 @@ def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> _F
         module = factory(**source.arguments)
     if not isinstance(module, torch.nn.Module):
         raise UserError(f"{source.target} returned a {type(module).__name__}, not a torch.nn.Module.")
-    resets = getattr(module, "reset_classifier", None)
-    if backbone.output == "logits" and not resets:
+    reset = getattr(module, "reset_classifier", None)
+    if backbone.output == "logits" and not reset:
         raise UserError(f"The classifier of {backbone.name!r} cannot be found.", "Its module has no reset_classifier.")
-    headless = backbone.output == "features" and resets
     reader = source.weights.reader if isinstance(source.weights, Checkpoint) else None
-    if headless and isinstance(reader, ByName):
-        resets(0)  # a checkpoint for other classes fits then; in order, all tensors are needed
+    headless = backbone.output == "features" and reset is not None
+    first = isinstance(reader, ByName)  # a classifier of other classes is no obstacle then; in order, all are needed
+    if headless and first:
+        module.reset_classifier(0)  # type: ignore[operator]
     placed = _fill(module, reader, file, backbone.name) if file is not None and reader else None
-    if headless and not isinstance(reader, ByName):
-        resets(0)
+    if headless and not first:
+        module.reset_classifier(0)  # type: ignore[operator]
     return module, placed
 
 

@@ -130,9 +130,9 @@ def _globals(path: Path, zipped: bool) -> tuple[int, set[str]]:
         for stream in streams:
             strings: list[str] = []
             for code, value, _ in pickletools.genops(stream):
-                if code.name == "PROTO":
+                if code.name == "PROTO" and isinstance(value, int):
                     protocol = max(protocol, value)
-                elif code.name == "GLOBAL":
+                elif code.name == "GLOBAL" and isinstance(value, str):
                     names.add(_today(*value.split(" ", 1)))
                 elif code.name == "STACK_GLOBAL" and len(strings) > 1:
                     names.add(_today(*strings[-2:]))

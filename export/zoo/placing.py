@@ -136,7 +136,9 @@ def in_order(module: torch.nn.Module, contents: Contents, what: str) -> Placed:
         closest = min(readings, key=lambda r: (len(r.missing) + len(r.foreign), len(r.shapes)))
         problems = _problems(closest, wanted, closest.state)
         problems += [f"{len(closest.foreign)} are too many ({_few(closest.foreign)})"] if closest.foreign else []
-        raise UserError(f"The checkpoint {contents.file} does not fit {what}.", f"In order: {'; '.join(problems)}.", _FIT)
+        raise UserError(
+            f"The checkpoint {contents.file} does not fit {what}.", f"In order: {'; '.join(problems)}.", _FIT
+        )
     notes = [*_found(chosen.start, contents.levels), *([note] if note else [])]
     return _load(module, whole, contents, chosen, notes, what)
 
@@ -214,7 +216,12 @@ def _needed(module: torch.nn.Module) -> set[str]:
 
 
 def _reading(
-    module: torch.nn.Module, wanted: State, names: Mapping[str, str], tensors: State, start: str, convert: Convert | None
+    module: torch.nn.Module,
+    wanted: State,
+    names: Mapping[str, str],
+    tensors: State,
+    start: str,
+    convert: Convert | None,
 ) -> _Reading:
     of = {name[len(start) :]: given for name, given in names.items() if name.startswith(start)}
     state = {name: tensors[given] for name, given in of.items()}
@@ -230,7 +237,7 @@ def _reading(
 
 
 def _foreign(module: torch.nn.Module, wanted: Mapping[str, object], state: State) -> Iterable[str]:
-    """Learned tensors below a child of the module that has learned tensors itself, and not these: of another network."""
+    """Learned tensors that the module lacks, below a child of it that has others: they are of another network."""
     own = {name for name, child in module.named_children() if any(True for _ in child.parameters())}
     heads = _heads(module)
     for name, tensor in state.items():
@@ -298,7 +305,6 @@ def _found(start: str, levels: Sequence[str]) -> list[str]:
 
 
 def _dense(tensor: torch.Tensor) -> torch.Tensor:
-    import torch
 
     return tensor.to_dense() if tensor.layout in _sparse() and tensor.device.type != "meta" else tensor
 
@@ -357,14 +363,16 @@ def _values(given: torch.Tensor, target: torch.Tensor, name: str, file: str) -> 
     floats = given.is_floating_point() and given.dtype.itemsize > 1
     if given.is_complex() or (target.is_floating_point() != floats and not name.endswith(_COUNT)):
         wanted = "floating-point numbers of 16 bits or more" if target.is_floating_point() else _kind(target.dtype)
-        raise UserError(f"The tensor {name} of {file} is {_kind(given.dtype)}.", f"The network needs {wanted}.", _FLOATS)
+        raise UserError(
+            f"The tensor {name} of {file} is {_kind(given.dtype)}.", f"The network needs {wanted}.", _FLOATS
+        )
     values = _dense(given).to(target.dtype)
     if floats and not bool(values.isfinite().all()):
         bad = "NaN" if bool(values.isnan().any()) else "Inf"
         count = int((~values.isfinite()).sum())
         raise UserError(
             f"The tensor {name} of {file} holds {bad}.",
-            f"{count} of its {values.numel()} numbers are not finite: the training had diverged, or the file is damaged.",
+            f"{count} of its {values.numel()} numbers are not finite: the training diverged, or the file is damaged.",
             "use an earlier checkpoint",
         )
     return values

@@ -30,7 +30,7 @@ def test_states_are_read_by_name(tmp_path: Path, suffix: str, nested: bool) -> N
     with torch.no_grad():
         for tensor in other.parameters():
             tensor.zero_()
-    checkpoint.by_name(other, checkpoint.read(file), "", "a test")
+    placing.by_name(other, checkpoint.read(file), "", "a test")
     for name, tensor in other.state_dict().items():
         torch.testing.assert_close(tensor, state[name])
 
