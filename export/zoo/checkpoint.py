@@ -103,6 +103,10 @@ def _flat(value: Any, name: str, above: tuple[int, ...], levels: list[str]) -> I
         yield from _flat(item, f"{start}{key}", (*above, id(value)), levels)
 
 
+def _leaves(value: Any) -> list[Any]:
+    return [leaf for _, leaf in _flat(value, "", (), [])]
+
+
 def _holds(item: Any) -> bool:
     return isinstance(item, Mapping | list | tuple) or _tensor(item) is not None
 
@@ -120,19 +124,12 @@ def _tensor(value: Any) -> torch.Tensor | None:
 
 def _no_tensors(path: Path, found: Any) -> UserError:
     """What a file without tensors holds instead."""
-    from export.zoo.pickles import Unread
+    from export.zoo.pickles import Unread, pickled_class
 
-    pickled = [value for _, value in _flat(found, "", (), []) if isinstance(value, Unread)]
-    if isinstance(found, Unread):
-        pickled = [found]
-    pickled.sort(key=lambda value: not value.module)
+    pickled = [value for value in (found, *_leaves(found)) if isinstance(value, Unread)]
     if pickled:
-        what = f"a pickled {'module' if pickled[0].module else 'object'} of the class {type(pickled[0]).name}"
-        return UserError(
-            f"The checkpoint {path.name} holds {what}, and no state dict.",
-            "A class is code, which is not executed.",
-            "load it where it was made, and save its state_dict()",
-        )
+        first = min(pickled, key=lambda value: not value.module)
+        return pickled_class(path, first.name, "module" if first.module else "object")
     if isinstance(found, Mapping) and found:
         names = [str(name) for name in found]
         why = f"Its keys are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}."

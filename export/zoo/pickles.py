@@ -61,7 +61,7 @@ def load(path: Path, zipped: bool) -> Any:
     import torch
 
     try:
-        protocol, names = _globals(path, zipped)
+        protocol, names, modules = _globals(path, zipped)
     except (OSError, ValueError, KeyError, EOFError, IndexError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
     if runs := sorted(name for name in names if _would_run(name)):
@@ -76,13 +76,16 @@ def load(path: Path, zipped: bool) -> Any:
             "PyTorch's safe reader (weights_only=True) reads protocol 2, the default of torch.save.",
             "save the state_dict() again with torch.save, or as safetensors",
         )
+    if modules:
+        raise pickled_class(path, modules[0], "module")
     classes: dict[str, type] = {name: _unread(name, Unread) for name in names}
     while True:
         known = [(made, name) for name, made in classes.items()]
         try:
             with warnings.catch_warnings(), torch.serialization.safe_globals([*_arrays(), *known]):
                 warnings.simplefilter("ignore")
-                return torch.load(path, map_location="cpu", weights_only=True)
+                with path.open("rb") as file:  # given a path, torch would look at its ending
+                    return torch.load(file, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, TypeError, AttributeError, AssertionError, NotImplementedError) as error:
             if not _exchanged(classes, str(error)):
                 raise _unreadable(path, error, names) from error
@@ -117,9 +120,13 @@ def _arrays() -> list[tuple[Any, str]]:
     ]
 
 
-def _globals(path: Path, zipped: bool) -> tuple[int, set[str]]:
-    """The protocol of the pickle, and every class and function that it names, NumPy's arrays apart."""
+def _globals(path: Path, zipped: bool) -> tuple[int, set[str], list[str]]:
+    """The protocol of the pickle; every class and function that it names, NumPy's arrays apart; classes of modules.
+
+    Before PyTorch 1.6 the class of a pickled module stood behind the word "module", with its source code.
+    """
     names: set[str] = set()
+    modules: list[str] = []
     protocol = 0
     with path.open("rb") as file:
         streams: list[Any] = [file] * 4  # magic number, version, system, and then the object
@@ -129,16 +136,20 @@ def _globals(path: Path, zipped: bool) -> tuple[int, set[str]]:
                 streams = [io.BytesIO(archive.read(member))]
         for stream in streams:
             strings: list[str] = []
+            before: Any = None
             for code, value, _ in pickletools.genops(stream):
                 if code.name == "PROTO" and isinstance(value, int):
                     protocol = max(protocol, value)
                 elif code.name == "GLOBAL" and isinstance(value, str):
                     names.add(_today(*value.split(" ", 1)))
+                    if before == "module" and not zipped:
+                        modules.append(_today(*value.split(" ", 1)))
                 elif code.name == "STACK_GLOBAL" and len(strings) > 1:
                     names.add(_today(*strings[-2:]))
                 elif isinstance(value, str):
                     strings.append(value)
-    return protocol, names - {name for _, name in _arrays()}
+                before = before if code.name.endswith("PUT") else value
+    return protocol, names - {name for _, name in _arrays()}, modules
 
 
 def _today(module: str, name: str) -> str:
@@ -150,6 +161,15 @@ def _today(module: str, name: str) -> str:
 def _would_run(name: str) -> bool:
     module, _, function = name.rpartition(".")
     return module.split(".")[0] in _RUNNERS or (module == "builtins" and function in _RUNS)
+
+
+def pickled_class(path: Path, name: str, kind: str) -> UserError:
+    """An error for a file with an object of a class where a state dict is expected."""
+    return UserError(
+        f"The checkpoint {path.name} holds a pickled {kind} of the class {name}, and no state dict.",
+        "A class is code, which is not executed.",
+        "load it where it was made, and save its state_dict()",
+    )
 
 
 def _unreadable(path: Path, error: Exception, names: set[str]) -> UserError:

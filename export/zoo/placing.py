@@ -396,7 +396,11 @@ def _accounted(
     module: torch.nn.Module, contents: Contents, chosen: _Reading, loaded: set[str], notes: list[str]
 ) -> Placed:
     """Say which of the file's tensors the module has now, and name the rest."""
-    places = {tensor.data_ptr() for name, tensor in chosen.state.items() if name in loaded and tensor.numel()}
+    places = {
+        tensor.data_ptr()
+        for name, tensor in chosen.state.items()
+        if name in loaded and tensor.numel() and tensor.layout not in _sparse()
+    }
     used, left = list[str](), list[str]()
     below = {given: name for name, given in chosen.of.items()}
     for given, tensor in contents.tensors.items():
