@@ -34,6 +34,7 @@ class Contents:
             ``("", "state_dict.")``.
         others: what holds no tensor, by the name on the first level, and its class where it has one of its own.
         unread: tensors that the file holds and its reader does not use.
+        ordered: whether they come in the order in which they were saved.
     """
 
     file: str
@@ -41,6 +42,7 @@ class Contents:
     levels: tuple[str, ...] = ("",)
     others: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    ordered: bool = True
 
 
 def read(path: Path) -> Contents:
@@ -51,7 +53,7 @@ def read(path: Path) -> Contents:
     """
     kind = formats.of(path)
     if kind == formats.SAFETENSORS:
-        return Contents(path.name, _safetensors(path))
+        return Contents(path.name, _safetensors(path), ordered=False)
     if kind not in (formats.TORCH, formats.LEGACY):
         raise formats.refusal(path, kind, "a PyTorch checkpoint")
     from export.zoo import pickles

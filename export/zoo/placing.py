@@ -56,6 +56,31 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class _Target:
+    """The module to fill.
+
+    Attributes:
+        wanted: its tensors, by name. needed: names of those that are learned: parameters, and the statistics of a
+            normalisation.
+        heads: where its classifier is, or would be.
+    """
+
+    module: torch.nn.Module = field(repr=False)
+    wanted: State = field(repr=False)
+    needed: frozenset[str]
+    heads: frozenset[str]
+
+    @classmethod
+    def of(cls, module: torch.nn.Module) -> _Target:
+        wanted = module.state_dict()
+        learned = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+        statistics = {n for n, _ in module.named_buffers(remove_duplicate=False) if n.endswith(("_mean", "_var"))}
+        named = getattr(module, "pretrained_cfg", {}).get("classifier") or ()
+        heads = _HEADS | ({named} if isinstance(named, str) else set(named))
+        return cls(module, wanted, frozenset((learned | statistics) & set(wanted)), frozenset(heads))
+
+
+@dataclass(frozen=True)
 class _Reading:
     """The checkpoint's tensors below ``start``, as the module's.
 
@@ -99,19 +124,19 @@ def by_name(
         UserError: some of the module's tensors are missing, have another shape or cannot be its numbers; the checkpoint
             is of a deeper network; several networks in it fit; or no name has the prefix.
     """
-    wanted = module.state_dict()
-    names, wrapped = _unwrapped(contents.tensors, wanted)
-    starts = _prefixed(contents.file, names, wanted, prefix) if prefix else _starts(names, wanted)
+    target = _Target.of(module)
+    names, wrapped = _unwrapped(contents.tensors, target.wanted)
+    starts = _prefixed(contents.file, names, target.wanted, prefix) if prefix else _starts(names, target.wanted)
     best = starts.most_common(1)[0][0] if starts else ""
-    full = [start for start, count in starts.items() if 2 * count >= max(1, len(_needed(module)))]
+    full = [start for start, count in starts.items() if 2 * count >= max(1, len(target.needed))]
     if not full:
         full = list(starts) if prefix else list(dict.fromkeys([best, *_levels(names, contents.levels)]))
-    readings = [_reading(module, wanted, names, contents.tensors, start, convert) for start in full]
+    readings = [_reading(target, names, contents.tensors, start, convert) for start in full]
     chosen, note = _chosen(readings, contents.file)
     if chosen is None:
-        raise _mismatch(contents, names, readings, wanted, starts, what)
+        raise _mismatch(contents, names, readings, target.wanted, starts, what)
     notes = [*_found(chosen.start, contents.levels), *wrapped, *([note] if note else [])]
-    return _load(module, wanted, contents, chosen, notes, what)
+    return _load(target, contents, chosen, notes)
 
 
 def in_order(module: torch.nn.Module, contents: Contents, what: str) -> Placed:
@@ -120,8 +145,14 @@ def in_order(module: torch.nn.Module, contents: Contents, what: str) -> Placed:
     Raises:
         UserError: another number of tensors or another shape at some place; or as :func:`by_name`.
     """
-    whole = module.state_dict()
-    wanted = {name: tensor for name, tensor in whole.items() if not name.endswith(_COUNT)}
+    target = _Target.of(module)
+    if not contents.ordered:
+        raise UserError(
+            f"The checkpoint {contents.file} cannot be read in order.",
+            "A safetensors file sorts its tensors by name.",
+            "a file of torch.save, or the names of the network and reader: named",
+        )
+    wanted = {name: tensor for name, tensor in target.wanted.items() if not name.endswith(_COUNT)}
     readings = []
     for level in contents.levels:
         of = {n: n for n in contents.tensors if n.startswith(level) and not n.endswith(_COUNT)}
@@ -140,7 +171,7 @@ def in_order(module: torch.nn.Module, contents: Contents, what: str) -> Placed:
             f"The checkpoint {contents.file} does not fit {what}.", f"In order: {'; '.join(problems)}.", _FIT
         )
     notes = [*_found(chosen.start, contents.levels), *([note] if note else [])]
-    return _load(module, whole, contents, chosen, notes, what)
+    return _load(target, contents, chosen, notes)
 
 
 # -- names -------------------------------------------------------------------------------------------------------------
@@ -208,20 +239,8 @@ def _levels(names: Iterable[str], levels: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _needed(module: torch.nn.Module) -> set[str]:
-    """Names of what is learned: parameters, and the statistics of a normalisation."""
-    learned = {name for name, _ in module.named_parameters(remove_duplicate=False)}
-    statistics = {n for n, _ in module.named_buffers(remove_duplicate=False) if n.endswith(("_mean", "_var"))}
-    return (learned | statistics) & set(module.state_dict())
-
-
 def _reading(
-    module: torch.nn.Module,
-    wanted: State,
-    names: Mapping[str, str],
-    tensors: State,
-    start: str,
-    convert: Convert | None,
+    target: _Target, names: Mapping[str, str], tensors: State, start: str, convert: Convert | None
 ) -> _Reading:
     of = {name[len(start) :]: given for name, given in names.items() if name.startswith(start)}
     state = {name: tensors[given] for name, given in of.items()}
@@ -230,28 +249,21 @@ def _reading(
             state = {k: v for k, v in convert({k: _dense(v) for k, v in state.items()}).items() if hasattr(v, "shape")}
         except Exception as error:  # a conversion for one layout of names may stumble over another in any way
             return _Reading(start, of, {}, error=first_line(error))
-    needed = _needed(module)
-    missing = tuple(name for name in wanted if name in needed and name not in state)
-    shapes = tuple(n for n in wanted if n in needed and n in state and wanted[n].shape != state[n].shape)
-    return _Reading(start, of, state, missing, shapes, tuple(_foreign(module, wanted, state)), convert=convert)
+    needed = [name for name in target.wanted if name in target.needed]
+    missing = tuple(name for name in needed if name not in state)
+    shapes = tuple(n for n in needed if n in state and target.wanted[n].shape != state[n].shape)
+    return _Reading(start, of, state, missing, shapes, tuple(_foreign(target, state)), convert=convert)
 
 
-def _foreign(module: torch.nn.Module, wanted: Mapping[str, object], state: State) -> Iterable[str]:
+def _foreign(target: _Target, state: State) -> Iterable[str]:
     """Learned tensors that the module lacks, below a child of it that has others: they are of another network."""
-    own = {name for name, child in module.named_children() if any(True for _ in child.parameters())}
-    heads = _heads(module)
+    own = {name for name, child in target.module.named_children() if any(True for _ in child.parameters())}
     for name, tensor in state.items():
         child, _, rest = name.partition(".")
-        if name in wanted or child not in own or not rest or not tensor.is_floating_point():
+        if name in target.wanted or child not in own or not rest or not tensor.is_floating_point():
             continue
-        if not name.endswith((_COUNT, *_COMPUTED)) and not _below(name, heads):
+        if not name.endswith((_COUNT, *_COMPUTED)) and not _below(name, target.heads):
             yield name
-
-
-def _heads(module: torch.nn.Module) -> set[str]:
-    """Where the module's classifier is, or would be."""
-    named = getattr(module, "pretrained_cfg", {}).get("classifier") or ()
-    return _HEADS | ({named} if isinstance(named, str) else set(named))
 
 
 def _below(name: str, parts: Iterable[str]) -> bool:
@@ -315,38 +327,35 @@ def _sparse() -> set[torch.layout]:
     return {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
 
 
-def _load(
-    module: torch.nn.Module, wanted: State, contents: Contents, chosen: _Reading, notes: list[str], what: str
-) -> Placed:
+def _load(target: _Target, contents: Contents, chosen: _Reading, notes: list[str]) -> Placed:
     """Check every number, then copy."""
-    needed = _needed(module)
     loaded: State = {}
     casts: Counter[tuple[torch.dtype, torch.dtype]] = Counter()
     adapted, sparse = list[str](), list[str]()
-    for name, target in wanted.items():
+    for name, own in target.wanted.items():
         given = chosen.state.get(name)
-        if given is None or (name not in needed and given.shape != target.shape):
+        if given is None or (name not in target.needed and given.shape != own.shape):
             continue
-        values = _values(given, target, name, contents.file)
+        values = _values(given, own, name, contents.file)
         original = contents.tensors.get(chosen.of.get(name, ""))
         if original is not None and original.layout in _sparse():
             sparse.append(name)
         source = given if original is None else original
-        if target.is_floating_point() and source.dtype != target.dtype:
-            casts[source.dtype, target.dtype] += 1
-        if original is not None and original.shape != target.shape and original.numel() != target.numel():
-            adapted.append(f"{name} is resized from {_size(original)} to {_size(target)}")
+        if own.is_floating_point() and source.dtype != own.dtype:
+            casts[source.dtype, own.dtype] += 1
+        if original is not None and original.shape != own.shape and original.numel() != own.numel():
+            adapted.append(f"{name} is resized from {_size(original)} to {_size(own)}")
         loaded[name] = values
-    module.load_state_dict(loaded, strict=False)
-    for (dtype, own), count in casts.items():
-        notes.append(f"{count} tensors are {_kind(dtype)}, and are read as {_kind(own)}")
+    target.module.load_state_dict(loaded, strict=False)
+    for (dtype, read), count in casts.items():
+        notes.append(f"{count} tensors are {_kind(dtype)}, and are read as {_kind(read)}")
     if sparse:
         notes.append(f"{len(sparse)} sparse tensors are read as dense ones")
     notes += adapted
-    computed = [n for n in wanted if n not in loaded and not n.endswith(_COUNT)]
+    computed = [n for n in target.wanted if n not in loaded and not n.endswith(_COUNT)]
     if computed:
         notes.append(f"{len(computed)} tensors that the network computes by itself are not in it ({_few(computed)})")
-    return _accounted(module, contents, chosen, set(loaded), notes)
+    return _accounted(target, contents, chosen, set(loaded), notes)
 
 
 def _values(given: torch.Tensor, target: torch.Tensor, name: str, file: str) -> torch.Tensor:
@@ -392,9 +401,7 @@ def _size(tensor: torch.Tensor) -> str:
 # -- what is left ------------------------------------------------------------------------------------------------------
 
 
-def _accounted(
-    module: torch.nn.Module, contents: Contents, chosen: _Reading, loaded: set[str], notes: list[str]
-) -> Placed:
+def _accounted(target: _Target, contents: Contents, chosen: _Reading, loaded: set[str], notes: list[str]) -> Placed:
     """Say which of the file's tensors the module has now, and name the rest."""
     places = {
         tensor.data_ptr()
@@ -412,7 +419,7 @@ def _accounted(
     converted = [n for n in loaded if n not in chosen.of]
     if converted:
         notes.append(f"{len(converted)} tensors have another name in it ({_few(converted)})")
-    heads = [given for given in left if given in below and _below(below[given], _heads(module))]
+    heads = [given for given in left if given in below and _below(below[given], target.heads)]
     counts = [given for given in left if given.endswith(_COUNT) and given not in heads]
     if heads:
         notes.append(f"left out: its classifier ({_few([below[given] for given in heads])})")

@@ -69,8 +69,7 @@ def frozen() -> bytes:
 def onnx_file() -> bytes:
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
-    raw: bytes = helper.make_model(graph).SerializeToString()
-    return raw
+    return bytes(helper.make_model(graph).SerializeToString())
 
 
 STATE = saved({"a": torch.zeros(3)})

@@ -125,7 +125,7 @@ def test_shared_tensors_and_what_a_row_says_of_classes(store: Store) -> None:
 
 
 def test_position_embeddings_of_another_size_are_resized_as_timm_does_and_said(store: Store) -> None:
-    from timm.layers import resample_abs_pos_embed
+    from timm.layers.pos_embed import resample_abs_pos_embed
 
     larger = state(VIT, img_size=224)
     loaded = load(larger, store, VIT)
@@ -214,12 +214,12 @@ def test_a_checkpoint_that_is_not_this_network_or_no_numbers_is_refused(store: S
 def test_a_prefix_that_a_row_names_is_used_by_every_reader_that_has_one(store: Store) -> None:
     both = {"best": state(), "last": state(seed=9), "flat_net": prefixed("net_", state())}
     for how in ({"prefix": "best."}, {"prefix": "best"}, {"reader": ByName("best.")}, {"prefix": "net_"}):
-        loaded = load(both, store, **how)  # type: ignore[arg-type]
+        loaded = load(both, store, **how)
         computes(loaded, features())
         assert "left out" in notes(loaded)
     for how in ({"prefix": "third."}, {"reader": ByName("third.")}):
         with pytest.raises(UserError, match=r"No tensor of .* has the prefix 'third\.'"):
-            load(both, store, **how)  # type: ignore[arg-type]
+            load(both, store, **how)
 
 
 def test_in_order_needs_no_names_and_finds_its_mapping(store: Store) -> None:
@@ -227,6 +227,9 @@ def test_in_order_needs_no_names_and_finds_its_mapping(store: Store) -> None:
     loaded = load({"optimizer": {"m": torch.ones(3)}, "net": renamed}, store, reader=InOrder())
     computes(loaded, features())
     assert "its weights are read from 'net'; left out: optimizer (1 tensor)" in notes(loaded)
+    save_file(renamed, store.root.parent / "net.pth")
+    with pytest.raises(UserError, match="cannot be read in order"):
+        eager(backbone(store.root.parent / "net.pth", InOrder()), store)
     with pytest.raises(UserError, match=r"In order: \d+ of \d+ tensors are missing"):
         load(dict(list(renamed.items())[:4]), store, reader=InOrder())
     with pytest.raises(UserError, match=r"In order: 2 are too many \(y, z\)"):
