@@ -153,6 +153,10 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
         _report("interrupted: finished work is kept; the same command resumes it")
     except BrokenPipeError:
         code = 0  # the reader of our output has what it wanted
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):  # which is how rich ends a command
+            raise
+        code = 0
     except OSError as error:
         code = _system(error)
     except Exception:

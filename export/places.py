@@ -94,7 +94,7 @@ def not_writable(error: OSError, folder: Path, option: str) -> UserError:
     remedy = f"another folder with {option} DIR"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutOfSpace(
-            f"No space is left for {folder}.", "The disk or the quota is full.", f"free some, or {remedy}"
+            f"No space left on the disk for {folder}.", "The disk or the quota is full.", f"free some, or {remedy}"
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return UserError(f"{folder} cannot be a folder.", f"{_blocking(folder)} is a file.", remedy)

@@ -19,6 +19,7 @@ from export.store import Store
 from export.zoo import checkpoint, placing, weights
 from export.zoo.backbones import Backbone
 from export.zoo.placing import Placed
+from export.zoo.reading import Convert
 from export.zoo.sources import (
     DEFAULTS,
     ByName,
@@ -151,7 +152,7 @@ def _conversions() -> Iterator[list[Any]]:
         _builder.load_pretrained = load
 
 
-def _conversion(module: torch.nn.Module, filters: list[Any], headed: bool) -> placing.Convert:
+def _conversion(module: torch.nn.Module, filters: list[Any], headed: bool) -> Convert:
     """timm's conversion of a checkpoint's names and shapes to the module's."""
 
     def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -69,7 +70,9 @@ def frozen() -> bytes:
 def onnx_file() -> bytes:
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
-    return bytes(helper.make_model(graph).SerializeToString())
+    model: Any = helper.make_model(graph)
+    raw: bytes = model.SerializeToString()
+    return raw
 
 
 STATE = saved({"a": torch.zeros(3)})
