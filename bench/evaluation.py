@@ -185,7 +185,6 @@ def evaluate(
     Raises:
         UserError: a mistake in what was asked; nothing has run. What fails later becomes a record, and is in the table.
     """
-    from bench.measure.machine import environment
     from bench.sweep.assembly import assemble
     from bench.sweep.desk import Desk
     from bench.sweep.pipeline import run
@@ -193,12 +192,13 @@ def evaluate(
     from export.progress import say
     from export.store import Store
 
-    folder = Path(out)
     sweep = read(Path(config) if config else None, "the call of evaluate", **fields)
-    asked = assemble(sweep, Store(Path(store) if store else None, say))
-    desk = Desk(folder, environment(), fresh)
-    run(asked, desk)
-    return Evaluation.open(folder, protocols=asked.protocols(desk.machine))
+    opened = Store(Path(store) if store else None, say)
+    desk = Desk.open(Path(out), sweep, opened, fresh)
+    with desk.alone():
+        asked = assemble(sweep, opened)
+        run(asked, desk)
+    return Evaluation.open(Path(out), protocols=asked.protocols(desk.machine))
 
 
 def _several(names: str | Iterable[str]) -> tuple[str, ...]:

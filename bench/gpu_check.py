@@ -48,7 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = parser().parse_args(argv)
     from bench.figures.gpu import figures
-    from bench.measure.machine import environment
     from bench.records.results import Results
     from bench.sweep.assembly import assemble
     from bench.sweep.cells import expand
@@ -66,9 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"{engine}: {'runs here' if here.ok else f'{here.reason} {here.remedy}'.strip()}")
     if args.dry_run:
         return 0
-    asked, desk = assemble(sweep, store), Desk(args.out, environment())
-    tally = run(asked, desk)
-    found = matrix(Results.load(args.out).choose(protocols=asked.protocols(desk.machine)))
+    desk = Desk.open(args.out, sweep, store)
+    with desk.alone():
+        asked = assemble(sweep, store)
+        tally = run(asked, desk)
+    found = matrix(Results.load(desk.folder).choose(protocols=asked.protocols(desk.machine)))
     ratios = [*figures(asked.cells, asked.data[0], store), *_kernel(asked.data[0], store)]
     text = "\n".join([found.markdown(), *([""] if ratios else []), *(f"- {one.line}; {one.how}" for one in ratios)])
     if args.markdown:

@@ -58,7 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     sweep = _sweep(args)
 
-    from bench.measure.machine import environment
     from bench.sweep.assembly import assemble
     from bench.sweep.desk import Desk
     from bench.sweep.looks import Looks
@@ -66,16 +65,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.progress import say
     from export.store import Store
 
-    asked = assemble(sweep, Store(args.store, say))
-    desk = Desk(args.out, environment(), args.fresh)
+    store = Store(args.store, say)
+    desk = Desk.open(args.out, sweep, store, args.fresh)
     if args.dry_run:
-        return _dry_run(asked, desk, args.json)
-    say(f"{desk.environment.processor}, {desk.environment.cores} cores; records in {args.out}/records")
-    protocols = asked.protocols(desk.machine)
-    tally = run(asked, desk, Looks(lambda timings: _so_far(args.out, timings, protocols)))
-    if tally.bugs:
-        say(f"{tally.bugs} results failed because of a bug: please report it; the tracebacks are in their records")
-    _verdict(args, protocols)
+        return _dry_run(assemble(sweep, store), desk, args.json)
+    with desk.alone():
+        asked = assemble(sweep, store)
+        say(f"{desk.environment.processor}, {desk.environment.cores} cores; records in {desk.records}")
+        protocols = asked.protocols(desk.machine)
+        tally = run(asked, desk, Looks(lambda timings: _so_far(desk.folder, timings, protocols)))
+        if tally.bugs:
+            say(f"{tally.bugs} results failed because of a bug: please report it; the tracebacks are in their records")
+        _verdict(desk.folder, args.json, protocols)
     return tally.exit_code
 
 
@@ -127,21 +128,21 @@ def _so_far(folder: Path, timings: Sequence[Record], protocols: Iterable[str]) -
     print(file=sys.stderr)
 
 
-def _verdict(args: argparse.Namespace, protocols: Iterable[str]) -> None:
+def _verdict(folder: Path, as_json: bool, protocols: Iterable[str]) -> None:
     """The table, the pick that it suggests, and the page, of what may be compared with this sweep."""
     from bench.records.results import Results
     from bench.report import write
     from bench.verdict.choose import ranking_of
     from export.progress import say
 
-    results = Results.load(args.out).choose(protocols=protocols)
+    results = Results.load(folder).choose(protocols=protocols)
     ranking = ranking_of(results)
-    if args.json:
+    if as_json:
         print(json.dumps(ranking.as_rows(), indent=1))
     else:
         _show(ranking)
     try:
-        page = write(results, args.out / "report.html")
+        page = write(results, folder / "report.html")
     except Unavailable as error:
         say(f"no report: {error.what} {error.remedy}")
     else:

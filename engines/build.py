@@ -58,13 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from engines.catalog import engine
     from export.lower.precision import artifact, artifact_key, precision_of
     from export.store import Store
-    from export.zoo.backbones import resolve
+    from export.zoo.backbones import resolve_all
 
     profile = Profile(sizes(args.batches, "--batches"))
     targets = listed(args.targets)
     engines = [engine(replace(EngineSpec.parse(text), targets=targets)) for text in listed(args.engines)]
     precisions = [precision_of(text) for text in listed(args.precisions)]
-    backbones = [resolve(name, zoo_files=args.zoo) for name in args.names]
+    backbones = resolve_all(args.names, zoo_files=args.zoo)
     store = Store(args.store)
     rows: list[dict[str, Any]] = []
     failures = Failures()

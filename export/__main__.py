@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Export what the command line names; the exit code."""
     args = parser().parse_args(argv)
-    from export.zoo.backbones import listing, resolve
+    from export.zoo.backbones import listing, resolve_all
 
     if args.list:
         _list(listing(args.zoo), args.json)
@@ -81,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("No backbone was named.", "", "bob export --list")
     if args.weights and len(names) != 1:
         raise UserError("--weights needs exactly one backbone.", f"{len(names)} were named.")
-    backbones = [resolve(name, zoo_files=args.zoo, weights=args.weights) for name in names]
+    weights = {names[0]: args.weights} if args.weights else {}
+    backbones = resolve_all(names, zoo_files=args.zoo, weights=weights)
 
     from export.lower.calibration import of_folder
     from export.lower.precision import artifact, precision_of

@@ -6,6 +6,7 @@ A help text must load nothing heavy, so this module imports nothing but the stan
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from export.errors import OutOfSpace, UserError, disk_full
+from export import streams
+from export.errors import OutOfSpace, UserError, not_written
 
 PIPE_WIDTH = 240
 """Columns of a table that is not printed to a terminal: a pipe has no width, and no cell is to be cut."""
@@ -139,26 +141,54 @@ def console(main: Callable[[], int | None]) -> Callable[[], NoReturn]:
 
 def run_cli(main: Callable[[], int | None]) -> NoReturn:
     """Run a command and leave with the exit code that its outcome deserves (see :mod:`export.errors`)."""
+    streams.prepare()
     try:
         code = main() or 0
+        sys.stdout.flush()  # a full disk or a closed pipe is known here, and not after the exit code is given
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
+        _report(f"error: {error}")
     except KeyboardInterrupt:
-        print("interrupted: finished work is kept; the same command resumes it", file=sys.stderr)
         code = 130
+        _report("interrupted: finished work is kept; the same command resumes it")
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has closed it: nobody can read a message
+        code = 0  # the reader of our output has what it wanted
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):  # which is how rich ends a command
+            raise
         code = 0
     except OSError as error:
-        try:
-            print(f"error: {disk_full(error, 'writing')}", file=sys.stderr)
-            code = 2
-        except OSError:
-            traceback.print_exc()
-            code = 3
+        code = _system(error)
     except Exception:
-        traceback.print_exc()
-        print("This is a bug: please report it with the lines above.", file=sys.stderr)
         code = 3
+        _report(f"{traceback.format_exc()}This is a bug: please report it with the lines above.")
+    _last_flush()
     sys.exit(code)
+
+
+def _system(error: OSError) -> int:
+    """Report an error of the system's: the user's to fix where another place would do."""
+    try:
+        if error.errno in (errno.ENOENT, errno.EEXIST):  # our own mistake, until somebody said otherwise
+            raise error
+        _report(f"error: {not_written(error, 'reading or writing')}")
+        return 2
+    except OSError:
+        _report(f"{traceback.format_exc()}This is a bug: please report it with the lines above.")
+        return 3
+
+
+def _report(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # nobody can read it
+        streams.silence(sys.stderr)
+
+
+def _last_flush() -> None:
+    """Write or drop what is left in the streams: Python would report a failure with an exit code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            streams.silence(stream)

@@ -105,3 +105,29 @@ def disk_full(error: OSError, doing: str) -> UserError:
             "free some space, or choose another folder with --store DIR / --out DIR, then run the same command again",
         )
     raise error
+
+
+def not_written(error: OSError, doing: str) -> UserError:
+    """The same, and a sentence for a place that cannot be written or is not what it should be."""
+    if error.errno in _OTHER_PLACE:
+        return UserError(
+            f"{doing[0].upper()}{doing[1:]} failed.",
+            f"{error.filename or 'The target'}: {error.strerror}.",
+            "another folder or file",
+        )
+    return disk_full(error, doing)
+
+
+_OTHER_PLACE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENOENT,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.ESTALE,
+}
+"""Errors of the system's that a user mends by another place."""

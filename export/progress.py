@@ -7,12 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from export.streams import silence
+
 LINE_SECONDS = 15.0
 
 
 def say(line: str) -> None:
-    """One line for the user."""
-    print(line, file=sys.stderr, flush=True)
+    """One line for the user; where nobody reads it any more (``bob run 2>&1 | head``), the work goes on."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        silence(sys.stderr)
 
 
 def now_and_then(what: str) -> Callable[[int, int], None]:

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.errors import UserError, disk_full
+from export.errors import UserError, disk_full, not_written
+from export.places import cache_home, expanded, not_writable, require_writable
 
 MANIFEST = "manifest.json"
 
@@ -45,17 +46,27 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+LEAST_BYTES = 100 << 20
+"""What must be free for a store: one export of a small network, its plan and the features of some photographs."""
+
+
 def default_store() -> Path:
-    """The user's cache folder for built things: ``$XDG_CACHE_HOME`` or ``~/.cache``, then ``backbones-deployed``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "backbones-deployed"
+    """The user's cache folder for built things: ``$XDG_CACHE_HOME`` or ``~/.cache``, then ``backbones-deployed``.
+
+    Raises:
+        UserError: as :func:`export.places.cache_home`; ``--store`` is the remedy.
+    """
+    try:
+        return cache_home() / "backbones-deployed"
+    except UserError as error:
+        raise UserError(error.what, error.why, "name the store: --store DIR") from error
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old one or the whole new one, whenever the writer dies.
 
     Raises:
-        UserError: the disk is full.
+        UserError: the disk is full, or the file cannot be written there.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +81,7 @@ def write_atomic(path: Path, data: bytes) -> None:
                 Path(file.name).unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise disk_full(error, f"writing {path.name}") from error
+        raise not_written(error, f"writing {path.name}") from error
 
 
 @dataclass(frozen=True)
@@ -104,26 +115,40 @@ class _Damaged(Exception):
 class Store:
     """A folder of entries, ``root/<kind>/<key>/``; ``say`` gets the lines a user should see.
 
-    ``verified`` says that another process has just compared the files with their hashes, and that it need not be done
-    again: a plan of 300 MB takes a second.
+    That it can be written is checked when it is opened, so that no work is done first. ``verified`` says that another
+    process has just checked this, and compared the files with their hashes: a plan of 300 MB takes a second.
+
+    Raises:
+        UserError: the folder cannot be written, or no folder was given and the user's cache folder is not known.
+        OutOfSpace: too little is free.
     """
 
     def __init__(
         self, root: Path | None = None, say: Callable[[str], None] | None = None, verified: bool = False
     ) -> None:
         self._verified = verified
-        self.root = (root or default_store()).expanduser().resolve()
+        self.root = (default_store() if root is None else expanded(root)).resolve()
+        if not verified:
+            require_writable(self.root, "--store", LEAST_BYTES)
         self.say = say or (lambda line: print(line, file=sys.stderr))
 
     def folder(self, kind: str, key: str) -> Path:
         return self.root / kind / key
 
     def try_load(self, kind: str, key: str) -> Entry | None:
-        """The entry if it is there and whole, else None. Changes nothing: only a builder sets a damaged one aside."""
+        """The entry if it is there and whole, else None. Changes nothing: only a builder sets a damaged one aside.
+
+        Raises:
+            UserError: the store cannot be read.
+        """
         try:
             return self._load(kind, key)
         except _Damaged:
             return None
+        except OSError as error:
+            raise UserError(
+                f"The store {self.root} cannot be read.", str(error), "another folder with --store DIR"
+            ) from error
 
     def _load(self, kind: str, key: str) -> Entry | None:
         folder = self.folder(kind, key)
@@ -179,12 +204,20 @@ class Store:
                 return found or self._publish(kind, key, build)
             finally:
                 lock.release()
-        except PermissionError as error:
-            raise UserError(
-                f"The store {self.root} is not writable.", str(error), "another folder with --store DIR"
-            ) from error
         except OSError as error:
-            raise disk_full(error, f"building {kind} {key[:8]}") from error
+            if (failure := self._failed(error, f"building {kind} {key[:8]}")) is error:
+                raise
+            raise failure from error
+
+    def _failed(self, error: OSError, doing: str) -> Exception:
+        """The store's own errors as sentences; a builder's stay what they are, a full disk apart."""
+        place = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+        if place is not None and place.is_relative_to(self.root):
+            return not_writable(error, self.root, "--store")
+        try:
+            return disk_full(error, doing)
+        except OSError as other:
+            return other
 
     def _publish(self, kind: str, key: str, build: Callable[[Path], Mapping[str, Any]]) -> Entry:
         folder = self.folder(kind, key)

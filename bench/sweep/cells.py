@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,8 +26,7 @@ from export.progress import say
 from export.spec import Precision
 from export.store import Store
 from export.zoo import weights
-from export.zoo.backbones import Backbone, resolve
-from export.zoo.sources import LocalFile, OnnxFile
+from export.zoo.backbones import Backbone, finished_file, resolve, resolve_all
 from tasks.base import FEATURES, Task
 from tasks.catalog import TASKS, task
 from tasks.data.base import DataSet
@@ -250,11 +249,7 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
             raise UserError(f"--weights names {name!r}, which is not among the models.")
     zoo = [Path(file) for file in sweep.zoo]
     given = {name: Path(file) for name, file in sweep.weights.items()}
-    asked = [_resolved(m, zoo, given.get(m)) for m in sweep.models]
-    troubles = {id(backbone): trouble for backbone, trouble in asked if trouble}
-    if len(troubles) == len(asked):
-        raise next(iter(troubles.values()))
-    backbones = [backbone for backbone, _ in asked]
+    backbones = _backbones(sweep.models, zoo, given)
     engines = [engine(EngineSpec.parse(text, sweep.threads)) for text in sweep.engines]
     available = [e.available() for e in engines]
     if not any(a.ok for a in available):
@@ -268,11 +263,11 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
             sweep,
             store,
             finished=finished,
-            trouble=troubles.get(id(b)),
+            trouble=trouble,
         )
         for precision in precisions
         for e, a in zip(engines, available, strict=True)
-        for b in _unique(backbones)
+        for b, trouble in backbones
         for p, finished in _taken(b, precision, precisions)
     ]
     for words in sweep.exclude:
@@ -292,26 +287,40 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
     return cells
 
 
-def _resolved(name: str, zoo: Sequence[Path], weights: Path | None) -> tuple[Backbone, UserError | None]:
-    """The backbone of that name. A file that is there and cannot be used is its own cells' trouble.
+def _backbones(
+    names: Sequence[str], zoo: Sequence[Path], weights: Mapping[str, Path]
+) -> list[tuple[Backbone, UserError | None]]:
+    """The backbones of these names. A finished file that is there and cannot be used is its own cells' trouble.
 
     Raises:
-        UserError: nothing has that name.
+        UserError: nothing has one of the names, or none of them can be used.
     """
+    troubles: dict[str, UserError] = {}
+    for name in names:
+        try:
+            resolve(name, zoo_files=zoo, weights=weights.get(name))
+        except UserError as error:
+            if Path(name).suffix.lower() != ".onnx" or not Path(name).is_file():
+                raise
+            troubles[name] = error
+    whole = resolve_all([name for name in names if name not in troubles], zoo_files=zoo, weights=weights)
+    found = [(backbone, _trouble(backbone)) for backbone in whole]
+    found += [(finished_file(Path(name)), error) for name, error in troubles.items()]
+    reasons = [error for _, error in found if error]
+    if len(reasons) == len(found):
+        raise reasons[0]
+    return found
+
+
+def _trouble(backbone: Backbone) -> UserError | None:
+    """Why a finished file cannot be used; and where it can, a word on a precision of its own."""
     try:
-        found = resolve(name, zoo_files=zoo, weights=weights)
+        own = own_precision(backbone)
     except UserError as error:
-        file = Path(name)
-        if file.suffix.lower() != ".onnx" or not file.is_file():
-            raise
-        return Backbone(file.stem, OnnxFile(LocalFile(file))), error
-    try:
-        own = own_precision(found)
-    except UserError as error:
-        return found, error
+        return error
     if own is not Precision.FP32:
-        say(f"{found.name}: the file is {own} already; it is run as it is, and not rounded again")
-    return found, None
+        say(f"{backbone.name}: the file is {own} already; it is run as it is, and not rounded again")
+    return None
 
 
 def _taken(backbone: Backbone, asked: Precision, all_asked: Sequence[Precision]) -> Iterator[tuple[Precision, bool]]:
@@ -363,14 +372,6 @@ def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
     if left := sorted(set(TASKS) - set(tasks)):
         say(f"tasks left out, because --out-of-scope is not given: {', '.join(left)}")
     return replace(sweep, tasks=tasks)
-
-
-def _unique(backbones: Sequence[Backbone]) -> Iterator[Backbone]:
-    seen: set[str] = set()
-    for backbone in backbones:
-        if backbone.name not in seen:
-            seen.add(backbone.name)
-            yield backbone
 
 
 def _fed(engine: Engine, found: Availability, path: str) -> Availability:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from bench.measure.machine import environment
 from bench.measure.queries import COUNT
 from bench.measure.scenarios import Scenario
 from bench.records.asked import Asked
 from bench.records.parts import Environment, ScenarioSubject, Shift, TaskSubject
 from bench.records.record import Record, read
 from bench.sweep.cells import Planned
+from bench.sweep.spec import SweepSpec
 from export.errors import UserError
+from export.places import expanded, require_writable
 from export.progress import say
+from export.store import Store
 from tasks.base import Task
 from tasks.data.base import DataSet
+
+LEAST_BYTES = 20 << 20
+"""What must be free for results: a large sweep's records, and the page."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,54 @@ class Desk:
     folder: Path
     environment: Environment
     fresh: bool = False
+
+    @classmethod
+    def open(cls, folder: Path, sweep: SweepSpec, store: Store, fresh: bool = False) -> Desk:
+        """The desk in a folder that can be written and is not the sweep's data: checked before any work.
+
+        Raises:
+            UserError: it cannot be written; it is the store; or one of the two is, or lies in, a data set of the sweep.
+            OutOfSpace: too little is free.
+        """
+        folder = expanded(folder)
+        require_writable(folder, "--out", LEAST_BYTES)
+        if folder.resolve() == store.root:
+            raise UserError(f"{folder} cannot be both the results and the store.", "", "another folder with --out DIR")
+        for ref in (*sweep.data, *sweep.shifted, *sweep.out_of_scope):
+            images = Path(expanded(ref.partition("=")[2] or ref)).resolve()
+            for place, option in ((folder.resolve(), "--out"), (store.root, "--store")):
+                if images.is_dir() and place.is_relative_to(images):
+                    raise UserError(
+                        f"{place} lies in the data set {ref}.",
+                        "What is written there would become part of the data.",
+                        f"another folder with {option} DIR",
+                    )
+        return cls(folder, environment(), fresh)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only run that writes here.
+
+        Raises:
+            UserError: another run does already.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"Another run writes to {self.folder}.",
+                "Two at once would measure each other, and each would miss the other's results.",
+                "wait for it, or another folder with --out DIR",
+            ) from None
+        except (OSError, NotImplementedError):  # a file system without locks
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def records(self) -> Path:

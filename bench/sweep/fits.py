@@ -28,11 +28,11 @@ def fitted(task: Task, train: Batchwise, val: Batchwise, seed: int, key: str, st
         made = task.fit(train, val, seed)
         np.savez(folder / ARRAYS, **dict(made.arrays))  # type: ignore[arg-type]  # its stub has a flag among them
         values = {"chosen": made.chosen, "sweep": list(made.sweep)}
-        (folder / VALUES).write_text(json.dumps(values, ensure_ascii=False))
+        (folder / VALUES).write_text(json.dumps(values, ensure_ascii=False), "utf-8")
         return {"fit": task.meta.fitted_as.name}
 
     entry = store.obtain("fit", key, build)
-    values = json.loads(entry.file(VALUES).read_text())
+    values = json.loads(entry.file(VALUES).read_text("utf-8"))
     with np.load(entry.file(ARRAYS)) as saved:
         arrays = dict(saved)
     return Fitted(train, seed, arrays, values["chosen"], values["sweep"])

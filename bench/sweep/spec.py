@@ -277,24 +277,22 @@ def _text(value: Any) -> Any:
 
 def _pairs(texts: Sequence[Any]) -> dict[str, str]:
     """``MODEL=FILE`` texts, as the command line gives them."""
-    named = {}
+    named: dict[str, str] = {}
     for text in texts:
         model, equals, file = str(text).partition("=")
         if not equals:
             raise UserError(f"--weights takes MODEL=FILE, not {text!r}.")
-        named[model] = file
+        if named.setdefault(model, file) != file:
+            raise UserError(
+                f"--weights names two files for {model!r}.", f"{named[model]} and {file}.", "one run for each"
+            )
     return named
 
 
 def _document(path: Path) -> dict[str, Any]:
-    import yaml
+    from export.zoo.backbones import read_yaml
 
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UserError(f"The sweep file {path} cannot be read.", str(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML.", " ".join(str(error).split())) from error
+    document = read_yaml(path, "sweep file")
     if not isinstance(document, dict):
         raise UserError(f"{path} is not a sweep.", "It must be a mapping of field to value.")
     return document

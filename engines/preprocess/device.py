@@ -32,7 +32,7 @@ NEEDED = ("cuda-bindings", "nvidia-cuda-nvrtc", "pycuda")
 
 def program_for(capability: str, store: Store) -> Program:
     """The kernels for a GPU; raises what :func:`engines.cuda.nvrtc.program` does."""
-    return program(kernel.SOURCE.read_text(), kernel.SOURCE.name, capability, store)
+    return program(kernel.SOURCE.read_text("utf-8"), kernel.SOURCE.name, capability, store)
 
 
 def program_here(store: Store) -> Program:

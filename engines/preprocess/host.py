@@ -56,7 +56,7 @@ def library(store: Store, flags: Sequence[str] = ()) -> Path:
             raise CellError("The C++ compiler rejects the kernel.", line[:300])
         return {"flags": command[1:], "compiler": version.splitlines()[0]}
 
-    sources = {path.name: path.read_text() for path in (kernel.SOURCE, SHIM)}
+    sources = {path.name: path.read_text("utf-8") for path in (kernel.SOURCE, SHIM)}
     return store.obtain("host-kernel", key("host-kernel", sources=sources, flags=command[1:], by=version), build).file(
         "kernel.so"
     )

@@ -83,13 +83,15 @@ def artifact(backbone: Backbone, store: Store, *, maps: bool = False, images: Pa
         from export.zoo.loaders import eager
 
         loaded = eager(backbone, store)
+        for note in loaded.notes:
+            store.say(f"  {backbone.name}: {note}")
         fields = _export(backbone, loaded.module, loaded.preprocess, maps, folder, store.say)
         parity = verify.verify(folder, loaded, fields, store, images)
         if not parity.passed:
             store.say(f"{backbone.name}: parity FAILED on real photographs: {parity}")
         return {
             **fields,
-            "source": {**weights.source(backbone, store), "request": backbone.as_json()},
+            "source": {**weights.source(backbone, store), "request": backbone.as_json(), "notes": list(loaded.notes)},
             "parity": asdict(parity),
             "compared": {"with": "eager PyTorch", "batches": list(verify.BATCHES)},
         }

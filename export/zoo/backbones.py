@@ -5,6 +5,8 @@ A backbone is a *request*: which module, which weights, which preprocessing. ``e
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
@@ -13,8 +15,11 @@ from typing import Any, Literal
 
 from export.errors import UserError, unknown
 from export.packages import Package
+from export.places import expanded
+from export.zoo import formats
 from export.zoo.sources import (
     DEFAULTS,
+    LocalFile,
     ModuleFunction,
     OnnxFile,
     OwnWeights,
@@ -107,41 +112,142 @@ class Backbone:
 _DESCRIBED = tuple(f.name for f in fields(Backbone) if f.name not in ("name", "source"))
 
 
-def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None = None) -> Backbone:
+def resolve_all(
+    names: Sequence[str], *, zoo_files: Sequence[Path] = (), weights: Mapping[str, Path] | None = None
+) -> list[Backbone]:
+    """The backbones that names stand for, each once, and no two of one name.
+
+    Args:
+        weights: local checkpoints, by the name whose own they replace.
+
+    Raises:
+        UserError: two of them would have one name, which is how results are found; or as :func:`resolve`.
+    """
+    own = weights or {}
+    found = {name: resolve(name, zoo_files=zoo_files, weights=own.get(name)) for name in names}
+    for depth in range(2, 2 + _DEEPEST):
+        for shared in _shared(found):
+            found |= {n: resolve(n, zoo_files=zoo_files, weights=own.get(n), depth=depth) for n in shared}
+    for one, other, *_ in _shared(found):
+        raise UserError(
+            f"Two backbones have the name {found[one].name!r}.",
+            f"{one!r} and {other!r} are not the same, and results are found by name.",
+            "give one of them another name: in its row, or in the YAML file beside a finished ONNX file",
+        )
+    return list({backbone.name: backbone for backbone in found.values()}.values())
+
+
+_DEEPEST = 8
+"""Folders above a file that may enter its name."""
+
+
+def _shared(found: Mapping[str, Backbone]) -> list[list[str]]:
+    """What was asked for, where one name would stand for different backbones."""
+    by_name: dict[str, list[str]] = {}
+    for asked, backbone in found.items():
+        by_name.setdefault(backbone.name, []).append(asked)
+    return [asked for asked in by_name.values() if any(found[one] != found[asked[0]] for one in asked)]
+
+
+def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None = None, depth: int = 1) -> Backbone:
     """The backbone that a name stands for.
 
     Args:
         name: a zoo name (``vit_b``), a timm id (``vit_base_patch16_224.dino``), either with ``@random`` for random
             weights, ``module:function``, or a path to a finished ``.onnx`` file with ``FILE.yaml`` beside it.
         zoo_files: YAML files with rows of the user's own, of the zoo's form.
-        weights: a local checkpoint that takes the place of the backbone's own.
+        weights: a local checkpoint that takes the place of the backbone's own. A file's name is not enough to know it
+            by (``model_best.pth``): the backbone is called ``NAME@FOLDER/FILE``, a finished file ``FOLDER/FILE``.
+        depth: how many folders above a file are part of its name.
 
     Raises:
-        UserError: nothing has that name (the nearest are suggested), or a file is not there or not of its form.
+        UserError: nothing has that name (the nearest are suggested), a file is not there or not of its form, or the
+            name takes no other weights.
     """
-    if name.lower().endswith(".onnx"):
-        return _finished(Path(name).expanduser())
-    if weights is not None and not weights.is_file():
-        raise UserError(f"The checkpoint {weights} does not exist.", f"It was given as the weights of {name!r}.")
     plain = name.removesuffix(RANDOM)
-    if ":" in plain:
-        source: Source = ModuleFunction(plain)
+    if weights is not None and plain != name:
+        raise UserError(f"{name!r} has random weights.", f"It cannot have those of {weights} too.", plain)
+    if name.lower().endswith(".onnx"):
         if weights is not None:
-            source = with_checkpoint(source, weights, plain)
-        return Backbone(plain, source, family="user's own", licence="user's own")
-    rows = {**_zoo(ZOO), **{k: v for file in zoo_files for k, v in _zoo(file).items()}}
-    by_timm = {row.timm: row for row in rows.values() if hub_of(row.source)}
-    row = rows.get(plain) or by_timm.get(plain)
-    if row is None and "." in plain:
-        row = _other(plain)
-    if row is None:
-        raise unknown("backbone", plain, [*rows, *by_timm], "bob export --list")
-    if name.endswith(RANDOM):
+            raise UserError(f"{name!r} takes no other weights.", "It is a finished ONNX file.")
+        return _finished(expanded(name), depth)
+    file = None if weights is None else expanded(weights)
+    if file is not None:
+        formats.require_file(file)
+    row = _row_named(plain, zoo_files)
+    if name != plain:
         return replace(row, name=f"{row.name}{RANDOM}", source=with_random_weights(row.source, row.name))
-    if weights is not None:
-        source = with_checkpoint(row.source, weights, row.name)
-        return replace(row, name=f"{row.name}@{weights.stem}", source=source)
+    if file is not None:
+        return replace(
+            row, name=f"{row.name}@{_label(file, depth)}", source=with_checkpoint(row.source, file, row.name)
+        )
     return row
+
+
+def _row_named(name: str, zoo_files: Sequence[Path]) -> Backbone:
+    rows = dict(_zoo(ZOO))
+    for file in zoo_files:
+        for own, row in _zoo(expanded(file)).items():
+            if rows.get(own, row) != row:
+                raise UserError(
+                    f"{file} names {own!r}, which another row is called.",
+                    "It is in the zoo itself or in another zoo file, with other weights.",
+                    "another name",
+                )
+            rows[own] = row
+    by_timm = {row.timm: row for row in reversed(rows.values()) if hub_of(row.source)}
+    if found := rows.get(name) or by_timm.get(name):
+        return found
+    if _is_path(name):
+        raise _misplaced(name)
+    if ":" in name:
+        return Backbone(name, ModuleFunction(name), family="user's own", licence="user's own")
+    if "." in name:
+        return _other(name)
+    raise unknown("backbone", name, [*rows, *by_timm], "bob export --list")
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or "\\" in name or name.startswith("~") or Path(name).suffix in _ENDINGS
+
+
+def _misplaced(name: str) -> UserError:
+    """An error for a path where a backbone's name is expected."""
+    path = expanded(name)
+    if path.is_dir():
+        files = sorted(file.name for file in path.glob("*.onnx"))
+        why = f"It holds {', '.join(files[:3])}." if files else "It holds no ONNX file."
+        return UserError(f"{name!r} is a folder, not a backbone.", why, str(path / files[0]) if files else "")
+    if not path.exists():
+        return UserError(f"{name!r} is not a backbone.", "No such file exists.", "bob export --list")
+    kind = formats.of(path)
+    if kind == formats.ONNX:
+        return UserError(f"{name!r} is an ONNX file under another ending.", "", f"rename it to {path.stem}.onnx")
+    return UserError(
+        f"{name!r} is a file, not a backbone.",
+        f"It is {kind.words}. A checkpoint needs the network that it was trained as.",
+        f"--models resnet50 --weights resnet50={name}",
+    )
+
+
+_ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".tar", ".h5", ".hdf5", ".pb", ".npz", ".pkl", ".onnx")
+
+
+def _label(path: Path, depth: int) -> str:
+    """What a file is called: its name without endings, after so many of its folders: ``run1/model_best``.
+
+    Raises:
+        UserError: the path is not text, so that no record can hold it.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "replace")
+        raise UserError(f"The name of {shown} is not valid UTF-8.", "", "rename it") from None
+    stem = path.name
+    while (suffix := Path(stem).suffix.lower()) in _ENDINGS and Path(stem).stem:
+        stem = stem[: -len(suffix)]
+    return "/".join([*path.parent.parts[1:][-depth:], stem])
 
 
 def _other(timm_id: str) -> Backbone:
@@ -156,22 +262,31 @@ def _other(timm_id: str) -> Backbone:
 
 def listing(zoo_files: Sequence[Path] = ()) -> list[Backbone]:
     """All rows of the zoo, the user's own last."""
-    return [row for file in (ZOO, *zoo_files) for row in _zoo(file).values()]
+    return [row for file in (ZOO, *map(expanded, zoo_files)) for row in _zoo(file).values()]
 
 
 def read_yaml(path: Path, what: str) -> Any:
     """A YAML document.
 
     Raises:
-        UserError: the file cannot be read, or is not YAML.
+        UserError: the file cannot be read, is not YAML, or gives a field twice.
     """
     import yaml
 
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        """YAML lets the last of two equal fields win, and says nothing."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            names = [key.value for key, _ in node.value if isinstance(key.value, str)]
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise yaml.YAMLError(f"{twice!r} is given twice, the second time near line {node.start_mark.line + 1}")
+            return super().construct_mapping(node, deep)
+
     try:
-        return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.load(path.read_text("utf-8-sig"), Loader)
     except OSError as error:
         raise UserError(f"The {what} {path} cannot be read.", str(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UserError(f"The {what} {path} is not YAML.", " ".join(str(error).split())) from error
 
 
@@ -182,9 +297,16 @@ def _zoo(path: Path) -> dict[str, Backbone]:
         raise UserError(f"{path} is not a zoo file.", "It must be a list of rows, each with a name.")
     rows: dict[str, Backbone] = {}
     for row in document:
-        if row["name"] in rows:
-            raise UserError(f"{path} names {row['name']!r} twice.", "One row is one checkpoint.")
-        rows[row["name"]] = _row(row, path)
+        name = row["name"]
+        if not isinstance(name, str) or not re.fullmatch(r"[^\s,:@/\\]+", name) or Path(name).suffix in _ENDINGS:
+            raise UserError(
+                f"{path} names a row {name!r}.",
+                "A name is a text without spaces , : @ / and no file's ending.",
+                "another",
+            )
+        if name in rows:
+            raise UserError(f"{path} names {name!r} twice.", "One row is one checkpoint.")
+        rows[name] = _row(row, path)
     return rows
 
 
@@ -194,20 +316,30 @@ _OWN = ("preprocess", "family", "algo", "data", "licence", "study")
 _KNOWN = ("name", *(name for name in DEFAULTS if name != "random"), *_OWN)
 
 
-def _row(row: dict[str, Any], path: Path) -> Backbone:
+def _row(row: Mapping[str, Any], path: Path) -> Backbone:
     where = f"row {row['name']!r} of {path}"
     for name in row:
         if name not in _KNOWN:
-            raise unknown("field", name, _KNOWN, f"correct the {where}")
-    given = dict(row)
-    if given.get("package") is not None:
+            raise unknown("field", str(name), _KNOWN, f"correct the {where}")
+    given = {name: value for name, value in row.items() if value is not None}
+    for name, value in given.items():
+        if not isinstance(value, kind := _kind(name)) or (kind is int and isinstance(value, bool)):
+            wanted = {dict: "a mapping", bool: "true or false", int: "a whole number"}.get(kind, "a text")
+            raise UserError(f"The field {name} of the {where} is {value!r}.", f"It must be {wanted}.")
+    if "package" in given:
         given["package"] = _package(given, where)
     if given.get("file"):
-        given["file"] = (path.parent / given["file"]).resolve()
-        if not given["file"].is_file():
-            raise UserError(f"The checkpoint {given['file']} does not exist.", f"Named by {row['name']!r} in {path}.")
+        given["file"] = expanded(path.parent / os.path.expanduser(given["file"]))
+        formats.require_file(given["file"])
     own = {_NAMES.get(name, name): given[name] for name in _OWN if name in given}
     return Backbone(given["name"], source_of(given, where), **own)
+
+
+def _kind(name: str) -> type:
+    """The type of a row's field."""
+    if name in ("package", "preprocess"):
+        return dict
+    return str if DEFAULTS.get(name) is None else type(DEFAULTS[name])
 
 
 def _package(row: dict[str, Any], where: str) -> PackageFile:
@@ -220,12 +352,18 @@ def _package(row: dict[str, Any], where: str) -> PackageFile:
         raise UserError(f"The package of the {where} is incomplete.", f"Missing: {error}.") from error
 
 
-def _finished(path: Path) -> Backbone:
+_BESIDE = ("name", "cut", *_OWN)
+"""Fields of the YAML file beside a finished ONNX file."""
+
+
+def finished_file(path: Path) -> Backbone:
+    """A finished ONNX file by its name alone: nothing of it, or of the YAML file beside it, is read."""
+    return Backbone(_label(expanded(path), 1), OnnxFile(LocalFile(path)))
+
+
+def _finished(path: Path, depth: int) -> Backbone:
     """A finished ONNX file; its sidecar gives the preprocessing, and may give licence, family and where to cut."""
-    if path.is_dir():
-        raise UserError(f"{path} is a folder, not an ONNX file.", "", f"{path}/model.onnx")
-    if not path.is_file():
-        raise UserError(f"The ONNX file {path} does not exist.")
+    formats.require_file(path)
     sidecar = path.with_suffix(".yaml")
     if not sidecar.is_file():
         raise UserError(
@@ -236,5 +374,8 @@ def _finished(path: Path) -> Backbone:
     document = read_yaml(sidecar, "sidecar")
     if not isinstance(document, dict) or not isinstance(document.get("preprocess"), dict):
         raise UserError(f"{sidecar} has no mapping 'preprocess'.")
-    row = {"name": path.stem, "file": path.name, "reader": "onnx", "licence": "user's own", **document}
+    for name in document:
+        if name not in _BESIDE:
+            raise unknown("field", str(name), _BESIDE, f"correct {sidecar}")
+    row = {"name": _label(path, depth), "file": str(path), "reader": "onnx", "licence": "user's own", **document}
     return _row(row, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,13 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from export.artifact import Artifact
-from export.errors import UserError, first_line, unknown
+from export.errors import UserError, unknown
 from export.registry import load_target
 from export.spec import CropMode, Interpolation, PreprocessSpec
 from export.store import Store
-from export.zoo import checkpoint, weights
+from export.zoo import checkpoint, placing, weights
 from export.zoo.backbones import Backbone
+from export.zoo.placing import Placed
+from export.zoo.reading import Convert
 from export.zoo.sources import (
+    DEFAULTS,
     ByName,
     Checkpoint,
     InOrder,
@@ -27,6 +31,7 @@ from export.zoo.sources import (
     OnnxVisionTransformer,
     Reader,
     TensorFlowMobileNetV1,
+    TimmCheckpoint,
     TimmModel,
 )
 
@@ -45,10 +50,12 @@ class Loaded:
     Attributes:
         module: in eval mode; float32 [n, 3, height, width] → features [n, d] (or logits).
         preprocess: how its input is made.
+        notes: what was done to its checkpoint, and what of it is not used.
     """
 
     module: torch.nn.Module
     preprocess: PreprocessSpec
+    notes: tuple[str, ...] = ()
 
 
 def eager(backbone: Backbone, store: Store) -> Loaded:
@@ -63,9 +70,10 @@ def eager(backbone: Backbone, store: Store) -> Loaded:
     if isinstance(source, OnnxFile):
         raise UserError(f"{backbone.name!r} is a finished ONNX file: it has no PyTorch module.")
     file = weights.fetch(backbone, store)
-    module = _timm(backbone, source, file) if isinstance(source, TimmModel) else _custom(backbone, source, file)
+    made = _timm(backbone, source, file) if isinstance(source, TimmModel) else _custom(backbone, source, file)
+    module, placed = made
     spec = _preprocess(backbone, module)
-    return Loaded(module.eval().requires_grad_(False), spec)
+    return Loaded(module.eval().requires_grad_(False), spec, placed.notes if placed else ())
 
 
 def eager_of(artifact: Artifact, store: Store) -> torch.nn.Module:
@@ -79,7 +87,11 @@ def eager_of(artifact: Artifact, store: Store) -> torch.nn.Module:
     return eager(Backbone.of_json(artifact.source["request"]), store).module
 
 
-def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> torch.nn.Module:
+_Filled = tuple["torch.nn.Module", Placed | None]
+"""A module, and what became of the tensors of its checkpoint where it has one."""
+
+
+def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
     from export.torchvision_ops import import_timm
 
     timm = import_timm()
@@ -90,33 +102,88 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> torch.nn.
     if headed and not source.classes:
         raise UserError(f"The checkpoint of {backbone.name!r} has no classifier.")
     name = source.id if source.id in timm.list_pretrained(architecture + ".*") else architecture
-    classes = source.classes if headed else 0
 
-    def made(seed: int, classes: int, **pretrained: Any) -> torch.nn.Module:
+    def made(seed: int, classes: int, pretrained: bool = False) -> torch.nn.Module:
         with _seeded(seed):
-            module: torch.nn.Module = timm.create_model(name, num_classes=classes, **pretrained, **source.arguments)
+            module: torch.nn.Module = timm.create_model(
+                name, num_classes=classes, pretrained=pretrained, **source.arguments
+            )
             return module
 
+    classes = source.classes if headed else 0
     if file is None:
-        return made(weights.SEED, classes, pretrained=False)
-    if isinstance(source.weights, Checkpoint):
-        module = made(_LOADING_SEED, source.classes, pretrained=False)
-        _fill(module, source.weights.reader, file, backbone.name)
-        if source.classes and not headed:
-            module.reset_classifier(0)  # type: ignore[operator]
-        return module
-    checkpoint.read(file)  # refuses what is damaged or would run code, with a sentence, before timm reads it
+        return made(weights.SEED, classes), None
+    if not isinstance(source.weights, Checkpoint):
+        with _conversions() as conversions:
+            module = made(_LOADING_SEED, classes, pretrained=True)
+        contents = checkpoint.read(file)
+        _require_classes(source, module, contents)
+        prefix = source.weights.prefix if isinstance(source.weights, TimmCheckpoint) else ""
+        return module, placing.by_name(
+            module, contents, prefix, backbone.name, _conversion(module, conversions, headed)
+        )
+    reader = source.weights.reader
+    by_name = isinstance(reader, ByName | OnnxVisionTransformer)
+    module = made(_LOADING_SEED, classes if by_name else source.classes)
+    placed = _fill(module, reader, file, backbone.name)
+    if source.classes and not headed:
+        module.reset_classifier(0)  # type: ignore[operator]
+    return module, placed
+
+
+@contextmanager
+def _conversions() -> Iterator[list[Any]]:
+    """What timm would convert a checkpoint with, of each model that is made here as a pretrained one; none is loaded.
+
+    timm hands an architecture's conversion to its own loading function and to nobody else.
+    """
+    from timm.models import _builder
+
+    found: list[Any] = []
+
+    def take(model: Any, *_: Any, filter_fn: Any = None, **__: Any) -> None:
+        found.append(filter_fn)
+
+    load = _builder.load_pretrained
+    _builder.load_pretrained = take
     try:
-        overlay = {"file": str(file), "hf_hub_id": None, "url": ""}
-        module = made(_LOADING_SEED, classes, pretrained=True, pretrained_cfg_overlay=overlay)
-    except (RuntimeError, KeyError, AssertionError, ValueError) as error:
-        raise UserError(
-            f"The checkpoint {file.name} does not fit {architecture}.",
-            first_line(error),
-            "name the backbone that it was trained as",
-        ) from error
-    _require_filled(module, made(_LOADING_SEED, classes, pretrained=False), file)
-    return module
+        yield found
+    finally:
+        _builder.load_pretrained = load
+
+
+def _conversion(module: torch.nn.Module, filters: list[Any], headed: bool) -> Convert:
+    """timm's conversion of a checkpoint's names and shapes to the module's."""
+
+    def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        for filter_fn in filters:
+            if filter_fn is not None:
+                wants = len(inspect.signature(filter_fn).parameters) > 1
+                state = filter_fn(state, module) if wants else filter_fn(state)
+        config: Any = module.pretrained_cfg
+        if headed and (offset := config.get("label_offset", 0)):
+            for name in (f"{config['classifier']}.{kind}" for kind in ("weight", "bias")):
+                state[name] = state[name][offset:]
+        return dict(state)
+
+    return convert
+
+
+def _require_classes(source: TimmModel, module: torch.nn.Module, contents: checkpoint.Contents) -> None:
+    """Compare the classes that a row names with the checkpoint's classifier."""
+    config: Any = getattr(module, "pretrained_cfg", {})
+    name = config.get("classifier")
+    if source.classes in (0, DEFAULTS["classes"]) or not isinstance(name, str):
+        return
+    for key, tensor in contents.tensors.items():
+        if key == f"{name}.weight" or key.endswith(f".{name}.weight"):
+            if tensor.shape[0] == source.classes:
+                return
+            raise UserError(
+                f"The classifier of {contents.file} has {tensor.shape[0]} classes, not {source.classes}.",
+                f"The row says classes: {source.classes}; {key} says otherwise.",
+                "correct or leave out classes",
+            )
 
 
 @contextmanager
@@ -129,36 +196,21 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _require_filled(module: torch.nn.Module, random: torch.nn.Module, file: Path) -> None:
-    """Refuse a checkpoint that left random weights behind: timm loads what fits and keeps silent about the rest."""
-    left = {
-        name: loaded.numel()
-        for (name, loaded), drawn in zip(module.named_parameters(), random.parameters(), strict=True)
-        if loaded.ndim > 1 and loaded.equal(drawn) and loaded.detach().std() > 0
-    }
-    if sum(left.values()) > 0.01 * sum(p.numel() for p in module.parameters()):
-        raise UserError(
-            f"The checkpoint {file.name} does not fit {type(module).__name__}.",
-            f"It lacks {len(left)} of the tensors ({', '.join(list(left)[:3])}, …).",
-            "name the backbone that it was trained as",
-        )
-
-
-def _fill(module: torch.nn.Module, reader: Reader, file: Path, what: str) -> None:
+def _fill(module: torch.nn.Module, reader: Reader, file: Path, what: str) -> Placed:
     match reader:
         case ByName(prefix):
-            checkpoint.by_name(module, checkpoint.read(file), prefix, what)
+            return placing.by_name(module, checkpoint.read(file), prefix, what)
         case OnnxVisionTransformer():
-            checkpoint.by_name(module, checkpoint.onnx_vision_transformer(file, module), "", what)
+            return placing.by_name(module, checkpoint.onnx_vision_transformer(file, module), "", what)
         case InOrder():
-            checkpoint.in_order(module, checkpoint.read(file), what)
+            return placing.in_order(module, checkpoint.read(file), what)
         case TensorFlowMobileNetV1():
-            checkpoint.in_order(module, checkpoint.tensorflow_mobilenetv1(file), what)
+            return placing.in_order(module, checkpoint.tensorflow_mobilenetv1(file), what)
         case KerasInOrder():
-            checkpoint.in_order(module, checkpoint.keras(file), what)
+            return placing.in_order(module, checkpoint.keras(file), what)
 
 
-def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> torch.nn.Module:
+def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> _Filled:
     import torch
 
     with _seeded(weights.SEED), _working_folder_on_path():
@@ -168,14 +220,18 @@ def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> to
         module = factory(**source.arguments)
     if not isinstance(module, torch.nn.Module):
         raise UserError(f"{source.target} returned a {type(module).__name__}, not a torch.nn.Module.")
-    if file is not None and isinstance(source.weights, Checkpoint):
-        _fill(module, source.weights.reader, file, backbone.name)
-    resets = getattr(module, "reset_classifier", None)
-    if backbone.output == "features" and resets:
-        resets(0)
-    elif backbone.output == "logits" and not resets:
+    reset = getattr(module, "reset_classifier", None)
+    if backbone.output == "logits" and not reset:
         raise UserError(f"The classifier of {backbone.name!r} cannot be found.", "Its module has no reset_classifier.")
-    return module
+    reader = source.weights.reader if isinstance(source.weights, Checkpoint) else None
+    headless = backbone.output == "features" and reset is not None
+    first = isinstance(reader, ByName)  # a classifier of other classes is no obstacle then; in order, all are needed
+    if headless and first:
+        module.reset_classifier(0)  # type: ignore[operator]
+    placed = _fill(module, reader, file, backbone.name) if file is not None and reader else None
+    if headless and not first:
+        module.reset_classifier(0)  # type: ignore[operator]
+    return module, placed
 
 
 @contextmanager

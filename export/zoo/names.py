@@ -8,4 +8,4 @@ from pathlib import Path
 
 def names() -> list[str]:
     """The names in the order of zoo.yaml; rows of the user's own are not among them."""
-    return re.findall(r"^- \{?name: ([^\s,}]+)", Path(__file__).with_name("zoo.yaml").read_text(), re.MULTILINE)
+    return re.findall(r"^- \{?name: ([^\s,}]+)", Path(__file__).with_name("zoo.yaml").read_text("utf-8"), re.MULTILINE)

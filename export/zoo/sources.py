@@ -48,7 +48,7 @@ File = LocalFile | PackageFile
 
 @dataclass(frozen=True)
 class ByName:
-    """Under the module's own names, after ``prefix`` is stripped; tensors without the prefix are left out."""
+    """Under the module's own names, after ``prefix`` is stripped; without one, what makes the names fit is stripped."""
 
     prefix: str = ""
 
@@ -89,9 +89,10 @@ class Hub:
 
 @dataclass(frozen=True)
 class TimmCheckpoint:
-    """A file that timm reads by itself: under timm's names, or under others that it knows how to convert."""
+    """A file under timm's names, or under others that timm knows how to convert; ``prefix`` as in :class:`ByName`."""
 
     file: File
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,9 @@ def with_random_weights(source: Source, name: str) -> Source:
 
 
 def with_checkpoint(source: Source, path: Path, name: str) -> Source:
-    """The same network with the weights of a local file.
+    """The same network with the weights of a local file: read as the source's own, where that is a local file too.
+
+    How a published file is read is a fact about that file.
 
     Raises:
         UserError: the source is a finished ONNX file.
@@ -186,6 +189,9 @@ def with_checkpoint(source: Source, path: Path, name: str) -> Source:
     if isinstance(source, OnnxFile):
         raise UserError(f"{name!r} takes no other weights.", "It is a finished ONNX file.")
     if isinstance(source, TimmModel):
+        own = source.weights
+        if isinstance(own, TimmCheckpoint | Checkpoint) and isinstance(own.file, LocalFile):
+            return replace(source, weights=replace(own, file=file))
         return replace(source, weights=TimmCheckpoint(file))
     reader = source.weights.reader if isinstance(source.weights, Checkpoint) else ByName()
     return replace(source, weights=Checkpoint(file, reader))
@@ -252,6 +258,8 @@ def row_of(source: Source) -> dict[str, Any]:
     row |= {"arguments": dict(source.arguments), "random": isinstance(weights, RandomWeights)}
     if isinstance(weights, Hub):
         row["revision"] = weights.revision
+    elif isinstance(weights, TimmCheckpoint):
+        row["prefix"] = weights.prefix
     elif isinstance(weights, Checkpoint) and isinstance(weights.reader, ByName):
         row |= {"reader": "named", "prefix": weights.reader.prefix}
     elif isinstance(weights, Checkpoint):
@@ -310,7 +318,7 @@ def _taken(left: dict[str, Any], where: str) -> Source:
         return replace(model, weights=random)
     if file is None:
         return replace(model, weights=Hub(left.pop("revision")))
-    return replace(model, weights=Checkpoint(file, reader) if reader else TimmCheckpoint(file))
+    return replace(model, weights=Checkpoint(file, reader) if reader else TimmCheckpoint(file, left.pop("prefix")))
 
 
 def _file(left: dict[str, Any]) -> File | None:

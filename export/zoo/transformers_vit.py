@@ -60,6 +60,21 @@ def state(tensors: Tensors, tokens: int, prefix: str = "backbone.") -> dict[str,
     return {**made, "pos_embed": _positions(tensors, tokens)}
 
 
+def left_out(tensors: Tensors, prefix: str = "backbone.") -> list[str]:
+    """Names of the tensors that are no part of the transformer: of its head or decoder."""
+    used = re.compile(r"encoder\.layer\.\d+\.attention\.attention\.(query|key|value)\.(weight|bias)$")
+
+    def placed(name: str) -> bool:
+        own = name.removeprefix(prefix)
+        return name.startswith(prefix) and bool(_renamed(own) or used.match(own))
+
+    return [n for n, values in tensors.items() if values.ndim and not placed(n) and not _position(n, values)]
+
+
+def _position(name: str, values: npt.NDArray[np.float32]) -> bool:
+    return name.startswith("onnx::") and values.ndim == 3
+
+
 def _renamed(name: str) -> str:
     """timm's name of one tensor; empty where it has none of its own."""
     block = re.match(r"encoder\.layer\.(\d+)\.(.+)$", name)
@@ -74,7 +89,7 @@ def _positions(tensors: Tensors, tokens: int) -> torch.Tensor:
     """float32 [1, tokens, d]: the class token's position, and the grid of the patches' in the module's size."""
     import torch
 
-    nameless = [values for name, values in tensors.items() if name.startswith("onnx::") and values.ndim == 3]
+    nameless = [values for name, values in tensors.items() if _position(name, values)]
     first = [v for v in nameless if v.shape[1] == 1]
     grids = [v for v in nameless if v.shape[1] > 1]
     side, wanted = round(grids[0].shape[1] ** 0.5) if grids else 0, round((tokens - 1) ** 0.5)

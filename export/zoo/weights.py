@@ -14,6 +14,7 @@ from typing import Any
 from export.errors import Unavailable, UserError
 from export.packages import member
 from export.store import Store, sha256_file, write_atomic
+from export.zoo import formats
 from export.zoo.backbones import Backbone
 from export.zoo.sources import Hub, LocalFile, PackageFile, file_of, hub_of
 
@@ -38,13 +39,21 @@ def fetch(backbone: Backbone, store: Store) -> Path | None:
 
 
 def digest(backbone: Backbone, store: Store) -> str:
-    """What identifies the weights in every key: the checkpoint's SHA-256, or seed and versions of random ones."""
+    """What identifies the weights in every key: the checkpoint's SHA-256, or seed and versions of random ones.
+
+    Raises:
+        Unavailable, UserError: as :func:`fetch`; or the file cannot be read.
+    """
     pinned = file_of(backbone.source)
     if isinstance(pinned, PackageFile):
         return pinned.sha256  # so that a key needs no download
     file = fetch(backbone, store)
     if file is not None:
-        return sha256_file(file)
+        formats.require_file(file)
+        try:
+            return sha256_file(file)
+        except OSError as error:
+            raise UserError(f"The file {file} cannot be read.", error.strerror or str(error)) from error
     libraries = "/".join(f"{name} {_version(name)}" for name in ("torch", "timm"))
     return f"{backbone.weights}, seed {SEED}, {libraries}"
 
@@ -65,7 +74,7 @@ def source(backbone: Backbone, store: Store) -> dict[str, Any]:
     """Where the weights came from, for manifests and reports."""
     found: dict[str, Any] = {"weights": backbone.weights, "sha256": digest(backbone, store)}
     if hub := hub_of(backbone.source):
-        repository, commit, *_ = _pointer(backbone, hub, store).read_text().split("\n")
+        repository, commit, *_ = _pointer(backbone, hub, store).read_text("utf-8").split("\n")
         found |= {"repository": repository, "commit": commit}
     return found
 
@@ -85,22 +94,25 @@ def _pointer(backbone: Backbone, hub: Hub, store: Store) -> Path:
 def _download(backbone: Backbone, hub: Hub, store: Store) -> Path:
     pointer = _pointer(backbone, hub, store)
     if pointer.is_file():
-        known = Path(pointer.read_text().split("\n")[2])
+        known = Path(pointer.read_text("utf-8").split("\n")[2])
         if known.is_file():
             return known
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
     repository = _repository(backbone)
+    # where the user's home is not known, the hub's library would make a folder named "~"
+    cache = None if Path(HF_HUB_CACHE).is_absolute() else store.root / "hub"
     store.say(f"fetching {repository} ({backbone.licence or 'unknown licence'})")
     try:
         with _silent_hub():
             try:
-                file = hf_hub_download(repository, "model.safetensors", revision=hub.revision)
+                file = hf_hub_download(repository, "model.safetensors", revision=hub.revision, cache_dir=cache)
             except EntryNotFoundError as error:
                 if isinstance(error, LocalEntryNotFoundError):
                     raise
-                file = hf_hub_download(repository, "pytorch_model.bin", revision=hub.revision)
+                file = hf_hub_download(repository, "pytorch_model.bin", revision=hub.revision, cache_dir=cache)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise Unavailable(
             f"The weights of {backbone.name!r} could not be downloaded from the model hub.",

@@ -42,10 +42,14 @@ PATHS = st.builds(Path("/a").joinpath, st.text("abc", min_size=1))
 FILES = st.builds(LocalFile, PATHS) | st.builds(PackageFile, PACKAGES, WORDS, WORDS)
 READERS = st.builds(ByName, st.just("") | WORDS) | st.sampled_from([made() for made in sources.READERS.values()])
 CHECKPOINTS = st.builds(Checkpoint, FILES, READERS)
+TIMMS_OWN = st.builds(TimmCheckpoint, FILES, st.just("") | WORDS)
 TIMM = st.builds(
     TimmModel,
     WORDS,
-    st.builds(Hub, WORDS) | st.builds(TimmCheckpoint, FILES) | CHECKPOINTS | st.just(RandomWeights()),
+    st.builds(Hub, WORDS)
+    | st.builds(TimmCheckpoint, FILES, st.just("") | WORDS)
+    | CHECKPOINTS
+    | st.just(RandomWeights()),
     ARGUMENTS,
     st.sampled_from([0, 10, 1000, 1001]),
 )
@@ -91,6 +95,15 @@ def test_weights_are_exchanged_and_the_network_stays(source: TimmModel | ModuleF
         assert {k for k, v in row_of(other).items() if v != row_of(source)[k]} <= places
 
 
+def test_a_row_of_ones_own_keeps_its_prefix_and_reader_for_another_file() -> None:
+    named, timm = Checkpoint(LocalFile(FILE), ByName("a.")), TimmCheckpoint(LocalFile(FILE), "a.")
+    other = LocalFile(Path("/other"))
+    for own in (named, timm):
+        assert with_checkpoint(TimmModel("a", own), other.path, "x") == TimmModel("a", replace(own, file=other))
+    published = Checkpoint(PACKAGE, ByName("a."))
+    assert with_checkpoint(TimmModel("a", published), other.path, "x") == TimmModel("a", TimmCheckpoint(other))
+
+
 @given(st.builds(OnnxFile, FILES))
 def test_a_finished_file_takes_no_other_weights(source: OnnxFile) -> None:
     with pytest.raises(UserError, match="no random weights"):
@@ -110,7 +123,13 @@ FILE, PACKAGE = Path("/net"), PackageFile(Package("p", "1", "0", "MIT"), "m", "0
         ({"file": FILE}, "weights but no network"),
         ({"file": FILE, "package": PACKAGE, "timm": "a"}, "cannot have package"),
         ({"file": FILE, "timm": "a", "revision": "v2"}, "cannot have revision"),
-        ({"file": FILE, "timm": "a", "prefix": "x."}, "cannot have prefix"),
+        ({"timm": "a", "prefix": "x."}, "cannot have prefix"),
+        ({"file": FILE, "timm": "a", "reader": "in_order", "prefix": "x."}, "cannot have prefix"),
+        ({"file": FILE, "timm": "a", "cut": "Relu"}, "cannot have cut"),
+        ({"package": PACKAGE, "timm": "a", "revision": "v2"}, "cannot have revision"),
+        ({"module": "a:b", "revision": "v2"}, "cannot have revision"),
+        ({"module": "a:b", "classes": 3}, "cannot have classes"),
+        ({"file": FILE, "reader": "onnx", "prefix": "x."}, "cannot have prefix"),
         ({"file": FILE, "timm": "a", "reader": "backwards"}, "Unknown reader"),
         ({"file": FILE, "reader": "onnx", "arguments": {"a": 1}}, "cannot have arguments"),
         ({"file": FILE, "reader": "onnx", "timm": "a"}, "cannot have timm"),

@@ -11,7 +11,7 @@ from export.picture import decode
 from export.reference import normalize, resize_and_crop
 from export.store import Store
 from export.torchvision_ops import import_timm
-from export.zoo import checkpoint, transformers_vit, weights
+from export.zoo import checkpoint, placing, transformers_vit, weights
 from export.zoo.backbones import resolve
 from export.zoo.loaders import eager
 
@@ -62,6 +62,7 @@ def test_every_tensor_finds_its_place() -> None:
     module = small(4)
     state = transformers_vit.state(exported(module), tokens=17)
     assert set(state) == set(module.state_dict())
+    assert transformers_vit.left_out(exported(module)) == ["decoder.final_conv.bias", "onnx::Mul_9"]
     for name, tensor in module.state_dict().items():
         torch.testing.assert_close(state[name], tensor, rtol=0, atol=1e-6)
 
@@ -86,7 +87,9 @@ def test_a_file_without_what_is_needed_is_refused(lacking: str) -> None:
     else:
         del tensors[next(name for name in tensors if lacking in name)]
     with pytest.raises(UserError, match=r"does not fit|not a square grid"):
-        checkpoint.by_name(small(4), transformers_vit.state(tensors, tokens=17), "", "a test")
+        placing.by_name(
+            small(4), checkpoint.Contents("a file", transformers_vit.state(tensors, tokens=17)), "", "a test"
+        )
 
 
 @pytest.mark.network

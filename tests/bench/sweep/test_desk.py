@@ -1,0 +1,71 @@
+"""The results folder is checked before any work: what is wrong with it is a sentence."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bench.evaluation import evaluate
+from bench.run import main
+from bench.sweep.desk import Desk
+from bench.sweep.spec import SweepSpec
+from export.errors import UserError
+from export.store import Store
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    return tmp_path / "photos"
+
+
+def sweep(data: Path) -> SweepSpec:
+    return SweepSpec(("resnet18",), ("ort",), (str(data),), ("knn",), ())
+
+
+def test_a_desk_is_where_it_was_whatever_the_working_folder_becomes(
+    tmp_path: Path, data: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    desk = Desk.open(Path("results"), sweep(data), store)
+    monkeypatch.chdir(data)
+    assert desk.records == tmp_path / "results" / "records"
+    assert not desk.folder.exists(), "a dry run leaves nothing"
+
+
+def test_results_do_not_lie_in_the_data_or_in_place_of_the_store(tmp_path: Path, data: Path, store: Store) -> None:
+    (tmp_path / "link").symlink_to(data)
+    for folder in (data, data / "results", data / "a", tmp_path / "link" / "results"):
+        with pytest.raises(UserError, match="lies in the data set"):
+            Desk.open(folder, sweep(data), store)
+    with pytest.raises(UserError, match=r"lies in the data set(.|\n)*--store DIR"):
+        Desk.open(tmp_path / "out", sweep(data), Store(data / "store"))
+    with pytest.raises(UserError, match="cannot be both the results and the store"):
+        Desk.open(store.root, sweep(data), store)
+    Desk.open(tmp_path, sweep(data), store)  # beside the data is fine
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path, data: Path, store: Store) -> None:
+    one, other = (Desk.open(tmp_path / "out", sweep(data), store) for _ in range(2))
+    with one.alone(), pytest.raises(UserError, match="Another run writes to"), other.alone():
+        pass
+    with other.alone():
+        pass
+
+
+@pytest.mark.parametrize("option", ["out", "store"])
+@pytest.mark.parametrize("door", ["command", "python"])
+def test_every_door_checks_before_the_data_are_opened(tmp_path: Path, option: str, door: str) -> None:
+    """The data set does not exist: the place is complained of first."""
+    (tmp_path / "file").touch()
+    places = {"out": tmp_path / "out", "store": tmp_path / "store", option: tmp_path / "file" / "below"}
+    command = ["--data", "gone", "--out", str(places["out"]), "--store", str(places["store"])]
+    enter = (
+        partial(main, command)
+        if door == "command"
+        else partial(evaluate, data="gone", out=places["out"], store=places["store"])
+    )
+    with pytest.raises(UserError, match=f"cannot be a folder(.|\n)*--{option} DIR"):
+        enter()

@@ -1,0 +1,57 @@
+"""Checkpoints as people save them, around small networks of timm's."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from export.torchvision_ops import import_timm
+from export.zoo.backbones import Backbone
+from export.zoo.sources import Checkpoint, LocalFile, Reader, TimmCheckpoint, TimmModel
+
+RESNET, VIT = "test_resnet.r160_in1k", "test_vit.r160_in1k"
+
+State = dict[str, torch.Tensor]
+
+
+@cache
+def network(name: str = RESNET, seed: int = 1, **arguments: int) -> torch.nn.Module:
+    """A network with its classifier, and statistics that are not those of a fresh one. Not to be changed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module: torch.nn.Module = import_timm().create_model(name.split(".")[0], pretrained=False, **arguments)
+        for buffer_name, buffer in module.named_buffers():
+            if buffer_name.endswith(("mean", "var")):
+                buffer.uniform_(0.5, 1.5)
+    return module.eval()
+
+
+def state(name: str = RESNET, seed: int = 1, **arguments: int) -> State:
+    """Its tensors, each a copy."""
+    return {k: v.clone() for k, v in network(name, seed, **arguments).state_dict().items()}
+
+
+@cache
+def features(name: str = RESNET, seed: int = 1) -> torch.Tensor:
+    """What the network gives for :func:`images`, before its classifier: float32 [2, d]."""
+    module = network(name, seed)
+    with torch.inference_mode():
+        found: torch.Tensor = module.forward_head(module.forward_features(images()), pre_logits=True)  # type: ignore[operator]
+    return found
+
+
+@cache
+def images() -> torch.Tensor:
+    """float32 [2, 3, 160, 160]."""
+    return torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(5))
+
+
+def backbone(
+    file: Path, reader: Reader | None = None, name: str = RESNET, prefix: str = "", classes: int = 1000
+) -> Backbone:
+    """A request for the network with the weights of a file: read by timm's names, or by ``reader``."""
+    local = LocalFile(file)
+    weights = Checkpoint(local, reader) if reader else TimmCheckpoint(local, prefix)
+    return Backbone("mine", TimmModel(name, weights, classes=classes))
