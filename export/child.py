@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that a crash, a full memory or an endless loop in a library costs that work alone."""
+"""Work in a process of its own: a crash, a full memory or an endless loop in a library costs that work alone."""
 
 from __future__ import annotations
 
