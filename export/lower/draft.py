@@ -11,7 +11,7 @@ from typing import Any
 
 from export.convert import onnx_from_torch
 from export.lower.calibration import published
-from export.lower.precision import fp32_model
+from export.lower.precision import fp32_model, require_fp32
 from export.spec import Precision
 from export.store import Entry, Store, key
 from export.zoo.backbones import Backbone
@@ -33,6 +33,7 @@ def draft(backbone: Backbone, store: Store, precision: Precision) -> Entry:
     base = store.obtain("draft", key("draft", onnx=base_key, precision=str(Precision.FP32)), export)
     if precision is Precision.FP32:
         return base
+    require_fp32(backbone, Precision(base.fields["precision"]), precision)
 
     def lower(folder: Path) -> Mapping[str, Any]:
         import onnx

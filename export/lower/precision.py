@@ -83,12 +83,7 @@ def artifact(
     base = onnx_from_torch.artifact(backbone, store, maps=maps, images=images)
     if precision is Precision.FP32:
         return base
-    if base.precision is not Precision.FP32:
-        raise CellError(
-            f"{backbone.name!r} is {base.precision} already: no {precision} file is made of it.",
-            "It would be rounded twice, and the first rounding is not known.",
-            "an fp32 export of the network; this file is run as it is where fp32 is asked for",
-        )
+    require_fp32(backbone, base.precision, precision)
     photographs = calibration or published(store)
 
     def build(folder: Path) -> Mapping[str, Any]:
@@ -96,6 +91,20 @@ def artifact(
         return lowered(base, precision, photographs, folder, store.say)
 
     return Artifact.of(store.obtain("onnx", _lowered_key(base.key, precision, photographs), build))
+
+
+def require_fp32(backbone: Backbone, own: Precision, asked: Precision) -> None:
+    """Refuse to round a file that is rounded already.
+
+    Raises:
+        CellError: ``own``, the precision of the backbone's file, is not fp32.
+    """
+    if own is not Precision.FP32:
+        raise CellError(
+            f"{backbone.name!r} is {own} already: no {asked} file is made of it.",
+            "It would be rounded twice, and the first rounding is not known.",
+            "an fp32 export of the network; this file is run as it is where fp32 is asked for",
+        )
 
 
 def _lowered_key(base: str, precision: Precision, photographs: CalibrationSet) -> str:

@@ -127,7 +127,8 @@ def _compare(made: Artifact, file: Path, situation: Situation) -> None:
     rows = []
     for one in values:
         batch = np.repeat(one[None], size, axis=0).astype(kind)
-        found = np.asarray(original.run(None, {name: batch})[0], np.float32)
+        others = {i.name: np.ones(1, np.float32) for i in original.get_inputs()[1:]}  # not needed where it is cut
+        found = np.asarray(original.run(None, {name: batch, **others})[0], np.float32)
         assert len(found) == size, asdict(situation)
         rows.append(found[0].ravel())
     wanted = np.stack(rows)

@@ -20,6 +20,7 @@ from export.convert import trial
 from export.convert.onnx_from_torch import artifact, artifact_key
 from export.errors import CellError, UserError
 from export.lower import precision
+from export.lower.draft import draft
 from export.spec import Precision, PreprocessSpec
 from export.store import Store
 from export.zoo.backbones import resolve
@@ -224,6 +225,8 @@ def test_the_file_s_own_precision_is_the_artifact_s(
         for lower in (Precision.INT8, Precision.FP16):
             with pytest.raises(CellError, match=f"is {own} already: no {lower} file is made of it"):
                 precision.artifact(backbone, store, precision=lower, images=photos)
+        with pytest.raises(CellError, match=f"is {own} already"):
+            draft(backbone, store, Precision.INT8)
 
 
 def quantized(weight: Any, *, domain: str = "", operator: str = "", **attributes: Any) -> onnx.ModelProto:
