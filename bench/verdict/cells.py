@@ -39,7 +39,7 @@ def folded(ranking: Ranking, cost: str, by: str, rows: Sequence[Standing]) -> tu
     the whole table has; ``cost`` may be empty."""
     sheet, front = ranking.sheet, set(ranking.front(cost)) if cost else set()
     parts = [_part("rank", rows, lambda s: s.rank + (" ●" if s.row in front else ""), "name")]
-    parts += [_part(k, rows, lambda s, k=k: label_text(sheet.labels[s.row], k), "name") for k in _labels(ranking)]  # type: ignore[misc]
+    parts += [_part(k, rows, lambda s, k=k: label_text(sheet.labels[s.row], k), "name") for k in sheet.naming]  # type: ignore[misc]
     if len(sheet.settings) > 1:
         parts.append(_part("z", rows, lambda s: with_error(s.z, s.z_error, 2), last=0 if by == "z" else 30))
     one_set = len({setting.data for setting in sheet.settings}) == 1
@@ -72,7 +72,7 @@ def whole(ranking: Ranking, cost: str, by: str) -> tuple[list[Part], int]:
         without = [ranking.clean_standing(row) for row, _ in rows]
         texts = tuple(s.rank if s else "–" for s in without)
         parts.append(Part("rank without †‡", ("rank", "without", "†‡"), texts, "name"))
-    for k in _labels(ranking):
+    for k in sheet.naming:
         parts.append(Part(k, (k,), tuple(label_text(sheet.labels[row], k) for row, _ in rows), "name"))
     if ranking.has_errors:
         parts.append(Part("first %", ("first", "%"), of_ranked(lambda s: share(s.first_share))))
@@ -93,10 +93,6 @@ def _part(
     name: str, rows: Sequence[Standing], text: Callable[[Standing], str], kind: Kind = "number", last: int = 0
 ) -> Part:
     return Part(name, (name,), tuple(map(text, rows)), kind, last)
-
-
-def _labels(ranking: Ranking) -> list[str]:
-    return [k for k in ("backbone", "engine", "precision") if k in ranking.sheet.labels[0]]
 
 
 def _shown(ranking: Ranking, cost: str) -> list[Column]:

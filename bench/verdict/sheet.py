@@ -123,11 +123,22 @@ class Sheet:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
+    @property
+    def naming(self) -> tuple[str, ...]:
+        """The labels that name a row: backbone, engine and precision, and what else tells rows apart."""
+        known = self.labels[0] if self.labels else {}
+        names: tuple[str, ...] = tuple(k for k in ("backbone", "engine", "precision") if k in known)
+        for more in ("preprocess", "batches"):
+            if more in known and self._distinct(names) < self._distinct((*names, more)):
+                names = (*names, more)
+        return names
+
+    def _distinct(self, names: Sequence[str]) -> int:
+        return len({tuple(label[k] for k in names) for label in self.labels})
+
     def name(self, row: int) -> str:
         """``backbone · engine · precision``, or what there is of it."""
-        return " · ".join(
-            str(self.labels[row][k]) for k in ("backbone", "engine", "precision") if k in self.labels[row]
-        )
+        return " · ".join(str(self.labels[row][k]) for k in self.naming)
 
     def cost(self, name: str) -> tuple[Column, Floats]:
         """A cost column and its values [rows].

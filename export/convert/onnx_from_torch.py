@@ -21,9 +21,9 @@ from export.convert.photographs import digest
 from export.errors import CellError, UserError, first_line
 from export.spec import Precision, PreprocessSpec
 from export.store import Store, key
-from export.zoo import weights
+from export.zoo import own_code, weights
 from export.zoo.backbones import Backbone
-from export.zoo.sources import OnnxFile, without_places
+from export.zoo.sources import ModuleFunction, OnnxFile, without_places
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +47,8 @@ def artifact_key(backbone: Backbone, store: Store, *, maps: bool = False, images
         from export.convert import foreign
 
         own["foreign"] = foreign.identity(backbone)
+    if isinstance(backbone.source, ModuleFunction):
+        own["code"] = own_code.digest(backbone.source.target)
     return key(
         "onnx",
         **own,

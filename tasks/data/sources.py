@@ -321,7 +321,7 @@ def _source(name: str, files: Files, reading: Reading, base: str, read: set[str]
     junk = tables.junk_pairs(files, base, items, reading.gallery)
     taken = {item.id for item in items}
     why = dict(reading.why or {})
-    account = left_out(files, taken, why | dict.fromkeys(read, "read for the labels"), reading.unlisted)
+    account = left_out(files, taken, why | dict.fromkeys(read, "table, read for the labels"), reading.unlisted)
     notes = (*reading.notes, *nearly_the_same(item.label for item in items))
     if files.foreign:
         notes += (f"{files.foreign:,} names of files are not UTF-8, and are shown as Latin-1",)

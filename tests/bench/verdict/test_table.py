@@ -6,6 +6,7 @@ import pytest
 from fake_records import SMALL, Lab, only
 
 from bench.records.asked import Asked
+from bench.records.record import Record
 from bench.records.results import Results
 from bench.verdict.ranking import Ranking
 from bench.verdict.show import markdown
@@ -56,6 +57,20 @@ def test_two_networks_of_one_name_are_two_rows_with_two_names() -> None:
     assert alone.cell.backbone == "made_up_base"
     [joined] = rows(Results((one, records[1])))[0]  # one network has the name, so an older record is of it
     assert (joined.cell, len(joined.scores), len(joined.timings)) == (alone.cell, 1, 1)
+
+
+def test_cells_that_differ_in_preprocessing_or_batches_alone_are_named_by_it() -> None:
+    one = SMALL.score("made_up_base", "ort:cpu", "knn")
+    other = replace(one, cell=replace(one.cell, preprocess="cpu:exif"))
+    third = replace(one, cell=replace(one.cell, batches=(1,)))
+
+    def named(*records: Record) -> set[str]:
+        found = sheet_of(Results(records))
+        return {found.name(row) for row in range(len(found.labels))}
+
+    assert named(one) == {"made_up_base · ort:cpu · fp32"}
+    assert named(one, other) == {"made_up_base · ort:cpu · fp32 · cpu", "made_up_base · ort:cpu · fp32 · cpu:exif"}
+    assert named(one, third) == {"made_up_base · ort:cpu · fp32 · 1,8", "made_up_base · ort:cpu · fp32 · 1"}
 
 
 def test_the_failures_of_two_networks_of_one_name_do_not_replace_each_other() -> None:

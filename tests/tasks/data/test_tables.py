@@ -59,7 +59,7 @@ def test_a_table_is_read_in_its_dialect(tmp_path: Path, table: str) -> None:
     assert labelled(by_folder) == RIGHT
     assert by_folder.notes[0].startswith("labels from labels.csv")
     assert "the folders camera0, camera1 are not read as classes" in by_folder.notes
-    assert account(by_folder.left_out) == {"read for the labels": 1}
+    assert account(by_folder.left_out) == {"table, read for the labels": 1}
     by_table = read(tmp_path, {}, "labels.csv")
     archive = locate(str(packed(tmp_path / "photos", tmp_path / "photos.zip")), Store(tmp_path / "store"))
     for other in (by_table, archive):
@@ -85,7 +85,7 @@ def test_three_tables_are_the_splits(tmp_path: Path) -> None:
     found = read(tmp_path, {"x": 4, **{f"{name}.csv": csv([path], [label]) for name, (path, label) in rows.items()}})
     assert [item.split for item in found.items] == ["train", "val", "test"]
     assert found.notes[0] == "splits from the tables test.csv (test), train.csv (train), val.csv (val)"
-    assert account(found.left_out) == {"read for the labels": 3, "images that no table lists": 1}
+    assert account(found.left_out) == {"table, read for the labels": 3, "images that no table lists": 1}
 
 
 def test_a_table_in_each_split_folder(tmp_path: Path) -> None:
