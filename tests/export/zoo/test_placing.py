@@ -82,7 +82,7 @@ WRAPPED: dict[str, tuple[Callable[[State], Any], str]] = {
         lambda s: {"state_dict": prefixed("module.encoder_q.", s) | prefixed("module.encoder_k.", state(seed=9))},
         "'state_dict.module.encoder_q' is used where 'state_dict.module.encoder_k' would fit too",
     ),
-    "the same twice": (lambda s: {"model": s, "best": dict(s)}, "left out: model (77 tensors)"),
+    "the same twice": (lambda s: {"model": s, "best": dict(s)}, "left out: model (92 tensors)"),
     "beside a decoder": (
         lambda s: prefixed("encoder.", s) | {"decoder.w": torch.ones(2)},
         "left out: decoder",
