@@ -217,6 +217,7 @@ def test_a_prefix_that_a_row_names_is_used_by_every_reader_that_has_one(store: S
         loaded = load(both, store, **how)
         computes(loaded, features())
         assert "left out" in notes(loaded)
+    computes(load({"a": prefixed("a.a.", state())}, store, prefix="a.a."), features())
     for how in ({"prefix": "third."}, {"reader": ByName("third.")}):
         with pytest.raises(UserError, match=r"No tensor of .* has the prefix 'third\.'"):
             load(both, store, **how)
