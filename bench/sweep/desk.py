@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,6 +83,8 @@ class Desk:
         try:
             yield
         finally:
+            if [path.name for path in self.folder.iterdir()] == [".lock"]:  # a mistake was found before anything ran
+                shutil.rmtree(self.folder)
             lock.release()
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -131,8 +130,10 @@ def prefixed(file: str, names: Iterable[str], wanted: Mapping[str, object], pref
     """
     found: Counter[str] = Counter()
     for name in names:
-        for match in re.finditer(rf"(?:^|(?<=\.)){re.escape(prefix)}\.?", name):
-            found[name[: match.end()]] += name[match.end() :] in wanted
+        for at in (0, *(dot + 1 for dot, character in enumerate(name) if character == ".")):
+            if name.startswith(prefix, at):
+                end = at + len(prefix) + name.startswith(".", at + len(prefix))
+                found[name[:end]] += name[end:] in wanted
     if not found:
         raise UserError(
             f"No tensor of the checkpoint {file} has the prefix {prefix!r}.",

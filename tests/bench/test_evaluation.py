@@ -107,7 +107,7 @@ def test_a_mistake_is_raised_before_anything_runs(tmp_path: Path) -> None:
     assert "models" in error.value.why
     assert error.value.remedy == "correct the call of evaluate"
     with pytest.raises(UserError, match="Unknown engine 'otr'"):
-        evaluate(models=TINY, engines="otr", data=tmp_path, out=tmp_path / "out")
+        evaluate(models=TINY, engines="otr", data=tmp_path / "photos", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -145,8 +145,9 @@ def test_the_document_s_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     scope: dict[str, Any] = {}
     exec(example.replace('"latency_p50_ms": 20', '"latency_p50_ms": 60_000'), scope)  # a busy machine may be slow
     assert scope["pick"].labels["engine"] == "ort:cpu"
-    assert list(scope["table"]["backbone"]) == [TINY, TINY]
+    mine = f"{TINY}@{tmp_path.name}/tiny"
+    assert list(scope["table"]["backbone"]) == [mine, mine]
     assert (tmp_path / "report.html").exists()
     assert {record.status for record in scope["results"].records} == {"ok", "skipped"}
     exec(again, scope)
-    assert scope["results"].rows()[0]["backbone"] == TINY
+    assert scope["results"].rows()[0]["backbone"] == mine

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path: Path, data: Path, store: 
         pass
     with other.alone():
         pass
+    assert not (tmp_path / "out").exists(), "nothing ran"
 
 
 @pytest.mark.parametrize("option", ["out", "store"])
@@ -61,11 +63,8 @@ def test_every_door_checks_before_the_data_are_opened(tmp_path: Path, option: st
     """The data set does not exist: the place is complained of first."""
     (tmp_path / "file").touch()
     places = {"out": tmp_path / "out", "store": tmp_path / "store", option: tmp_path / "file" / "below"}
-    command = ["--data", "gone", "--out", str(places["out"]), "--store", str(places["store"])]
-    enter = (
-        partial(main, command)
-        if door == "command"
-        else partial(evaluate, data="gone", out=places["out"], store=places["store"])
-    )
+    line = ["--data", "gone", "--out", str(places["out"]), "--store", str(places["store"])]
+    by_call = functools.partial(evaluate, data="gone", out=places["out"], store=places["store"])
+    opened: dict[str, Callable[[], object]] = {"command": lambda: main(line), "python": by_call}
     with pytest.raises(UserError, match=f"cannot be a folder(.|\n)*--{option} DIR"):
-        enter()
+        opened[door]()

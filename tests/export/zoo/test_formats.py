@@ -7,11 +7,11 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -61,7 +61,7 @@ def npy() -> bytes:
 
 def frozen() -> bytes:
     """A TensorFlow graph of one constant, a float of shape []: node (1) with name, op and attribute."""
-    tensor: bytes = b"\x08\x01\x12\x00\x22\x04" + np.float32(7.5).tobytes()
+    tensor = b"\x08\x01\x12\x00\x22\x04" + struct.pack("<f", 7.5)
     entry = b"\x0a\x05value\x12" + bytes([len(tensor) + 2]) + b"\x42" + bytes([len(tensor)]) + tensor
     node = b"\x0a\x01a\x12\x05Const\x2a" + bytes([len(entry)]) + entry
     return b"\x0a" + bytes([len(node)]) + node
@@ -70,9 +70,9 @@ def frozen() -> bytes:
 def onnx_file() -> bytes:
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
-    model: Any = helper.make_model(graph)
-    raw: bytes = model.SerializeToString()
-    return raw
+    file = io.BytesIO()
+    onnx.save(helper.make_model(graph), file)
+    return bytes(file.getbuffer())
 
 
 STATE = saved({"a": torch.zeros(3)})

@@ -82,7 +82,7 @@ WRAPPED: dict[str, tuple[Callable[[State], Any], str]] = {
         lambda s: {"state_dict": prefixed("module.encoder_q.", s) | prefixed("module.encoder_k.", state(seed=9))},
         "'state_dict.module.encoder_q' is used where 'state_dict.module.encoder_k' would fit too",
     ),
-    "the same twice": (lambda s: {"model": s, "best": dict(s)}, "left out: model (77 tensors)"),
+    "the same twice": (lambda s: {"model": s, "best": dict(s)}, "left out: model (92 tensors)"),
     "beside a decoder": (
         lambda s: prefixed("encoder.", s) | {"decoder.w": torch.ones(2)},
         "left out: decoder",
@@ -217,6 +217,7 @@ def test_a_prefix_that_a_row_names_is_used_by_every_reader_that_has_one(store: S
         loaded = load(both, store, **how)
         computes(loaded, features())
         assert "left out" in notes(loaded)
+    computes(load({"a": prefixed("a.a.", state())}, store, prefix="a.a."), features())
     for how in ({"prefix": "third."}, {"reader": ByName("third.")}):
         with pytest.raises(UserError, match=r"No tensor of .* has the prefix 'third\.'"):
             load(both, store, **how)
