@@ -107,12 +107,17 @@ def disk_full(error: OSError, doing: str) -> UserError:
     raise error
 
 
+def _reason(error: OSError) -> str:
+    """The system's words; they call a file in a folder's place "File exists"."""
+    return "it is no folder" if error.errno in (errno.EEXIST, errno.ENOTDIR) else str(error.strerror)
+
+
 def not_written(error: OSError, doing: str) -> UserError:
     """The same, and a sentence for a place that cannot be written or is not what it should be."""
     if error.errno in _OTHER_PLACE:
         return UserError(
             f"{doing[0].upper()}{doing[1:]} failed.",
-            f"{error.filename or 'The target'}: {error.strerror}.",
+            f"{error.filename or 'The target'}: {_reason(error)}.",
             "another folder or file",
         )
     return disk_full(error, doing)

@@ -20,12 +20,7 @@ def write(results: Results, path: Path, cost: str = "") -> Path:
         UserError: the records may not be compared, or ``path`` cannot be written.
     """
     from bench.report.page import page
-    from export.errors import UserError
     from export.store import write_atomic
 
-    text = page(results, cost)
-    try:
-        write_atomic(path, text.encode())
-    except OSError as error:
-        raise UserError(f"{path} cannot be written.", str(error)) from error
+    write_atomic(path, page(results, cost).encode())
     return path

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from export.errors import UserError, not_installed
+from export.errors import not_installed
 from export.store import write_atomic
 
 
@@ -55,8 +55,5 @@ def write(path: Path, content: str | bytes) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    try:
-        write_atomic(path, content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written.", str(error)) from error
+    write_atomic(path, content.encode() if isinstance(content, str) else content)
     print(f"wrote {path}", file=sys.stderr)

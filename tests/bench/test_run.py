@@ -232,11 +232,13 @@ def test_one_flipped_byte_in_the_features_is_set_aside_and_made_again(
 
 def test_two_runs_at_once_on_one_store(sweep: Callable[..., list[str]], tmp_path: Path) -> None:
     line = sweep("--store", str(tmp_path / "own"), "--seconds", "0.2")
-    command = [sys.executable, "-m", "bench.run", *line]
-    children = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    runs = [tmp_path / "one", tmp_path / "other"]
+    commands = [[sys.executable, "-m", "bench.run", *line, "--out", str(run / "out")] for run in runs]
+    children = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for command in commands]
     told = [child.communicate()[1] for child in children]
     assert [child.returncode for child in children] == [0, 0], told
-    assert {r.status for r in records(tmp_path).values() if r.cell.engine == "ort:cpu"} == {"ok"}
+    for run in runs:
+        assert {r.status for r in records(run).values() if r.cell.engine == "ort:cpu"} == {"ok"}
 
 
 def test_a_corrupt_photograph_is_named_and_left_out_up_to_a_limit(

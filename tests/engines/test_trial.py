@@ -41,7 +41,7 @@ def test_the_plan_of_a_foreign_file_is_built_by_a_child_once(
     for _ in range(2):
         trial.prove(runner, made, PROFILE, store)
     trial.prove(engine("null"), made, PROFILE, store)
-    assert asked == ["net on ort:cpu"]
+    assert [what.rpartition("/")[2] for what in asked] == ["net on ort:cpu"]
     assert store.try_load("plan", runner.plan_key(made.key, PROFILE))
 
 
