@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
 import torch
 
 from export.torchvision_ops import import_timm
@@ -55,3 +57,12 @@ def backbone(
     local = LocalFile(file)
     weights = Checkpoint(local, reader) if reader else TimmCheckpoint(local, prefix)
     return Backbone("mine", TimmModel(name, weights, classes=classes))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are slower on several threads; import it to use it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -123,7 +123,7 @@ def _arrays() -> list[tuple[Any, str]]:
 def _globals(path: Path, zipped: bool) -> tuple[int, set[str], list[str]]:
     """The protocol of the pickle; every class and function that it names, NumPy's arrays apart; classes of modules.
 
-    Before PyTorch 1.6 the class of a pickled module stood behind the word "module", with its source code.
+    Before PyTorch 1.6 a pickled module stood behind ("module", its class, a file, its source code).
     """
     names: set[str] = set()
     modules: list[str] = []
@@ -136,19 +136,20 @@ def _globals(path: Path, zipped: bool) -> tuple[int, set[str], list[str]]:
                 streams = [io.BytesIO(archive.read(member))]
         for stream in streams:
             strings: list[str] = []
-            before: Any = None
+            last: list[tuple[str, Any]] = []
             for code, value, _ in pickletools.genops(stream):
                 if code.name == "PROTO" and isinstance(value, int):
                     protocol = max(protocol, value)
                 elif code.name == "GLOBAL" and isinstance(value, str):
                     names.add(_today(*value.split(" ", 1)))
-                    if before == "module" and not zipped:
-                        modules.append(_today(*value.split(" ", 1)))
                 elif code.name == "STACK_GLOBAL" and len(strings) > 1:
                     names.add(_today(*strings[-2:]))
                 elif isinstance(value, str):
                     strings.append(value)
-                before = before if code.name.endswith("PUT") else value
+                elif code.name == "BINPERSID" and len(last) == 5 and last[0][1] == "module" and last[1][0] == "GLOBAL":
+                    modules.append(_today(*last[1][1].split(" ", 1)))
+                if not code.name.endswith("PUT"):
+                    last = [*last[-4:], (code.name, value)]
     return protocol, names - {name for _, name in _arrays()}, modules
 
 

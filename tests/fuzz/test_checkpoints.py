@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from checkpoints import RESNET, VIT, backbone, images, network, state
+from checkpoints import RESNET, VIT, backbone, images, network, one_thread, state
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
@@ -29,6 +29,8 @@ from export.zoo import checkpoint, placing
 from export.zoo.loaders import eager
 from export.zoo.sources import ByName, InOrder, Reader
 from fuzz import CASES
+
+__all__ = ["one_thread"]
 
 AVERAGES, PLAIN, TRAINED = ("state_dict_ema", "model_ema", "ema"), ("state_dict", "model", "net"), ("student",)
 """Which of two networks is used: of an earlier group rather than of a later one."""

@@ -165,6 +165,12 @@ def test_a_file_without_tensors_gets_a_sentence(tmp_path: Path, content: Any, sa
         checkpoint.read(save(content, tmp_path / "net.pth"))
 
 
+def test_a_key_that_is_called_as_a_pickled_module_is_marked(tmp_path: Path) -> None:
+    """Before PyTorch 1.6 the word stood before the class of a module."""
+    content = {"module": collections.OrderedDict(network().state_dict())}
+    assert "module.0.weight" in checkpoint.read(save(content, tmp_path / "net.pth", legacy=True)).tensors
+
+
 def test_two_tensors_of_one_name_are_refused(tmp_path: Path) -> None:
     tensors = {"a": {"b": torch.zeros(1)}, "a.b": torch.ones(1)}
     with pytest.raises(UserError, match=r"two tensors named 'a\.b'"):

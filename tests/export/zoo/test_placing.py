@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from checkpoints import RESNET, VIT, State, backbone, features, images, network, state
+from checkpoints import RESNET, VIT, State, backbone, features, images, network, one_thread, state
 from safetensors.torch import save_file
 
 from export.errors import UserError
@@ -19,6 +19,8 @@ from export.store import Store
 from export.zoo import checkpoint, placing
 from export.zoo.loaders import Loaded, eager
 from export.zoo.sources import ByName, InOrder, TimmModel
+
+__all__ = ["one_thread"]
 
 
 def saved(content: Any, folder: Path) -> Path:
@@ -65,6 +67,7 @@ WRAPPED: dict[str, tuple[Callable[[State], Any], str]] = {
         lambda s: {"epoch": 3, "arch": "x", "state_dict": s, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}},
         "left out: optimizer (1 tensor)",
     ),
+    "the key module": (lambda s: {"module": OrderedDict(s)}, "its weights are read from 'module'"),
     "any key": (lambda s: {"weights_of_mine": s}, "its weights are read from 'weights_of_mine'"),
     "average": (
         lambda s: {"state_dict": state(seed=9), "state_dict_ema": s},
