@@ -2,5 +2,5 @@
 
 import os
 
-CASES = int(os.environ.get("CASES", "100"))
+CASES = int(os.environ.get("CASES", "50"))
 """Examples of each property."""
