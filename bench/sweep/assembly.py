@@ -63,10 +63,11 @@ def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
             progress=now_and_then(f"indexing {ref}"),
         )
 
-    given = [(ref, opened(ref)) for ref in dict.fromkeys(sweep.data)]
+    refs = list({_place(ref): ref for ref in reversed(sweep.data)}.values())[::-1]  # each once
+    given = [(ref, opened(ref)) for ref in refs]
     given += [(ref, opened(ref, whole=True)) for ref in (*sweep.shifted, *sweep.out_of_scope)]
     sets = iter(named_apart(given))
-    fits = [next(sets) for _ in dict.fromkeys(sweep.data)]
+    fits = [next(sets) for _ in refs]
     seen = [next(sets) for _ in sweep.shifted]
     outside = [next(sets) for _ in sweep.out_of_scope]
     settings = [setting for text in sweep.corruptions for setting in named(text)]
@@ -80,6 +81,12 @@ def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
     for other in outside:
         for fitted in fits:
             yield beside(fitted, other)
+
+
+def _place(ref: str) -> str:
+    """The same for every way to write one path."""
+    path = Path(ref).expanduser()
+    return str(path.resolve()) if path.exists() else ref
 
 
 def named_apart(given: Sequence[tuple[str, DataSet]]) -> list[DataSet]:

@@ -163,6 +163,8 @@ class SweepSpec:
             raise UserError(
                 f"index_size must be at least 10, not {self.index_size}.", "A search returns ten neighbours."
             )
+        if not 0 <= self.max_unreadable <= 1:
+            raise UserError(f"max_unreadable must be a fraction from 0 to 1, not {self.max_unreadable:g}.")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"limit must be at least 1, not {self.limit}.")
         object.__setattr__(self, "batches", tuple(sorted({1, *self.batches})))

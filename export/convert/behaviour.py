@@ -221,7 +221,8 @@ def _origin(model: onnx.ModelProto, values: Float) -> str:
             return f"The weight {tensor.name!r} holds NaN."
     for node, found in _traced(model, values):
         if not np.isfinite(found).all():
-            return f"The first such tensor is {node.output[0]!r}, the output of a {node.op_type}: it overflows there."
+            why = "it overflows" if np.isinf(found).any() else "it is not defined (a root of less than 0, 0 / 0)"
+            return f"The first such tensor is {node.output[0]!r}, the output of a {node.op_type}: {why} there."
     return "They appear on some photographs only."
 
 

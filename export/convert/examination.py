@@ -246,7 +246,7 @@ def _require_type(image: onnx.ValueInfoProto, spec: PreprocessSpec, sidecar: str
         raise CellError(
             f"The ONNX file takes {kind(image)} pixels, and normalises them itself.",
             f"Its preprocessing in {sidecar} would normalise them before: fractions do not fit into {kind(image)}.",
-            f"write to {sidecar}: value_range: 255, mean: [0, 0, 0], std: [1, 1, 1]",
+            f"write to {sidecar}, under preprocess: value_range: 255, mean: [0, 0, 0], std: [1, 1, 1]",
         )
     raise CellError(
         f"The ONNX file's input {image.name} is {kind(image)}.",
@@ -274,12 +274,12 @@ def _require_shape(image: onnx.ValueInfoProto, spec: PreprocessSpec, sidecar: st
     other = "NHWC" if spec.layout == "NCHW" else "NCHW"
     channel = 1 if spec.layout == "NCHW" else 3
     if fits(other) or (dims[channel] not in (0, 3) and dims[4 - channel] == 3):
-        remedy = f"write to {sidecar}: layout: {other}"
+        remedy = f"write to {sidecar}, under preprocess: layout: {other}"
     elif dims[channel] not in (0, 3):
         raise CellError(what, f"{taken} Photographs have 3 channels.", "export it for RGB images")
     else:
         height, width = (dims[2], dims[3]) if spec.layout == "NCHW" else (dims[1], dims[2])
-        remedy = f"write to {sidecar}: height: {height or spec.height}, width: {width or spec.width}"
+        remedy = f"write to {sidecar}, under preprocess: height: {height or spec.height}, width: {width or spec.width}"
     raise CellError(what, taken, remedy)
 
 

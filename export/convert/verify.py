@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from export.artifact import ONNX, Reference
 from export.convert.photographs import photographs
-from export.errors import Unavailable
+from export.errors import CellError, Unavailable
 from export.parity import Parity, compare_outputs, worst
 from export.picture import decode
 from export.reference import normalize, resize_and_crop
@@ -42,14 +42,27 @@ def verify(folder: Path, loaded: Loaded, fields: Mapping[str, Any], store: Store
 
     Raises:
         Unavailable: ONNX Runtime is not installed, or the photographs cannot be had.
+        CellError: the module gives the same features for all photographs.
     """
     names = [o["name"] for o in fields["outputs"]]
     pixels, values = inputs(loaded.preprocess, store, images)
     reference = Reference(pixels, eager_outputs(loaded.module, names, values))
+    _require_different(reference)
     reference.save(folder)
     runtime = session(folder / ONNX)
     found = [run(runtime, names, values, batch) for batch in BATCHES]
     return worst(compare_outputs(outputs, reference.outputs, Precision.FP32) for outputs in found)
+
+
+def _require_different(reference: Reference) -> None:
+    """Refuse a module whose main output is the same for all photographs: nothing could be told from it."""
+    main = next(iter(reference.outputs.values()))
+    if len(main) > 2 and len({image.tobytes() for image in reference.pixels}) > 2 and (main == main[0]).all():
+        raise CellError(
+            f"The network gives the same features for all of {len(main)} photographs.",
+            "Nothing can be told from them.",
+            "check its weights: they may be zeros, or of another network",
+        )
 
 
 def inputs(spec: PreprocessSpec, store: Store, images: Path | None = None) -> tuple[npt.NDArray[np.uint8], Float]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     import torch
 
 
+LARGEST_SIDE = 8192
+"""Pixels of one side of a network's input: more is a slip of the pen, and would fill the memory."""
 _LOADING_SEED = 20231030
 """Seed of the module that a checkpoint is loaded into: what still has these values afterwards was not in it."""
 
@@ -292,6 +294,17 @@ def spec_of(fields: Mapping[str, Any], base: PreprocessSpec | None = None) -> Pr
         raise UserError("The preprocessing is not valid.", str(error)) from error
     if not 0 < spec.crop_pct <= 1 or math.prod((spec.height, spec.width)) <= 0:
         raise UserError(f"A preprocessing of {spec.height}x{spec.width} at crop {spec.crop_pct} is impossible.")
+    if max(spec.height, spec.width) > LARGEST_SIDE:
+        raise UserError(
+            f"A preprocessing of {spec.height}x{spec.width} is too large.", f"A side has at most {LARGEST_SIDE} pixels."
+        )
+    small = spec.value_range > 1 and 0 < max(spec.mean) <= 1
+    if small or not all(0 <= mean <= spec.value_range for mean in spec.mean if math.isfinite(mean)):
+        raise UserError(
+            f"The mean {list(spec.mean)} does not fit pixels from 0 to {spec.value_range}.",
+            "mean and std are in the units of value_range: 1 (the default) or 255.",
+            "value_range: 255" if spec.value_range == 1 else "value_range: 1",
+        )
     return spec
 
 

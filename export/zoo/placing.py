@@ -287,5 +287,8 @@ def _mismatch(
         problems.append(f"it holds {len(closest.foreign)} that the network does not have ({few(closest.foreign)})")
     if closest.error:
         problems.append(f"its tensors cannot be converted: {closest.error.rstrip('.')}")
+    remedy = _FIT
+    if closest.missing and all(name.rpartition(".")[2].startswith("running_") for name in closest.missing):
+        remedy = "save state_dict(): the statistics of BatchNorm are no parameters, and were not saved"
     where = f"Read below {reading.shown(closest.start)!r}: " if closest.start else ""
-    return UserError(title, f"{where}{'; '.join(problems)}.", _FIT)
+    return UserError(title, f"{where}{'; '.join(problems)}.", remedy)

@@ -249,6 +249,17 @@ def _require_readable(name: str, found: Index, total: int, most: float) -> None:
         )
 
 
+def _labels_of_copies(data: DataSet) -> list[str]:
+    """A note on images that are byte for byte the same, and have different labels."""
+    labels: dict[str, set[int]] = defaultdict(set)
+    for sample in data.samples:
+        labels[data.sha256[sample.id]].add(sample.label)
+    torn = [s.id for s in data.samples if len(labels[data.sha256[s.id]]) > 1]
+    if not torn:
+        return []
+    return [f"one picture, several labels: {len(torn):,} images are copies of images of another class: {few(torn, 3)}"]
+
+
 def _surveyed(data: DataSet, found: Index, source: Source) -> Survey:
     members: dict[int, list[Sample]] = defaultdict(list)
     for sample in data.samples:
@@ -261,14 +272,15 @@ def _surveyed(data: DataSet, found: Index, source: Source) -> Survey:
             if a in where and b in where:
                 leaks[f"{a} and {b}"] += sum(sample.split == b for sample in group)
     largest = max(members.values(), key=len)
-    said = remarks(source.notes, source.left_out, data.unreadable, found.traits, leaks)
+    torn = _labels_of_copies(data)
+    said = remarks((*source.notes, *torn), source.left_out, data.unreadable, found.traits, leaks)
     return Survey(
         replace(data, remarks=said),
         exact_copies=len(data.samples) - distinct,
         near_copies=distinct - len(members),
         largest=tuple(sample.id for sample in largest) if len(largest) > 1 else (),
         leaks=dict(leaks),
-        notes=source.notes,
+        notes=(*source.notes, *torn),
         left_out=source.left_out,
         traits=found.traits,
     )

@@ -248,6 +248,15 @@ def _in_classes(name: str, firsts: Sequence[str], paths: Sequence[Parts]) -> tup
             f"Two readings: the classes are {few(firsts)}; or they are {few(shared)}, in several parts.",
             "rename the folders train, val and test if they are splits; give one of them as --data; " + TABLE,
         )
+    meant = [split_names.named(first) for first in firsts]
+    rests = Counter({(one.split, one.rest) for one in meant if one})
+    times = Counter(rest for _, rest in rests)
+    if all(meant) and all(count > 1 for count in times.values()):  # trainA, trainB, testA, testB; no test_tube
+        raise UserError(
+            f"{few(firsts)}: every one of these folders is named like a split.",
+            f"Two readings: the classes are {few(firsts)}; or they are splits, whose images lie in no class folders.",
+            "put the images of each split into class folders (train/cat, test/cat), " + TABLE,
+        )
     said = [f"{first} is read as a class, not as a split" for first in named]
     return (
         lambda parts: _Place(parts[0], parts[0], None, parts[1:-1]) if len(parts) > 1 else None,

@@ -265,11 +265,33 @@ def _require_agreement(table: str, reading: Reading, folders: Reading) -> None:
             f"{one.id} has the label {one.label!r} in the table, and lies in the class folder {by_folder[one.id]!r}.",
             f"give the table itself (--data DIR/{table.split(',')[0]}), or move it away to read the folders",
         )
+    _require_same_splits(table, shared, folders)
     if len(shared) < len(by_folder) / 2 and len(names) > 1 and labels & names:
         raise UserError(
             f"{table} lists {len(shared):,} of the {len(by_folder):,} images in class folders.",
             "Two readings: the images of the table alone; or all images, with their folders as classes.",
             f"give the table itself (--data DIR/{table.split(',')[0]}), or move it away to read the folders",
+        )
+
+
+def _require_same_splits(table: str, listed: Sequence[Item], folders: Reading) -> None:
+    """Raise where a table moves images to another split than their folder's, or leaves a whole split out."""
+    by_folder = {item.id: item.split for item in folders.items if item.split}
+    moved = [item for item in listed if item.split and item.id in by_folder and item.split != by_folder[item.id]]
+    remedy = f"give the table itself (--data DIR/{table.split(',')[0]}), or move it away to read the folders"
+    if moved:
+        one = moved[0]
+        raise UserError(
+            f"{table} disagrees with the folders on the split of {len(moved):,} of {len(listed):,} images.",
+            f"{one.id} is {one.split} in the table, and lies in the folder of {by_folder[one.id]}.",
+            remedy,
+        )
+    lost = sorted({*by_folder.values()} - {by_folder.get(item.id) for item in listed} - {None}, key=str)
+    if lost and listed:
+        raise UserError(
+            f"{table} lists no image of the split {' and '.join(map(str, lost))}, which the folders have.",
+            "Two readings: the images of the table alone; or all images, with the folders' classes and splits.",
+            remedy,
         )
 
 

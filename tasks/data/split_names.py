@@ -26,17 +26,21 @@ _ADDED = frozenset(
 
 @dataclass(frozen=True)
 class Named:
-    """``plain``: the name says the split and nothing else (``training_set``, ``train2017``, ``01_train``), so that it
-    needs no other evidence; ``seg_train`` and ``train_station`` do."""
+    """``rest``: the words that say something else than the split. There are none in ``training_set``, ``train2017`` and
+    ``01_train``: these need no other evidence; ``seg_train`` and ``train_station`` do."""
 
     split: Split
-    plain: bool
+    rest: tuple[str, ...]
+
+    @property
+    def plain(self) -> bool:
+        return not self.rest
 
 
 def named(name: str) -> Named | None:
     """The split that a name means; None where it means none, or two."""
     found: set[Split] = set()
-    plain = True
+    rest = []
     for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_]+", name):
         word = word.lower()
         split = WORDS.get(word) or next(
@@ -45,8 +49,8 @@ def named(name: str) -> Named | None:
         if split:
             found.add(split)
         elif word not in _ADDED:
-            plain = False
-    return Named(found.pop(), plain) if len(found) == 1 else None
+            rest.append(word)
+    return Named(found.pop(), tuple(rest)) if len(found) == 1 else None
 
 
 def plain(name: str) -> Split | None:

@@ -21,6 +21,8 @@ from tasks.data.rows import LABELS, LOOK, PATHS, Table, decoded, rows_of
 ENDINGS = ("csv", "tsv", "tab", "psv", "txt")
 JUNK = "junk.csv"
 SPLITS = ("split", "splits", "set", "subset", "fold", "partition", "phase", "usage")
+MISSING = {"nan", "<na>", "#n/a", "nat"}
+"""What pandas and spreadsheets write where a cell is empty."""
 BOXES = {"xmin", "ymin", "xmax", "ymax", "bbox", "bboxx", "x1", "y1", "x2", "y2", "polygon", "segmentation"}
 
 
@@ -148,7 +150,14 @@ def read_listing(listed: Listing, split: Split | None = None) -> Reading:
     table, finder = listed.table, listed.finder
     name, items, missing, asked = table.name, list[Item](), list[str](), list[bool]()
     finder.ways.clear()
+    width = len(table.header) or len(table.rows[0][1])
     for number, row in table.rows:
+        if any(cell.strip() for cell in row[width:]):
+            raise UserError(
+                f"{name}, line {number}: it has {len(row)} fields, and the first line {width}.",
+                "A comma inside a field would cut it in two.",
+                "put quotes around fields with commas, or name every column",
+            )
         cells = [
             row[at].strip() if at is not None and at < len(row) else ""
             for at in (listed.path, listed.label, listed.split)
@@ -156,6 +165,12 @@ def read_listing(listed: Listing, split: Split | None = None) -> Reading:
         path, label, given = cells
         if not path or not label:
             raise UserError(f"{name}, line {number}: the {'label' if path else 'path'} is empty.")
+        if label.lower() in MISSING:
+            raise UserError(
+                f"{name}, line {number}: the label is {label}, which stands for a missing one.",
+                "An image without a label cannot train or test.",
+                "remove these rows, or name the class otherwise",
+            )
         if given and not _split(given):
             raise UserError(
                 f"{name}, line {number}: unknown split {given!r}.", "Known: train, val, test; or gallery, query."
@@ -216,7 +231,9 @@ def _notes(listed: Listing, items: Sequence[Item]) -> tuple[str, ...]:
             f"; not read: {few(other)})" if other else ")"
         )
     else:
-        said = f"labels from {table.name}, which has no header: a path and a label"
+        said = f"labels from {table.name}, which has no header: a path and a label" + (
+            " and a split" if listed.split is not None else ""
+        )
     notes = [said]
     if table.encoding not in ("UTF-8",):
         notes.append(f"{table.name} is read as {table.encoding}")

@@ -51,7 +51,7 @@ REFUSED: dict[str, tuple[Situation, str]] = {
     ),
     "another size": (
         Situation(sidecar=f"height: 9, width: 9, {NORMALISED}"),
-        "Try: write to net.yaml: height: 8, width: 8",
+        "Try: write to net.yaml, under preprocess: height: 8, width: 8",
     ),
     # the batch axis
     "sequence first": (Situation(inside="sequence first", batch=1), r"first axis.*is not the batch.*\[1, 5, 6\]"),

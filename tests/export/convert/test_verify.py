@@ -62,3 +62,14 @@ def test_a_session_is_run_to_the_last_image(batch: int, shared_store: Store, pho
     np.testing.assert_allclose(
         found, run(session(made.onnx), ["features"], values, 7)["features"], rtol=1e-4, atol=1e-5
     )
+
+
+def test_a_module_that_gives_the_same_features_for_all_photographs_is_refused(
+    shared_store: Store, photos: Path, tmp_path: Path
+) -> None:
+    zeros = tmp_path / "zeros.pth"
+    state = eager(resolve(NAME), shared_store).module.state_dict()
+    torch.save({name: torch.zeros_like(values) for name, values in state.items()}, zeros)
+    backbone = resolve(NAME.removesuffix("@random"), weights=zeros)
+    with pytest.raises(CellError, match="gives the same features for all of"):
+        artifact(backbone, shared_store, images=photos)

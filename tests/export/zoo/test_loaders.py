@@ -7,7 +7,7 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from export.reference import normalize, resize_and_crop
 from export.store import Store, sha256_file
 from export.torchvision_ops import import_timm
 from export.zoo.backbones import Backbone, listing, resolve
-from export.zoo.loaders import eager
+from export.zoo.loaders import eager, spec_of
 from export.zoo.sources import ByName, Checkpoint, Hub, LocalFile, ModuleFunction, PackageFile, TimmModel, file_of
 from export.zoo.weights import SEED
 
@@ -198,3 +198,22 @@ def test_a_module_in_the_working_folder_is_found_and_the_path_is_given_back(
         for name in ("mine_here", "part_of_mine"):
             sys.modules.pop(name, None)
     assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]}, r"from 0 to 1\.(.|\n)*Try: value_range: 255"),
+        ({"value_range": 255}, r"from 0 to 255\.(.|\n)*Try: value_range: 1"),
+        ({"mean": [-0.5, 0.5, 0.5]}, "does not fit pixels"),
+        ({"height": 640_000}, "too large"),
+    ],
+)
+def test_a_slip_in_the_preprocessing_is_refused(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        spec_of({"height": 64, "width": 64, **fields})
+
+
+def test_means_in_the_units_of_the_range_are_taken() -> None:
+    for fields in ({"value_range": 255, "mean": [0, 0, 0]}, {"value_range": 255, "mean": [104, 117, 123]}, {}):
+        assert spec_of({"height": 64, "width": 64, **fields}).height == 64

@@ -203,6 +203,10 @@ BROKEN: dict[str, tuple[Callable[[State], Any], str]] = {
         lambda s: {"best": s, "last": state(seed=9)},
         r"'state_dict\.best', 'state_dict\.last'",
     ),
+    "no running statistics": (
+        lambda s: {name: value for name, value in s.items() if ".running_" not in name},
+        r"tensors are missing(.|\n)*Try: save state_dict\(\)",
+    ),
     "half of it": (lambda s: dict(list(s.items())[: len(s) // 2]), "tensors are missing"),
 }
 

@@ -318,6 +318,15 @@ def test_copies_stay_on_one_side_and_leaks_of_given_splits_are_said(write_tree: 
     assert sum(given.leaks.values()) == 1
 
 
+def test_one_picture_under_two_labels_is_said(write_tree: Write, store: Store) -> None:
+    root = write_tree({"cat": 6, "dog": 6})
+    (root / "dog" / "copy.jpg").write_bytes(next(iter(sorted((root / "cat").iterdir()))).read_bytes())
+    found = survey(str(root), store)
+    [note] = [note for note in found.notes if "several labels" in note]
+    assert note.startswith("one picture, several labels: 2 images are copies of images of another class: cat/")
+    assert note in found.data.remarks
+
+
 def test_limit_is_stratified_and_indexes_no_more_than_it_takes(write_tree: Write, store: Store) -> None:
     root = write_tree({"cat": 60, "dog": 30})
     seen: list[int] = []

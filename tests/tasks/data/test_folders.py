@@ -224,3 +224,18 @@ def test_an_archive_gives_what_its_folder_gives(tmp_path: Path, ending: str) -> 
 def test_what_is_no_classification_is_refused_with_the_cause(tmp_path: Path, tree: Tree, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         survey(str(write(tmp_path / "photos", tree)), Store(tmp_path / "store"))
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("trainA", "trainB", "testA", "testB"),
+        ("train_ok", "test_ok", "train_bad", "test_bad"),
+        ("seg_train", "seg_val"),
+    ],
+)
+def test_flat_folders_that_are_all_named_like_splits_are_no_classes(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match=r"every one of these folders is named like a split(.|\n)*Two readings"):
+        read(tmp_path, dict.fromkeys(folders, 3))
+    found = read(tmp_path / "classes", dict.fromkeys((*folders, "bus"), 3))
+    assert {item.label for item in found.items} == {*folders, "bus"}

@@ -199,3 +199,40 @@ def test_absolute_paths_into_the_folder_are_its_files(tmp_path: Path) -> None:
     found = read(tmp_path, {**CAMERAS, "t.csv": csv([str(root / path) for path in PATHS], LABELS)}, "t.csv")
     assert {item.label for item in found.items} == {"daisy", "rose"}
     assert len(found.items) == 4
+
+
+SPLIT: Tree = {"train/cat": 2, "train/dog": 2, "test/cat": 1, "test/dog": 1}
+IN_TRAIN = tuple(f"train/{c}/00{i}.jpg" for c in ("cat", "dog") for i in (0, 1))
+IN_TEST = ("test/cat/000.jpg", "test/dog/000.jpg")
+CLASSES = ("cat", "cat", "dog", "dog")
+
+
+@pytest.mark.parametrize(
+    ("tree", "table", "sentence"),
+    [
+        (
+            CAMERAS,
+            csv(PATHS, ("Felis, wild", "Felis, tame", "x", "x")),
+            "it has 3 fields, and the first line 2",
+        ),
+        (CAMERAS, csv(PATHS, LABELS, "abcd"), "line 2: it has 3 fields"),
+        (CAMERAS, csv(PATHS, ("cat", "nan", "cat", "dog")), "line 3: the label is nan, which stands for a missing one"),
+        (
+            SPLIT,
+            csv(IN_TRAIN + IN_TEST, (*CLASSES, "cat", "dog"), ["test"] * 4 + ["train"] * 2, header="path,label,split"),
+            "disagrees with the folders on the split of 6 of 6 images",
+        ),
+        (SPLIT, csv(IN_TRAIN, CLASSES), "lists no image of the split test, which the folders have"),
+    ],
+)
+def test_what_a_table_would_change_in_silence_is_refused(tmp_path: Path, tree: Tree, table: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        read(tmp_path, {**tree, "labels.csv": table})
+
+
+def test_a_table_that_is_given_itself_decides(tmp_path: Path) -> None:
+    alone = read(tmp_path / "one", {**SPLIT, "labels.csv": csv(IN_TRAIN, CLASSES)}, "labels.csv")
+    assert len(alone.items) == 4
+    swapped = csv(IN_TRAIN + IN_TEST, (*CLASSES, "cat", "dog"), ["test"] * 4 + ["train"] * 2, header="path,label,split")
+    given = read(tmp_path / "two", {**SPLIT, "labels.csv": swapped}, "labels.csv")
+    assert {item.id.partition("/")[0]: item.split for item in given.items} == {"train": "test", "test": "train"}
