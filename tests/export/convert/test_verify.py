@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 from export.artifact import Reference
 from export.convert.onnx_from_torch import artifact
 from export.convert.verify import run, session, verify
+from export.errors import CellError
 from export.store import Store
 from export.zoo.backbones import resolve
 from export.zoo.loaders import eager
