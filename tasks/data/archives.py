@@ -117,7 +117,7 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, Damaged):
         return str(error)
     if isinstance(error, EOFError):
-        return "It is cut off: its compressed data end too early."
+        return "It is cut off or damaged: its compressed data end too early."
     if isinstance(error, (zlib.error, lzma.LZMAError)) or type(error) is OSError:
         return "Its compressed data are damaged."
     if isinstance(error, zipfile.BadZipFile) and "not a zip" in str(error):
