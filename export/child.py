@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +19,66 @@ from export.errors import CellError, UserError
 
 ROOT = Path(__file__).parents[1]
 _inside = False
+
+
+class Died(Exception):
+    """A child process ended without an answer.
+
+    Attributes:
+        code: its exit code, a signal's number below 0; None where it was killed because its time was over.
+        last: the last line that it printed.
+    """
+
+    def __init__(self, code: int | None, last: str) -> None:
+        super().__init__(code, last)
+        self.code, self.last = code, last
+
+    @property
+    def signal(self) -> str:
+        """The name of the signal that ended it; empty where none did."""
+        return signal.Signals(-self.code).name if self.code is not None and self.code < 0 else ""
+
+
+def answer(
+    command: Sequence[str],
+    job: bytes,
+    limit: float | None = None,
+    watch: Callable[[int], AbstractContextManager[object]] = lambda pid: contextlib.nullcontext(),
+    cwd: Path | None = None,
+) -> bytes:
+    """What a Python process writes for a job.
+
+    Args:
+        command: Python's arguments; behind them come a file with the job, and the one for the answer.
+        limit: seconds after which it is killed. watch: entered with its process id while it runs.
+
+    Raises:
+        Died: it ended otherwise than with code 0 and an answer, or not in time.
+    """
+    with tempfile.TemporaryDirectory(prefix="backbones-") as place:
+        asked, answered = Path(place, "job.json"), Path(place, "result.json")
+        asked.write_bytes(job)
+        with subprocess.Popen(
+            [sys.executable, *command, str(asked), str(answered)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+        ) as child:
+            try:
+                with watch(child.pid):
+                    _, said = child.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.communicate()
+                raise Died(None, "") from None
+            except BaseException:
+                child.kill()
+                raise
+        if child.returncode == 0 and answered.exists():
+            return answered.read_bytes()
+    lines = said.decode(errors="replace").strip().splitlines()
+    raise Died(child.returncode, lines[-1] if lines else "it printed nothing")
 
 
 def alone(target: str, job: Mapping[str, Any], what: str) -> Any:
@@ -33,20 +94,12 @@ def alone(target: str, job: Mapping[str, Any], what: str) -> Any:
     """
     import msgspec
 
-    with tempfile.TemporaryDirectory(prefix="backbones-") as place:
-        asked, answered = Path(place, "job.json"), Path(place, "result.json")
-        asked.write_bytes(msgspec.json.encode(dict(job)))
-        done = subprocess.run(
-            [sys.executable, "-c", f"from {__name__} import main; main()", target, str(asked), str(answered)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            check=False,
-            cwd=ROOT,  # from where it imports: never from the working folder, which may hold another onnx.py
-        )
-        if done.returncode or not answered.exists():
-            raise _death(what, done.returncode, done.stderr.decode(errors="replace"))
-        result = msgspec.json.decode(answered.read_bytes())
+    command = ["-c", f"from {__name__} import main; main()", target]
+    try:
+        # cwd is where it imports from: never the working folder, which may hold another onnx.py
+        result = msgspec.json.decode(answer(command, msgspec.json.encode(dict(job)), cwd=ROOT))
+    except Died as death:
+        raise _death(what, death) from death
     if "error" in result:
         kind, *lines = result["error"]
         raise getattr(errors, kind, UserError)(*lines)
@@ -55,14 +108,13 @@ def alone(target: str, job: Mapping[str, Any], what: str) -> Any:
     return result["value"]
 
 
-def _death(what: str, code: int, said: str) -> CellError:
-    if code == -signal.SIGALRM:
+def _death(what: str, death: Died) -> CellError:
+    if death.signal == "SIGALRM":
         return CellError(f"{what} does not end.", "It was stopped when its time was over.")
-    if code == -signal.SIGKILL:
+    if death.signal == "SIGKILL":
         return CellError(f"{what} was stopped by the system.", "Often: the memory of this machine is full.")
-    last = (said.strip().splitlines() or ["it printed nothing"])[-1][:300]
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    return CellError(f"{what} crashes the library that it runs in.", f"Its process {how}: {last}.")
+    how = f"was ended by {death.signal}" if death.signal else f"ended with code {death.code}"
+    return CellError(f"{what} crashes the library that it runs in.", f"Its process {how}: {death.last[:300]}.")
 
 
 def deadline(seconds: int) -> None:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from PIL import Image as Pil
 
 from export.errors import UserError, first_line
-from export.filetype import RAW, FileType, filetype
+from export.no_picture import RAW, Words, words
 from export.quiet import quiet
 
 VERSION = 2
@@ -199,7 +199,7 @@ def _opened(encoded: bytes) -> Iterator[Pil.Image]:
 
 def _identified(encoded: bytes) -> Pil.Image:
     if not encoded:
-        raise _not(filetype(encoded))
+        raise _not(words(encoded))
     Pil.init()
     said = ""
     for name in FORMATS:
@@ -223,7 +223,7 @@ def _identified(encoded: bytes) -> Pil.Image:
             continue
         _require_picture(image, encoded)
         return image
-    kind = filetype(encoded)
+    kind = words(encoded)
     raise _undecodable(f"It is {kind.what}{f' ({said})' if said else ''}.", kind.remedy)
 
 
@@ -245,12 +245,12 @@ def _require_picture(image: Pil.Image, encoded: bytes) -> None:
         if encoded[8:10] == b"CR" or _TIFF_DNG in tags:
             raise _not(RAW)
         if tags.get(_TIFF_SUBFILE, 0) == 1:
-            raise _not(FileType("a TIFF whose first picture is only a preview of another", "save that one alone"))
+            raise _not(Words("a TIFF whose first picture is only a preview of another", "save that one alone"))
         if 2 in _values(tags.get(_TIFF_SAMPLE)) and image.mode == "L":
             raise _wide("signed integers")
 
 
-def _not(kind: FileType) -> Undecodable:
+def _not(kind: Words) -> Undecodable:
     return _undecodable(f"It is {kind.what}.", kind.remedy)
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 
 from bench.measure.monitor import Monitor
 from bench.measure.worker import Job, Outcome
 from bench.records.parts import Failure
+from export.child import Died, answer
 
 START_SECONDS = 120.0
 """What a child may take besides measuring: imports, loading a plan."""
@@ -32,32 +28,23 @@ def run(job: Job, limit: float | None = None) -> Outcome:
         The child's outcome; where it died or hung, an outcome whose ``failure`` says how.
     """
     limit = limit or START_SECONDS + len(job.scenarios) * LONGEST * job.settings.seconds
-    with tempfile.TemporaryDirectory(prefix="backbones-") as folder:
-        job_file, result_file = Path(folder, "job.json"), Path(folder, "result.json")
-        job_file.write_bytes(msgspec.json.encode(job))
-        command = [sys.executable, "-m", "bench.measure.worker", str(job_file), str(result_file)]
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        ) as child:
-            try:
-                with Monitor(child.pid) as monitor:
-                    _, errors = child.communicate(timeout=limit)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.communicate()
-                return _failed("TimeoutExpired", f"The measurement did not end within {limit:.0f} s.", "")
-            except BaseException:
-                child.kill()
-                raise
-        if child.returncode == 0 and result_file.exists():
-            outcome = msgspec.json.decode(result_file.read_bytes(), type=Outcome)
-            return replace(outcome, monitoring=monitor.summary())
-    last = (errors.strip().splitlines() or ["it printed nothing"])[-1]
-    if child.returncode < 0:
-        name = signal.Signals(-child.returncode).name
-        hint = " (often: out of memory)" if name == "SIGKILL" else ""
-        return _failed("ChildDied", f"The measuring process was ended by {name}{hint}.", last)
-    return _failed("ChildDied", f"The measuring process ended with code {child.returncode}.", last)
+    monitors: list[Monitor] = []
+
+    def watch(pid: int) -> Monitor:
+        monitors.append(Monitor(pid))
+        return monitors[-1]
+
+    try:
+        found = answer(["-m", "bench.measure.worker"], msgspec.json.encode(job), limit, watch)
+    except Died as death:
+        if death.code is None:
+            return _failed("TimeoutExpired", f"The measurement did not end within {limit:.0f} s.", "")
+        if death.signal:
+            hint = " (often: out of memory)" if death.signal == "SIGKILL" else ""
+            return _failed("ChildDied", f"The measuring process was ended by {death.signal}{hint}.", death.last)
+        return _failed("ChildDied", f"The measuring process ended with code {death.code}.", death.last)
+    outcome = msgspec.json.decode(found, type=Outcome)
+    return replace(outcome, monitoring=monitors[0].summary())
 
 
 def _failed(kind: str, what: str, why: str) -> Outcome:

@@ -10,6 +10,7 @@ from bench.sweep.calibration import calibrated
 from bench.sweep.cells import Planned, expand
 from bench.sweep.spec import SweepSpec
 from engines.preprocess.catalog import orientation
+from export.places import expanded
 from export.progress import now_and_then, say
 from export.store import Store
 from tasks.data.altered.corruption import corrupted, named
@@ -84,15 +85,15 @@ def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
 
 
 def _place(ref: str) -> str:
-    """The same for every way to write one path."""
-    path = Path(ref).expanduser()
+    """The same for every way to write one path; what is no path, as it is."""
+    path = expanded(ref)
     return str(path.resolve()) if path.exists() else ref
 
 
 def named_apart(given: Sequence[tuple[str, DataSet]]) -> list[DataSet]:
     """The data sets of these references; where several have one name, each is named with the folders it lies in."""
     names = {ref: images.name for ref, images in given}
-    places = {ref: Path(ref).expanduser().resolve().parent.parts for ref in names if Path(ref).expanduser().exists()}
+    places = {ref: Path(place).parent.parts for ref in names if (place := _place(ref)) != ref or Path(ref).exists()}
     for up in range(1, max(map(len, places.values()), default=0)):
         alike = [ref for ref in places if list(names.values()).count(names[ref]) > 1]
         for ref in alike:

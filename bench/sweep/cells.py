@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from bench.measure.scenarios import Scenario, Settings, scenario
 from bench.records.parts import About, Cell, Keys
 from bench.sweep import keys
+from bench.sweep.backbones import named
 from bench.sweep.spec import ALL, SweepSpec
 from engines import trial
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile
@@ -18,7 +18,6 @@ from engines.catalog import BASELINE, REFERENCE, engine
 from engines.preprocess.base import Preprocess
 from engines.preprocess.catalog import identity, preprocess, refusal
 from export.artifact import Artifact
-from export.convert.foreign import precision as own_precision
 from export.errors import CellError, UserError
 from export.lower.calibration import CalibrationSet
 from export.lower.precision import artifact, artifact_key, precision_of
@@ -26,7 +25,7 @@ from export.progress import say
 from export.spec import Precision
 from export.store import Store
 from export.zoo import weights
-from export.zoo.backbones import Backbone, finished_file, resolve, resolve_all
+from export.zoo.backbones import Backbone
 from tasks.base import FEATURES, Task
 from tasks.catalog import TASKS, task
 from tasks.data.base import DataSet
@@ -247,28 +246,26 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
     for name in sweep.weights:
         if name not in sweep.models:
             raise UserError(f"--weights names {name!r}, which is not among the models.")
-    zoo = [Path(file) for file in sweep.zoo]
-    given = {name: Path(file) for name, file in sweep.weights.items()}
-    backbones = _backbones(sweep.models, zoo, given)
+    backbones = named(sweep)
     engines = [engine(EngineSpec.parse(text, sweep.threads)) for text in sweep.engines]
     available = [e.available() for e in engines]
     if not any(a.ok for a in available):
         engines[0].require()
     cells = [
         Planned(
-            b,
+            one.backbone,
             e,
             _fed(e, a, sweep.preprocess) if p in e.precisions else _refused(e),
             p,
             sweep,
             store,
             finished=finished,
-            trouble=trouble,
+            trouble=one.trouble,
         )
         for precision in precisions
         for e, a in zip(engines, available, strict=True)
-        for b, trouble in backbones
-        for p, finished in _taken(b, precision, precisions)
+        for one in backbones
+        for p, finished in one.taken(precision, precisions)
     ]
     for words in sweep.exclude:
         rest = [c for c in cells if not _meant(c, words.split())]
@@ -285,57 +282,6 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
         usable = next((c for c in cells if not c.trouble), cells[0])
         cells.append(replace(usable, engine=nothing, availability=found))
     return cells
-
-
-def _backbones(
-    names: Sequence[str], zoo: Sequence[Path], weights: Mapping[str, Path]
-) -> list[tuple[Backbone, UserError | None]]:
-    """The backbones of these names. A finished file that is there and cannot be used is its own cells' trouble.
-
-    Raises:
-        UserError: nothing has one of the names, or none of them can be used.
-    """
-    troubles: dict[str, UserError] = {}
-    for name in names:
-        try:
-            resolve(name, zoo_files=zoo, weights=weights.get(name))
-        except UserError as error:
-            if Path(name).suffix.lower() != ".onnx" or not Path(name).is_file():
-                raise
-            troubles[name] = error
-    whole = resolve_all([name for name in names if name not in troubles], zoo_files=zoo, weights=weights)
-    found = [(backbone, _trouble(backbone)) for backbone in whole]
-    found += [(finished_file(Path(name)), error) for name, error in troubles.items()]
-    reasons = [error for _, error in found if error]
-    if len(reasons) == len(found):
-        raise reasons[0]
-    return found
-
-
-def _trouble(backbone: Backbone) -> UserError | None:
-    """Why a finished file cannot be used; and where it can, a word on a precision of its own."""
-    try:
-        own = own_precision(backbone)
-    except UserError as error:
-        return error
-    if own is not Precision.FP32:
-        say(f"{backbone.name}: the file is {own} already; it is run as it is, and not rounded again")
-    return None
-
-
-def _taken(backbone: Backbone, asked: Precision, all_asked: Sequence[Precision]) -> Iterator[tuple[Precision, bool]]:
-    """The cell's precision, and whether that is a finished file's own.
-
-    Such a file is taken as it is where fp32 is asked for, or its own precision; once, where both are.
-    """
-    try:
-        own = own_precision(backbone)
-    except UserError:
-        own = Precision.FP32  # no cell of it will run
-    if own is Precision.FP32 or asked not in (own, Precision.FP32):
-        yield asked, False
-    elif asked is next(p for p in all_asked if p in (own, Precision.FP32)):
-        yield own, True
 
 
 def _meant(cell: Planned, words: Sequence[str]) -> bool:

@@ -47,11 +47,12 @@ class Desk:
         """
         folder = expanded(folder)
         require_writable(folder, "--out", LEAST_BYTES)
-        if folder.resolve() == store.root:
+        out = folder.resolve()
+        if out == store.root:
             raise UserError(f"{folder} cannot be both the results and the store.", "", "another folder with --out DIR")
         for ref in (*sweep.data, *sweep.shifted, *sweep.out_of_scope):
-            images = Path(expanded(ref.partition("=")[2] or ref)).resolve()
-            for place, option in ((folder.resolve(), "--out"), (store.root, "--store")):
+            images = expanded(ref.partition("=")[2] or ref).resolve()
+            for place, option in ((out, "--out"), (store.root, "--store")):
                 if images.is_dir() and place.is_relative_to(images):
                     raise UserError(
                         f"{place} lies in the data set {ref}.",

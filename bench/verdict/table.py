@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.records import stats
-from bench.records.parts import SCENARIOS, TaskSubject
+from bench.records.parts import SCENARIOS, Cell, TaskSubject
 from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.records.results import Results, machine_id
 from bench.verdict.losses import losses, note
@@ -23,8 +23,6 @@ from bench.verdict.row import Row, throttled
 from bench.verdict.sheet import Column, Sheet
 from export.errors import UserError
 from export.spec import Metric
-
-"""Where two scenarios report a cost of one name (peak memory), the first of these gives the plain column."""
 
 
 def rows(results: Results) -> tuple[list[Row], list[str]]:
@@ -38,11 +36,11 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
         UserError: records of different protocol or machine would stand in one column.
     """
     cells: dict[Any, list[Record]] = defaultdict(list)
-    networks = _networks(results.records)
+    networks = _networks(record.cell for record in results.records)
     for record in sorted(results.records, key=lambda r: (r.started_at, r.key)):
-        [*known] = networks[record.cell.backbone]
-        if not record.cell.weights and len(known) == 1:
-            record = replace(record, cell=replace(record.cell, weights=known[0]))
+        known = networks[record.cell.backbone] - {""}
+        if not record.cell.weights and len(known) == 1:  # an older record, or a failure: one network has the name
+            record = replace(record, cell=replace(record.cell, weights=min(known)))
         cells[record.cell.identity].append(record)
     kept = [_newest_plan(group) for group in cells.values()]
     _require_comparable([r for group in kept for r in group])
@@ -139,20 +137,17 @@ def _row(records: list[Record]) -> Row:
     )
 
 
-def _networks(records: Iterable[Record]) -> dict[str, set[str]]:
-    """The weights that a backbone's records name. Older records, and failures, may not know them: where one network
-    has the name, it is meant."""
+def _networks(cells: Iterable[Cell]) -> dict[str, set[str]]:
+    """Backbone → the weights that bear its name; "" where a cell does not know them."""
     networks: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        networks[record.cell.backbone].update(filter(None, [record.cell.weights]))
+    for cell in cells:
+        networks[cell.backbone].add(cell.weights)
     return networks
 
 
 def _told_apart(found: list[Row]) -> list[Row]:
     """The rows; a name that several networks have becomes ``NAME #…``, with the beginning of their weights' hash."""
-    networks: dict[str, set[str]] = defaultdict(set)
-    for row in found:
-        networks[row.cell.backbone].add(row.cell.weights)
+    networks = _networks(row.cell for row in found)
     return [
         replace(row, cell=replace(row.cell, backbone=f"{row.cell.backbone} #{_short(row.cell.weights)}"))
         if len(networks[row.cell.backbone]) > 1
@@ -226,7 +221,7 @@ def _settings(found: Sequence[Row]) -> list[Column]:
 
 
 def _owners(found: Sequence[Row]) -> dict[str, str]:
-    """Metric name → the scenario that gives the plain column."""
+    """Metric name → the scenario that gives the plain column: the first, where two report one (peak memory)."""
     owners: dict[str, str] = {}
     for scenario in in_order({s for row in found for s in row.timings}):
         for row in found:

@@ -25,12 +25,8 @@ PATHS: Registry[Any] = Registry(
 )
 
 
-UPRIGHT = ":exif"
-"""Ends the name of a path that turns photographs upright by their EXIF orientation: ``cpu:exif``."""
-
-
 def orientation(name: str) -> Orientation:
-    """How the path ``name`` reads photographs: as stored, or turned by EXIF.
+    """How the path ``name`` reads photographs: as stored, or (``cpu:exif``) turned upright by their EXIF orientation.
 
     Raises:
         UserError: there is no such path, or it cannot turn them.

@@ -130,16 +130,10 @@ class Behaviour:
                 _origin(model, self._values[bad][:1]),
                 f"check the network's weights, and mean, std and value_range in {sidecar}",
             )
-        different = len({image.tobytes() for image in self._values})
-        if different > 2 and (wanted == wanted[0]).all():
-            together = self._together(wanted)
-            if not self._same(together, wanted):
-                raise self._dependent(together, wanted)
-            raise CellError(
-                f"{self._name} gives the same features for all of {different} different photographs.",
-                "Nothing can be told from them.",
-                f"check the network's weights, its 'cut', and mean, std and value_range in {sidecar}",
-            )
+        if (wanted == wanted[0]).all() and not self._same(together := self._together(wanted), wanted):
+            raise self._dependent(together, wanted)
+        check = f"the network's weights, its 'cut', and mean, std and value_range in {sidecar}"
+        verify.require_different(self._name, wanted, self._values, check)
 
     def freed(
         self, original: onnx.ModelProto, model: onnx.ModelProto, frozen: int, wanted: Float

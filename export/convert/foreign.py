@@ -19,7 +19,7 @@ from export.convert import trial, verify
 from export.convert.behaviour import BATCH
 from export.errors import CellError, UserError
 from export.spec import Precision, PreprocessSpec
-from export.store import Store, sha256_file
+from export.store import Store
 from export.zoo import weights
 from export.zoo.backbones import Backbone
 from export.zoo.sources import LocalFile, OnnxFile
@@ -99,7 +99,7 @@ def identity(backbone: Backbone) -> dict[str, Any]:
         )
     file = _local(backbone)
     beside = _examined(*_stamped(file))[1] if file else ()
-    return {"version": VERSION, "beside": {path.name: sha256_file(path) for path in beside}}
+    return {"version": VERSION, "beside": {path.name: weights.sha256(path) for path in beside}}
 
 
 def _preprocess(backbone: Backbone) -> PreprocessSpec:

@@ -47,21 +47,28 @@ def verify(folder: Path, loaded: Loaded, fields: Mapping[str, Any], store: Store
     names = [o["name"] for o in fields["outputs"]]
     pixels, values = inputs(loaded.preprocess, store, images)
     reference = Reference(pixels, eager_outputs(loaded.module, names, values))
-    _require_different(reference)
+    require_different("The network", reference.outputs[names[0]], pixels, "its weights: they may be another network's")
     reference.save(folder)
     runtime = session(folder / ONNX)
     found = [run(runtime, names, values, batch) for batch in BATCHES]
     return worst(compare_outputs(outputs, reference.outputs, Precision.FP32) for outputs in found)
 
 
-def _require_different(reference: Reference) -> None:
-    """Refuse a module whose main output is the same for all photographs: nothing could be told from it."""
-    main = next(iter(reference.outputs.values()))
-    if len(main) > 2 and len({image.tobytes() for image in reference.pixels}) > 2 and (main == main[0]).all():
+def require_different(name: str, features: Float, images: npt.NDArray[Any], check: str) -> None:
+    """Refuse features [n, d] that are the same for all images [n, …]: nothing could be told from them.
+
+    Args:
+        name: whose features they are. check: what may be wrong, for the remedy.
+
+    Raises:
+        CellError: they are.
+    """
+    different = len({image.tobytes() for image in images})
+    if different > 2 and (features == features[0]).all():
         raise CellError(
-            f"The network gives the same features for all of {len(main)} photographs.",
+            f"{name} gives the same features for all of {different} different photographs.",
             "Nothing can be told from them.",
-            "check its weights: they may be zeros, or of another network",
+            f"check {check}",
         )
 
 

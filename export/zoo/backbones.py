@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -124,10 +124,26 @@ def resolve_all(
         UserError: two of them would have one name, which is how results are found; or as :func:`resolve`.
     """
     own = weights or {}
-    found = {name: resolve(name, zoo_files=zoo_files, weights=own.get(name)) for name in names}
+
+    def named(name: str, depth: int = 1) -> Backbone:
+        return resolve(name, zoo_files=zoo_files, weights=own.get(name), depth=depth)
+
+    return distinct({name: named(name) for name in names}, named)
+
+
+def distinct(given: Mapping[str, Backbone], named: Callable[[str, int], Backbone]) -> list[Backbone]:
+    """The backbones, each once, and no two of one name: files that have one get more of their folders.
+
+    Args:
+        given: by what was asked for. named: the same, with so many folders in its name.
+
+    Raises:
+        UserError: two of them have one name for all that.
+    """
+    found = dict(given)
     for depth in range(2, 2 + _DEEPEST):
         for shared in _shared(found):
-            found |= {n: resolve(n, zoo_files=zoo_files, weights=own.get(n), depth=depth) for n in shared}
+            found |= {name: named(name, depth) for name in shared}
     for one, other, *_ in _shared(found):
         raise UserError(
             f"Two backbones have the name {found[one].name!r}.",

@@ -210,7 +210,6 @@ def onnx_vision_transformer(path: Path, module: torch.nn.Module) -> Contents:
     positions = module.state_dict().get("pos_embed")
     if positions is None:
         raise UserError(f"{type(module).__name__} has no position embeddings to fill.")
-    formats.expect(path, formats.ONNX)
     tensors = named(path)
     unread = tuple(transformers_vit.left_out(tensors))
     return Contents(path.name, transformers_vit.state(tensors, positions.shape[1]), unread=unread)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import UserError
+from export.filetype import HEAD, FileType, filetype
 
-_HEAD = 4096
 _LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 """The magic number with which torch.save began its files before it made archives."""
 _READ_AS_ROW = "name it in a row of your own zoo file with the reader that fits (docs/backbones.md)"
@@ -47,24 +47,29 @@ _TORCHSCRIPT = Format(
     "TorchScript, a program with its weights",
     "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth'), where you trust it",
 )
-_COMPRESSED = (
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ\x00", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"Rar!\x1a\x07", "a RAR archive"),
-)
-_OTHERS = (
-    (0, b"\x93NUMPY", Format("a NumPy array (.npy)", _EXPORT)),
-    (0, b"GGUF", Format("a GGUF file of quantised weights", "use the checkpoint that it was made from")),
-    (4, b"TFL3", Format("a TensorFlow Lite model", "use the checkpoint that it was made from")),
-    (4, b"ET12", Format("an ExecuTorch program", "use the checkpoint that it was made from")),
-    (0, b"ftrt", Format("a TensorRT plan", "use the checkpoint that it was made from")),
-    (0, b"\x89PNG", Format("a PNG image")),
-    (0, b"\xff\xd8\xff", Format("a JPEG image")),
-    (0, b"%PDF", Format("a PDF document")),
-)
+_MADE_FROM = "use the checkpoint that it was made from"
+_SIGNED_IN = "download the file itself, signed in if need be"
+_FORMATS = {
+    FileType.SAFETENSORS: SAFETENSORS,
+    FileType.HDF5: HDF5,
+    FileType.TAR: Format("a tar archive", _UNPACK),
+    FileType.GZIP: Format("a gzip archive", _UNPACK),
+    FileType.BZIP2: Format("a bzip2 archive", _UNPACK),
+    FileType.XZ: Format("an xz archive", _UNPACK),
+    FileType.ZSTANDARD: Format("a Zstandard archive", _UNPACK),
+    FileType.SEVEN_ZIP: Format("a 7z archive", _UNPACK),
+    FileType.RAR: Format("a RAR archive", _UNPACK),
+    FileType.NUMPY: Format("a NumPy array (.npy)", _EXPORT),
+    FileType.GGUF: Format("a GGUF file of quantised weights", _MADE_FROM),
+    FileType.TFLITE: Format("a TensorFlow Lite model", _MADE_FROM),
+    FileType.EXECUTORCH: Format("an ExecuTorch program", _MADE_FROM),
+    FileType.TENSORRT: Format("a TensorRT plan", _MADE_FROM),
+    FileType.PNG: Format("a PNG image"),
+    FileType.JPEG: Format("a JPEG image"),
+    FileType.PDF: Format("a PDF document"),
+    FileType.HTML: Format("a web page, such as a log-in page or an error", _SIGNED_IN),
+    FileType.XML: Format("an XML document", _SIGNED_IN),
+}
 
 
 def of(path: Path) -> Format:
@@ -76,7 +81,7 @@ def of(path: Path) -> Format:
     require_file(path)
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD)
+            head = file.read(HEAD)
             size = path.stat().st_size
             file.seek(max(0, size - 8))
             tail = file.read(8)
@@ -84,7 +89,7 @@ def of(path: Path) -> Format:
         raise UserError(f"The file {path} cannot be read.", error.strerror or str(error)) from error
     if not size:
         raise UserError(f"The checkpoint {path.name} is damaged or truncated.", "It is empty.", "download it again")
-    return _by_head(path, head, tail, size)
+    return _by_head(path, head, tail)
 
 
 def require_file(path: Path) -> None:
@@ -137,29 +142,23 @@ def _folder(path: Path) -> str:
     return f"It holds {shown}." if names else "It is empty."
 
 
-def _by_head(path: Path, head: bytes, tail: bytes, size: int) -> Format:
-    if head.startswith(b"version https://git-lfs"):
+def _by_head(path: Path, head: bytes, tail: bytes) -> Format:
+    found = filetype(head)
+    if found is FileType.LFS:
         return Format("a Git LFS pointer: the file itself was not downloaded", f"git lfs pull --include {path.name}")
-    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
+    if found is FileType.ZIP:
         return _zip(path)
-    if size >= 10 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000:
-        return SAFETENSORS
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return HDF5
-    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
-        plain = Format("a plain pickle, not a file of torch.save", _EXPORT)
-        return LEGACY if _LEGACY in head[:32] else plain
-    if head[257:262] == b"ustar":
-        return Format("a tar archive", _UNPACK)
-    for magic, words in _COMPRESSED:
-        if head.startswith(magic):
-            return Format(words, _UNPACK)
-    for start, magic, kind in _OTHERS:
-        if head[start:].startswith(magic):
-            return kind
+    if found is FileType.PICKLE:
+        return LEGACY if _LEGACY in head[:32] else Format("a plain pickle, not a file of torch.save", _EXPORT)
+    if found in _FORMATS:
+        return _FORMATS[found]
     if tail == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb" or ".data-0" in path.name:
         return Format("part of a TensorFlow checkpoint, which is not read", "export the network to ONNX")
-    return _text(head) or _protocol_buffer(path, head) or _unknown(head)
+    if found is FileType.JSON:
+        return _json(head)
+    if found is FileType.TEXT:
+        return _text(head)
+    return _protocol_buffer(path, head) or _unknown(head)
 
 
 def _zip(path: Path) -> Format:
@@ -189,24 +188,11 @@ def _zip(path: Path) -> Format:
     return Format(f"a zip archive with {shown}", _UNPACK)
 
 
-def _text(head: bytes) -> Format | None:
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    lower = start[:200].lower()
-    if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--")):
-        return Format("a web page, such as a log-in page or an error", "download the file itself, signed in if need be")
-    if lower.startswith(b"<?xml"):
-        return Format("an XML document", "download the file itself, signed in if need be")
-    if start.startswith(b"model_checkpoint_path:"):
+def _text(head: bytes) -> Format:
+    text = head.removeprefix(b"\xef\xbb\xbf").decode(errors="replace").strip()
+    if text.startswith("model_checkpoint_path:"):
         return Format("the list of a TensorFlow checkpoint's files, which are not read", "export the network to ONNX")
-    if start.startswith(b"{"):
-        return _json(head)
-    try:
-        text = head[:-4].decode() if len(head) == _HEAD else head.decode()
-    except UnicodeDecodeError:
-        return None
-    if not text.isprintable() and any(not c.isprintable() and not c.isspace() for c in text):
-        return None
-    return Format(f"a text that begins {text.strip()[:40]!r}", "download the file itself, signed in if need be")
+    return Format(f"a text that begins {text[:40]!r}", _SIGNED_IN)
 
 
 def _json(head: bytes) -> Format:
@@ -218,7 +204,7 @@ def _json(head: bytes) -> Format:
     try:
         json.loads(head)
     except ValueError:
-        if len(head) < _HEAD:
+        if len(head) < HEAD:
             return Format("a damaged JSON document")
     return Format("a JSON document", "name the file with the weights")
 

@@ -5,7 +5,6 @@ Reading runs no code and opens nothing outside the file's folder.
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterator
 from math import prod
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.errors import UserError, first_line
+from export.filetype import HEAD, FileType, filetype
 
 if TYPE_CHECKING:
     import onnx
@@ -22,23 +22,30 @@ LARGEST = 2**31 - 1
 AGAIN = "copy or download it again"
 CONVERT = "convert it to ONNX with its framework's own exporter"
 
-_BEGINNINGS: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"version https://git-lfs", "a Git LFS pointer: the file itself was not fetched", "git lfs pull"),
-    (0, b"\x89HDF", "an HDF5 file, such as Keras writes", CONVERT),
-    (4, b"TFL3", "a TensorFlow Lite model", CONVERT),
-    (4, b"ORTM", "a file in ONNX Runtime's own format (.ort)", "use the .onnx file that it was made from"),
-    (0, b"ftrt", "a TensorRT engine", "use the .onnx file that it was built from"),
-    (0, b"ptrt", "a TensorRT engine", "use the .onnx file that it was built from"),
-    (0, b"GGUF", "a GGUF file", CONVERT),
-    (0, b"\x1f\x8b", "compressed (gzip)", "unpack it"),
-    (0, b"\xfd7zXZ", "compressed (xz)", "unpack it"),
-    (0, b"BZh", "compressed (bzip2)", "unpack it"),
-    (0, b"\x28\xb5\x2f\xfd", "compressed (zstd)", "unpack it"),
-    (0, b"7z\xbc\xaf", "a 7-Zip archive", "unpack it"),
-    (0, b"Rar!", "a RAR archive", "unpack it"),
-    (257, b"ustar", "a tar archive", "unpack it"),
-)
-"""(place, bytes there, what such a file is, what to do)."""
+_UNPACK = "unpack it"
+_OTHERS: dict[FileType, tuple[str, str]] = {
+    FileType.EMPTY: ("empty", AGAIN),
+    FileType.LFS: ("a Git LFS pointer: the file itself was not fetched", "git lfs pull"),
+    FileType.HDF5: ("an HDF5 file, such as Keras writes", CONVERT),
+    FileType.TFLITE: ("a TensorFlow Lite model", CONVERT),
+    FileType.ORT: ("a file in ONNX Runtime's own format (.ort)", "use the .onnx file that it was made from"),
+    FileType.TENSORRT: ("a TensorRT engine", "use the .onnx file that it was built from"),
+    FileType.GGUF: ("a GGUF file", CONVERT),
+    FileType.GZIP: ("compressed (gzip)", _UNPACK),
+    FileType.XZ: ("compressed (xz)", _UNPACK),
+    FileType.BZIP2: ("compressed (bzip2)", _UNPACK),
+    FileType.ZSTANDARD: ("compressed (zstd)", _UNPACK),
+    FileType.SEVEN_ZIP: ("a 7-Zip archive", _UNPACK),
+    FileType.RAR: ("a RAR archive", _UNPACK),
+    FileType.TAR: ("a tar archive", _UNPACK),
+    FileType.PICKLE: ("a Python pickle, such as older PyTorch checkpoints", "torch.onnx.export its module"),
+    FileType.SAFETENSORS: ("a safetensors file: weights without a network", "bob export NAME --weights FILE"),
+    FileType.HTML: ("a web page, often a log-in or error page that was saved in its place", AGAIN),
+    FileType.XML: ("XML, such as OpenVINO's IR", "use the .onnx file that it was made from"),
+    FileType.JSON: ("text", AGAIN),
+    FileType.TEXT: ("text", AGAIN),
+}
+"""(what such a file is, what to do)."""
 
 
 def read(file: Path) -> onnx.ModelProto:
@@ -76,7 +83,7 @@ def parse(file: Path) -> onnx.ModelProto:
     try:
         size = file.stat().st_size
         with file.open("rb") as opened:
-            head = opened.read(4096)
+            head = opened.read(HEAD)
         if found := _other(file, head, size):
             what, remedy = found
             raise UserError(f"{file.name} is not an ONNX file.", f"It is {what}.", remedy)
@@ -104,24 +111,11 @@ def _line(error: BaseException) -> str:
 
 def _other(file: Path, head: bytes, size: int) -> tuple[str, str] | None:
     """What a file is that cannot be ONNX, and what to do; None where it may be ONNX."""
-    if not size:
-        return "empty", AGAIN
-    for place, beginning, what, remedy in _BEGINNINGS:
-        if head[place : place + len(beginning)] == beginning:
-            return what, remedy
-    if head.startswith(b"PK"):
+    found = filetype(head)
+    if found is FileType.ZIP:
         return _zipped(file)
-    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return "a Python pickle, such as older PyTorch checkpoints", "torch.onnx.export its module"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < size:
-        return "a safetensors file: weights without a network", "bob export NAME --weights FILE"
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html", b"<head")) or b"<html" in start[:1024]:
-        return "a web page, often a log-in or error page that was saved in its place", AGAIN
-    if start.startswith(b"<"):
-        return "XML, such as OpenVINO's IR", "use the .onnx file that it was made from"
-    if _is_text(head):
-        return "text", AGAIN
+    if found in _OTHERS:
+        return _OTHERS[found]
     if size > LARGEST:
         return "larger than 2 GB, which no protocol buffer is", "save its weights as external data beside it"
     return None
@@ -141,15 +135,6 @@ def _zipped(file: Path) -> tuple[str, str]:
         return "a Core ML package", CONVERT
     inner = next((name for name in names if name.endswith(".onnx")), "")
     return f"a ZIP archive{f', which holds {inner}' if inner else ''}", "unpack it"
-
-
-def _is_text(head: bytes) -> bool:
-    """Whether a file's beginning is text; a protocol buffer begins with the format's version, a byte below 32."""
-    try:
-        json.loads(head)
-    except ValueError:
-        return all(byte >= 32 or byte in b"\t\n\r" for byte in head[:256])
-    return True
 
 
 # -- tensors -----------------------------------------------------------------------------------------------------------

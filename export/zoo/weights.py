@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,27 @@ def digest(backbone: Backbone, store: Store) -> str:
     file = fetch(backbone, store)
     if file is not None:
         formats.require_file(file)
-        try:
-            return sha256_file(file)
-        except OSError as error:
-            raise UserError(f"The file {file} cannot be read.", error.strerror or str(error)) from error
+        return sha256(file)
     libraries = "/".join(f"{name} {_version(name)}" for name in ("torch", "timm"))
     return f"{backbone.weights}, seed {SEED}, {libraries}"
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 of a file, read once as long as it does not change: every cell of a sweep asks for it.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        found = file.stat()
+        return _sha256(file, found.st_size, found.st_mtime_ns)
+    except OSError as error:
+        raise UserError(f"The file {file} cannot be read.", error.strerror or str(error)) from error
+
+
+@lru_cache(maxsize=256)
+def _sha256(file: Path, size: int, changed: int) -> str:
+    return sha256_file(file)
 
 
 def identity(backbone: Backbone) -> str:
@@ -65,7 +81,7 @@ def identity(backbone: Backbone) -> str:
     if isinstance(file, PackageFile):
         return file.sha256
     if file:
-        return sha256_file(file.path) if file.path.is_file() else ""
+        return sha256(file.path) if file.path.is_file() else ""
     hub = hub_of(backbone.source)
     return f"{backbone.timm}@{hub.revision}" if hub else ""
 

@@ -18,6 +18,7 @@ import zlib
 from pathlib import Path
 
 from export.errors import UserError
+from export.filetype import HEAD, FileType, filetype
 from export.store import Store
 from tasks.data import formats
 from tasks.data.files import Files
@@ -25,21 +26,22 @@ from tasks.data.members import DAMAGE, Damaged
 from tasks.data.tars import Unpack, from_tar, is_old_tar
 from tasks.data.zips import from_zip
 
-_FOREIGN = (
-    (b"7z\xbc\xaf\x27\x1c", "7z", "7z x {}"),
-    (b"Rar!\x1a\x07", "RAR", "unrar x {}"),
-    (b"\x28\xb5\x2f\xfd", "Zstandard", "tar --zstd -xf {} (or: zstd -d {})"),
-    (b"\x04\x22\x4d\x18", "LZ4", "lz4 -d {}"),
-    (b"\x1f\x9d", "compress (.Z)", "uncompress {}"),
-    (b"LZIP", "lzip", "lzip -d {}"),
-    (b"MSCF", "cabinet", "cabextract {}"),
-)
-_COMPRESSED: tuple[tuple[bytes, Unpack], ...] = (
-    (b"\x1f\x8b", gzip.GzipFile),
-    (b"\xfd7zXZ\0", lzma.LZMAFile),
-    (b"\x5d\0\0", lzma.LZMAFile),  # .lzma, the older form
-    (b"BZh", bz2.BZ2File),
-)
+_FOREIGN = {
+    FileType.SEVEN_ZIP: ("7z", "7z x {}"),
+    FileType.RAR: ("RAR", "unrar x {}"),
+    FileType.ZSTANDARD: ("Zstandard", "tar --zstd -xf {} (or: zstd -d {})"),
+    FileType.LZ4: ("LZ4", "lz4 -d {}"),
+    FileType.COMPRESS: ("compress (.Z)", "uncompress {}"),
+    FileType.LZIP: ("lzip", "lzip -d {}"),
+    FileType.CABINET: ("cabinet", "cabextract {}"),
+}
+_COMPRESSED: dict[FileType, Unpack] = {
+    FileType.GZIP: gzip.GzipFile,
+    FileType.XZ: lzma.LZMAFile,
+    FileType.BZIP2: bz2.BZ2File,
+}
+_LZMA = b"\x5d\0\0"
+"""How the older form of xz begins: too common to tell a file by, but where an archive is expected."""
 _PARTS = re.compile(r"\.(z\d\d|\d{3}|part\d*|a[a-z]|r\d\d)$|\.part\d+\.\w+$|[._-]part[-_]?\w{1,3}$", re.IGNORECASE)
 
 
@@ -50,14 +52,14 @@ def from_archive(path: Path, store: Store) -> Files:
         UserError: it is no archive of these, or it is encrypted, one part of several, cut off or damaged.
     """
     head = _head(path)
-    _refuse_foreign(path, head)
+    found = filetype(head)
+    _refuse_foreign(path, head, found)
     try:
-        for signature, unpack in _COMPRESSED:
-            if head.startswith(signature):
-                return from_tar(path, store, unpack)
-        if head[257:262] == b"ustar" or (not head.startswith(b"PK") and is_old_tar(path)):
+        if unpack := lzma.LZMAFile if head.startswith(_LZMA) else _COMPRESSED.get(found) if found else None:
+            return from_tar(path, store, unpack)
+        if found is FileType.TAR or (found is not FileType.ZIP and is_old_tar(path)):
             return from_tar(path, store, None)
-        if head.startswith(b"PK") or zipfile.is_zipfile(path):
+        if found is FileType.ZIP or zipfile.is_zipfile(path):
             return from_zip(path)
     except FileNotFoundError as error:
         raise UserError(
@@ -78,7 +80,7 @@ def from_archive(path: Path, store: Store) -> Files:
 
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(formats.HEAD)
+        return file.read(HEAD)
 
 
 def _is(kind: formats.Kind | None, head: bytes) -> str:
@@ -87,7 +89,7 @@ def _is(kind: formats.Kind | None, head: bytes) -> str:
     return f"By its first bytes it belongs to the {kind.what}." if kind else "Its first bytes are of no known format."
 
 
-def _refuse_foreign(path: Path, head: bytes) -> None:
+def _refuse_foreign(path: Path, head: bytes, found: FileType | None) -> None:
     """Raise for what is an archive, or part of one, and cannot be read here."""
     parts = (
         sorted(p.name for p in path.parent.glob(f"{path.stem}.z[0-9][0-9]")) if path.suffix.lower() == ".zip" else []
@@ -99,13 +101,13 @@ def _refuse_foreign(path: Path, head: bytes) -> None:
             "The parts have to be joined first.",
             f"zip -s 0 {path.name} --out joined.zip (of .zip with .z01 …), or cat {whole}.* > {whole}; 7z x reads both",
         )
-    for signature, what, command in _FOREIGN:
-        if head.startswith(signature):
-            raise UserError(
-                f"{path.name} is a {what} archive, which is not read.",
-                "Archives that are read: zip, tar, tar.gz, tar.xz, tar.bz2.",
-                f"{command.format(path.name, path.name)}, and give the folder",
-            )
+    if found in _FOREIGN:
+        what, command = _FOREIGN[found]
+        raise UserError(
+            f"{path.name} is a {what} archive, which is not read.",
+            "Archives that are read: zip, tar, tar.gz, tar.xz, tar.bz2.",
+            f"{command.format(path.name, path.name)}, and give the folder",
+        )
 
 
 def _damaged(path: Path, cause: str) -> UserError:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from export.errors import UserError
+from export.filetype import HEAD
 from tasks.data import formats
 from tasks.data.base import Reader
 from tasks.data.formats import Kind
@@ -60,7 +61,7 @@ class Files:
         return digest.hexdigest()
 
     def first_bytes(self, name: str) -> bytes:
-        """At least :data:`formats.HEAD` bytes of a file, or all of it.
+        """At least :data:`export.filetype.HEAD` bytes of a file, or all of it.
 
         Raises:
             OSError: it cannot be read.
@@ -76,7 +77,8 @@ class Files:
         found = formats.kind(name, lambda: self.first_bytes(name))
         if found is formats.IMAGE and self.stamps[name].partition(" ")[0] in _POINTER_SIZES:
             try:
-                return formats.POINTER if formats.is_pointer(self.first_bytes(name)) else found
+                own = formats.of_head(self.first_bytes(name))
+                return formats.POINTER if own is formats.POINTER else found
             except OSError:
                 pass  # the index says why
         return found
@@ -180,7 +182,7 @@ def from_folder(root: Path) -> Files:
 
     def head(name: str) -> bytes:
         with open(root / raw.get(name, name), "rb", buffering=0) as file:
-            return file.read(formats.HEAD)
+            return file.read(HEAD)
 
     return Files(
         stamps,

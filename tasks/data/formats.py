@@ -7,10 +7,11 @@ listing them, and what does not decode is found by the index. Only unknown and m
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from export.filetype import FileType, filetype
 
 Sort = Literal["image", "picture", "archive", "document", "other"]
 
@@ -30,9 +31,6 @@ class Kind:
     sort: Sort
     remedy: str = ""
 
-
-HEAD = 4096
-"""So many first bytes are looked at."""
 
 IMAGE = Kind("images", "image")
 IMAGES = frozenset(
@@ -109,45 +107,34 @@ ENDINGS: dict[str, Kind] = {
 }
 """Endings that say enough. TIFF is the container of raw photographs and of slides: only the ending tells."""
 
-_POINTER = b"version https://git-lfs.github.com/spec/"
-_FIRST: tuple[tuple[bytes, Kind], ...] = (
-    (b"\xff\xd8\xff", IMAGE),
-    (b"\x89PNG\r\n\x1a\n", IMAGE),
-    (b"GIF87a", IMAGE),
-    (b"GIF89a", IMAGE),
-    (b"II*\0", IMAGE),
-    (b"MM\0*", IMAGE),
-    (b"II+\0", IMAGE),
-    (b"MM\0+", IMAGE),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", IMAGE),
-    (b"\xff\x4f\xff\x51", IMAGE),
-    (b"8BPS", IMAGE),
-    (b"DDS ", IMAGE),
-    (b"qoif", IMAGE),
-    (b"icns", IMAGE),
-    (b"/* XPM */", IMAGE),
-    (b"SIMPLE  =", IMAGE),
-    (b"\xff\x0a", JXL),
-    (b"\0\0\0\x0cJXL ", JXL),
-    (b"\x76\x2f\x31\x01", EXR),
-    (b"#?RADIANCE", EXR),
-    (b"%!PS", VECTOR),
-    (b"%PDF", OFFICE),
-    (b"PK\x03\x04", ARCHIVE),
-    (b"PK\x05\x06", ARCHIVE),
-    (b"\x1f\x8b", ARCHIVE),
-    (b"\xfd7zXZ\0", ARCHIVE),
-    (b"\x28\xb5\x2f\xfd", ARCHIVE),
-    (b"7z\xbc\xaf\x27\x1c", ARCHIVE),
-    (b"Rar!\x1a\x07", ARCHIVE),
-    (b"PAR1", PARQUET),
-    (b"ARROW1", PARQUET),
-    (b"\x89HDF\r\n\x1a\n", ARRAYS),
-    (b"\x93NUMPY", ARRAYS),
-    (b"SQLite format 3\0", DATABASE),
-    (_POINTER, POINTER),
-)
-_BRANDS = {b"avif": IMAGE, b"avis": IMAGE} | dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevx"), HEIF)
+_KINDS: dict[FileType, Kind] = {
+    found: kind
+    for kind, of_kind in {
+        IMAGE: (FileType.JPEG, FileType.PNG, FileType.GIF, FileType.BMP, FileType.TIFF, FileType.WEBP, FileType.AVIF)
+        + (FileType.JPEG_2000, FileType.PSD, FileType.FITS, FileType.OTHER_IMAGE),
+        HEIF: (FileType.HEIC,),
+        JXL: (FileType.JPEG_XL,),
+        EXR: (FileType.EXR, FileType.RADIANCE),
+        RAW: (FileType.RAW,),
+        DICOM: (FileType.DICOM,),
+        VECTOR: (FileType.SVG, FileType.POSTSCRIPT, FileType.METAFILE),
+        OFFICE: (FileType.PDF,),
+        ARCHIVE: (FileType.ZIP, FileType.GZIP, FileType.XZ, FileType.BZIP2, FileType.ZSTANDARD)
+        + (FileType.SEVEN_ZIP, FileType.RAR, FileType.TAR),
+        PARQUET: (FileType.PARQUET, FileType.ARROW),
+        ARRAYS: (FileType.NUMPY, FileType.HDF5),
+        DATABASE: (FileType.SQLITE,),
+        VIDEO: (FileType.MP4, FileType.AVI, FileType.MATROSKA, FileType.MPEG),
+        SOUND: (FileType.WAVE,),
+        POINTER: (FileType.LFS,),
+        EMPTY: (FileType.EMPTY,),
+        HTML: (FileType.HTML,),
+        XML: (FileType.XML,),
+        JSON: (FileType.JSON,),
+        TEXT: (FileType.TEXT, FileType.ANNEX),
+    }.items()
+    for found in of_kind
+}
 
 
 def ending(name: str) -> str:
@@ -171,59 +158,5 @@ def kind(name: str, head: Callable[[], bytes]) -> Kind:
 
 def of_head(head: bytes) -> Kind | None:
     """What begins with these bytes; None where that is not known."""
-    if not head:
-        return EMPTY
-    for signature, found in _FIRST:
-        if head.startswith(signature):
-            return found
-    if head[4:8] == b"ftyp":
-        return _of_brands(head)
-    if head[:4] == b"RIFF":
-        return {b"WEBP": IMAGE, b"AVI ": VIDEO, b"WAVE": SOUND}.get(head[8:12])
-    if head[:2] == b"BM" and head[14:18] in (b"\x0c\0\0\0", b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0"):
-        return IMAGE
-    if re.match(rb"P([1-6]|[fF])\s", head):
-        return IMAGE
-    if re.match(
-        rb"\x0a[\x00\x02\x03\x05]\x01[\x01\x02\x04\x08]|\x01\xda[\x00\x01][\x01\x02]|\0\0[\x01\x02]\0[^\0]\0", head
-    ):
-        return IMAGE  # PCX, SGI, ICO and CUR
-    if head[128:132] == b"DICM":
-        return DICOM
-    if head[257:262] == b"ustar" or re.match(rb"BZh[1-9]1AY&SY", head):
-        return ARCHIVE
-    return _of_text(head)
-
-
-def _of_brands(head: bytes) -> Kind:
-    """Of an ISO media file: its brands tell AVIF from HEIC and from videos."""
-    size = min(int.from_bytes(head[:4], "big"), len(head))
-    brands = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]
-    found = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
-    return found[0] if found else HEIF if head[8:12] in (b"mif1", b"msf1") else VIDEO
-
-
-def _of_text(head: bytes) -> Kind | None:
-    if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return None
-    if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", head) and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return None
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return HTML
-    if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in head.lower()):
-        return VECTOR
-    if start.startswith((b"<?xml", b"<annotation")):
-        return XML
-    if re.match(rb"[{\[]\s*[\"{\[\]}]", start):
-        return JSON
-    try:
-        head[: -3 if len(head) >= HEAD else None].decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    return TEXT
-
-
-def is_pointer(head: bytes) -> bool:
-    """Whether a file is a Git LFS pointer: a few lines that stand for a file that was not fetched."""
-    return head.startswith(_POINTER)
+    found = filetype(head)
+    return _KINDS.get(found) if found else None

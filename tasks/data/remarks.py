@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tasks.data.base import Counted, Unreadable
 
@@ -17,25 +17,14 @@ def remarks(
     leaks: Mapping[str, int],
 ) -> tuple[str, ...]:
     """Sentences; none for a plain folder of plain images. Arguments as in :class:`tasks.data.catalog.Survey`."""
-    return tuple(_remarks(notes, left_out, unreadable, traits, leaks))
-
-
-def _remarks(
-    notes: Sequence[str],
-    left_out: Sequence[Counted],
-    unreadable: Sequence[Unreadable],
-    traits: Sequence[Counted],
-    leaks: Mapping[str, int],
-) -> Iterator[str]:
-    yield from notes
-    for some in left_out:
-        yield f"left out: {some}"
+    said = [*notes, *(f"left out: {some}" for some in left_out)]
     if unreadable:
         shown = "; ".join(f"{image.id}: {image.reason}" for image in unreadable[:SHOWN])
         more = "; …" if len(unreadable) > SHOWN else ""
         images = "image" if len(unreadable) == 1 else "images"
-        yield f"left out: {len(unreadable):,} unreadable {images} ({shown}{more})"
-    for some in traits:
-        yield f"images: {some}"
-    for pair, count in leaks.items():
-        yield f"{pair} share pictures ({count:,} images); the given splits are not changed"
+        said.append(f"left out: {len(unreadable):,} unreadable {images} ({shown}{more})")
+    said += [f"images: {some}" for some in traits]
+    said += [
+        f"{pair} share pictures ({count:,} images); the given splits are not changed" for pair, count in leaks.items()
+    ]
+    return tuple(said)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from export.errors import UserError
+from export.filetype import HEAD
 from export.store import Store
 from tasks.data import archives, formats, rows, split_names, tables
 from tasks.data.base import Split
@@ -40,7 +41,7 @@ def from_path(path: Path, store: Store) -> Source:
     if not path.is_file():
         raise UserError(f"{path} is neither a file nor a folder.", "It is a pipe, a socket or a device.")
     with path.open("rb") as file:
-        head = file.read(formats.HEAD)
+        head = file.read(HEAD)
     ending = formats.ending(path.name)
     found = formats.of_head(head)
     if found is formats.ARCHIVE and formats.ENDINGS.get(ending) not in (formats.SHEET, formats.OFFICE, formats.ARRAYS):
@@ -258,27 +259,27 @@ def _require_agreement(table: str, reading: Reading, folders: Reading) -> None:
     labels, names = {item.label for item in reading.items}, set(by_folder.values())
     shared = [item for item in reading.items if item.id in by_folder]
     differ = [item for item in shared if item.label != by_folder[item.id]]
+    remedy = f"give the table itself (--data DIR/{table.split(',')[0]}), or move it away to read the folders"
     if differ and labels & names and len(names) > 1:
         one = differ[0]
         raise UserError(
             f"{table} disagrees with the class folders on {len(differ):,} of {len(shared):,} images.",
             f"{one.id} has the label {one.label!r} in the table, and lies in the class folder {by_folder[one.id]!r}.",
-            f"give the table itself (--data DIR/{table.split(',')[0]}), or move it away to read the folders",
+            remedy,
         )
-    _require_same_splits(table, shared, folders)
+    _require_same_splits(table, shared, folders, remedy)
     if len(shared) < len(by_folder) / 2 and len(names) > 1 and labels & names:
         raise UserError(
             f"{table} lists {len(shared):,} of the {len(by_folder):,} images in class folders.",
             "Two readings: the images of the table alone; or all images, with their folders as classes.",
-            f"give the table itself (--data DIR/{table.split(',')[0]}), or move it away to read the folders",
+            remedy,
         )
 
 
-def _require_same_splits(table: str, listed: Sequence[Item], folders: Reading) -> None:
+def _require_same_splits(table: str, listed: Sequence[Item], folders: Reading, remedy: str) -> None:
     """Raise where a table moves images to another split than their folder's, or leaves a whole split out."""
     by_folder = {item.id: item.split for item in folders.items if item.split}
     moved = [item for item in listed if item.split and item.id in by_folder and item.split != by_folder[item.id]]
-    remedy = f"give the table itself (--data DIR/{table.split(',')[0]}), or move it away to read the folders"
     if moved:
         one = moved[0]
         raise UserError(
@@ -330,7 +331,7 @@ def _annotations(files: Files) -> list[str]:
 
 def _start(files: Files, name: str) -> bytes:
     try:
-        return files.first_bytes(name)[: formats.HEAD]
+        return files.first_bytes(name)[:HEAD]
     except OSError:
         return b""
 

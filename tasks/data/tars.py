@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import UserError
+from export.filetype import HEAD
 from export.store import Store, key
 from tasks.data import formats
 from tasks.data.files import SPECIAL, Files, readable
@@ -72,7 +73,7 @@ def from_tar(path: Path, store: Store, unpack: Unpack | None) -> Files:
         known,
         tuple(document["folders"]),
         tuple((name, why) for name, why in document["skipped"]),
-        lambda sample_id: part(sample_id, formats.HEAD),
+        lambda sample_id: part(sample_id, HEAD),
         foreign=document["foreign"],
     )
 
@@ -81,7 +82,7 @@ def _unpack(path: Path, plain: Path, unpack: Unpack, store: Store) -> None:
     with unpack(path) as packed:
         block = packed.read(1 << 20)
         if block[257:262] != b"ustar" and not _looks_like_tar(block):
-            found = formats.of_head(block[: formats.HEAD])
+            found = formats.of_head(block[:HEAD])
             what = found.what if found else "unknown"
             raise UserError(
                 f"{path.name} is a single compressed file and not a tar archive.",

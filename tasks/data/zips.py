@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from export.errors import UserError
-from tasks.data import formats
+from export.filetype import HEAD
 from tasks.data.files import SPECIAL, Files
 from tasks.data.members import DAMAGE, UNPACK, Handle, Members, Positioned, origin
 
@@ -71,7 +71,7 @@ def from_zip(path: Path) -> Files:
         origin(path, handle.stat),
         tuple(sorted(members.folders)),
         tuple(sorted(members.skipped)),
-        lambda sample_id: part(sample_id, formats.HEAD),
+        lambda sample_id: part(sample_id, HEAD),
     )
 
 

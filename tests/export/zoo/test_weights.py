@@ -4,6 +4,10 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from export.store import sha256_file
+from export.zoo import weights
 from export.zoo.backbones import resolve
 from export.zoo.sources import PackageFile, TimmModel, file_of
 from export.zoo.weights import identity
@@ -32,3 +36,18 @@ def test_an_identity_needs_no_download() -> None:
     assert isinstance(hub.source, TimmModel)
     assert identity(hub) == f"{hub.source.id}@main"
     assert identity(resolve("vit_b@random")) == ""
+
+
+def test_a_file_is_hashed_once_as_long_as_it_does_not_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return sha256_file(path)
+
+    monkeypatch.setattr(weights, "sha256_file", counted)
+    file = tmp_path / "best.pth"
+    for content in (b"one", b"another"):
+        file.write_bytes(content)
+        assert {weights.sha256(file) for _ in range(3)} == {hashlib.sha256(content).hexdigest()}
+    assert read == [file, file]

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from export.filetype import filetype
+from export.no_picture import words
 from export.picture import Undecodable, decode
 
 
@@ -66,4 +66,4 @@ def test_a_message_says_what_came(name: str) -> None:
     content, what = CASES[name]
     with pytest.raises(Undecodable, match=what) as refused:
         decode(content)
-    assert filetype(content).what in refused.value.why or name == "CR2"
+    assert words(content).what in refused.value.why or name == "CR2"
