@@ -18,6 +18,7 @@ from engines.catalog import BASELINE, REFERENCE, engine
 from engines.preprocess.base import Preprocess
 from engines.preprocess.catalog import identity, preprocess, refusal
 from export.artifact import Artifact
+from export.convert.foreign import users_file
 from export.errors import CellError, UserError
 from export.lower.calibration import CalibrationSet
 from export.lower.precision import artifact, artifact_key, precision_of
@@ -123,7 +124,8 @@ class Planned:
     def plan(self, runner: Engine | None = None) -> Plan:
         """The cell's plan, built if it is not there, for its engine or for :attr:`throughput`: the same file."""
         found = self.artifact()
-        trial.prove(runner or self.engine, found, self.profile, self.store)
+        if users_file(self.backbone):  # what a package publishes is known to compile
+            trial.prove(runner or self.engine, found, self.profile, self.store)
         return (runner or self.engine).plan(found, self.profile, self.store)
 
     def path(self, plan: Plan) -> Preprocess:

@@ -80,7 +80,7 @@ def precision(backbone: Backbone) -> Precision:
     Raises:
         UserError: the file cannot be read, or its precision has no name.
     """
-    file = _local(backbone)
+    file = users_file(backbone)
     return own_precision(file) if file else Precision.FP32
 
 
@@ -97,7 +97,7 @@ def identity(backbone: Backbone) -> dict[str, Any]:
             "That is not a text.",
             "name one tensor under 'cut'",
         )
-    file = _local(backbone)
+    file = users_file(backbone)
     beside = _examined(*_stamped(file))[1] if file else ()
     return {"version": VERSION, "beside": {path.name: weights.sha256(path) for path in beside}}
 
@@ -120,7 +120,8 @@ def own_precision(file: Path) -> Precision:
     return _examined(*_stamped(file))[0]
 
 
-def _local(backbone: Backbone) -> Path | None:
+def users_file(backbone: Backbone) -> Path | None:
+    """The finished ONNX file that the user brought; None for every other source, published packages included."""
     source = backbone.source
     return source.file.path if isinstance(source, OnnxFile) and isinstance(source.file, LocalFile) else None
 
