@@ -11,16 +11,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from export.spec import Metric
+from export.reference import Frame
+from export.spec import Metric, PreprocessSpec
 from tasks.data.base import Scope
+from tasks.data.targets import Kind, Masks, Objects
 
 FEATURES = "features"
 """The output that every backbone has: pooled, one vector an image."""
+MAPS = "maps"
+"""Stands in a task's outputs for all feature maps that the cell gives, whatever they are called: its taps."""
 
 
 class Rows(Protocol):
@@ -52,18 +56,24 @@ class Labels:
         return len(self.values)
 
 
+Targets = Labels | Masks | Objects
+
+
 @dataclass(frozen=True)
 class Batchwise:
     """One split of a data set, seen through one cell.
 
     Attributes:
         outputs: by name, what the engine emitted: float32 [n, …], row by row in the order of ``targets``, not
-            normalised. Rows may be memory-mapped: read them in parts where they are wide.
+            normalised. Maps are [n, c, h, w], those of the smallest stride first. Rows may be memory-mapped, or
+            computed when they are asked for: read them in parts where they are wide (:meth:`at`).
         targets: what is right.
+        spec: how a picture became the network's input; None where that does not matter.
     """
 
     outputs: Mapping[str, Rows]
-    targets: Labels
+    targets: Targets
+    spec: PreprocessSpec | None = None
 
     def __post_init__(self) -> None:
         for name, rows in self.outputs.items():
@@ -79,8 +89,37 @@ class Batchwise:
         return np.asarray(self.outputs[FEATURES])
 
     @property
+    def labelled(self) -> Labels:
+        """The targets of a set of kind "labels"."""
+        assert isinstance(self.targets, Labels), "a task is scored on the data of its own kind only"
+        return self.targets
+
+    @property
+    def masks(self) -> Masks:
+        """The targets of a set of kind "masks"."""
+        assert isinstance(self.targets, Masks), "a task is scored on the data of its own kind only"
+        return self.targets
+
+    @property
+    def objects(self) -> Objects:
+        """The targets of a set of kind "boxes" or "shapes"."""
+        assert isinstance(self.targets, Objects), "a task is scored on the data of its own kind only"
+        return self.targets
+
+    def at(self, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float32]]:
+        """Every output of some rows, float32 [len(rows), …] by name."""
+        return {name: part[rows] for name, part in self.outputs.items()}
+
+    def frame(self, row: int) -> Frame:
+        """Where that row's picture lies in the network's input; of masks and objects."""
+        assert self.spec is not None
+        assert not isinstance(self.targets, Labels)
+        height, width = self.targets.sizes[row]
+        return Frame.of(self.spec, int(height), int(width))
+
+    @property
     def labels(self) -> npt.NDArray[np.int64]:
-        return self.targets.values
+        return self.labelled.values
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -123,7 +162,12 @@ class TaskMeta:
     Attributes:
         version: raised whenever the same features would give another score.
         settings: every constant of the protocol; they go into the score's key.
-        outputs: the engine outputs it reads: a sweep extracts the union of its tasks'.
+        kind: of the targets that it is scored on: it is scored on the data that have these.
+        outputs: the engine outputs that ``fit`` reads (and ``judge``, where ``head`` is empty); :data:`MAPS` for all
+            maps. A sweep extracts the union of its tasks'.
+        head: what ``judge`` reads. Empty: the same outputs of the test images. "applied": what the task's own head
+            gives for these. "deployed": what a compiled plan of backbone and head emits, which is timed too.
+        control: whether backbones of random weights are scored as well, to compare with; they are never ranked.
         protocol: one or two sentences, for the report, with the source.
         scope: of the data that it is scored on: "closed", or "open" where some test images are of no known class.
         fit: the fit it judges; by default one of its own, which has the task's name, version and settings.
@@ -136,7 +180,10 @@ class TaskMeta:
     settings: Mapping[str, Any] = field(default_factory=dict)
     unit: str = "%"
     higher_is_better: bool = True
+    kind: Kind = "labels"
     outputs: tuple[str, ...] = (FEATURES,)
+    head: Literal["", "applied", "deployed"] = ""
+    control: bool = False
     scope: Scope = "closed"
     fit: FitMeta | None = None
 
@@ -178,15 +225,55 @@ class Score:
             mean of resampled parts must vary as the main value does with other test images.
         per_draw: float [draws]: where the main value is a mean over seeded draws of training images, the same draws for
             every cell, each draw's mean over the test samples; empty where there is one fit only.
+        by_class: rows with ``class`` and what is known of it (JSON values), for the report; empty where there are none.
     """
 
     metrics: Sequence[Metric]
     per_sample: npt.NDArray[np.float64]
     per_draw: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    by_class: Sequence[Mapping[str, Any]] = ()
 
     @property
     def main(self) -> Metric:
         return self.metrics[0]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fit as an ONNX model, to be joined to the backbone.
+
+    Attributes:
+        model: serialized, opset 17. Its inputs are named as the outputs that it reads, float32 [n, …]; its outputs, of
+            which none has the name of an input, have the batch axis first.
+        compared: those of its outputs by which an engine's closeness is judged: they vary continuously with the input.
+        parameters: number of weights.
+    """
+
+    model: bytes
+    compared: tuple[str, ...]
+    parameters: int
+
+
+class Journal(Protocol):
+    """Keeps what a long fit has reached, so that one that was killed goes on from there."""
+
+    def load(self, name: str, /) -> dict[str, npt.NDArray[Any]] | None:
+        """What was saved last under that name; None where nothing was."""
+        ...
+
+    def save(self, name: str, arrays: Mapping[str, npt.NDArray[Any]], /) -> None:
+        """Replace what is kept under that name, whole or not at all."""
+        ...
+
+
+class NoJournal:
+    """Keeps nothing."""
+
+    def load(self, name: str, /) -> None:
+        return None
+
+    def save(self, name: str, arrays: Mapping[str, npt.NDArray[Any]], /) -> None:
+        return None
 
 
 class Task(ABC):
@@ -202,6 +289,13 @@ class Task(ABC):
             UserError: the data cannot be fitted on (one class, fewer images than shots), with the reason.
         """
 
+    def resume(self, train: Batchwise, val: Batchwise, seed: int, journal: Journal) -> Fitted:
+        """As :meth:`fit`, and to the same end, from where the journal says that an earlier one was killed.
+
+        Override it where a fit takes minutes.
+        """
+        return self.fit(train, val, seed)
+
     @abstractmethod
     def judge(self, fitted: Fitted, test: Batchwise) -> Score:
         """Score a fit on test, which nothing was chosen on.
@@ -210,10 +304,18 @@ class Task(ABC):
             UserError: the test split cannot be judged (it is empty, or has a class that train has not).
         """
 
-    def head(self, fitted: Fitted) -> bytes | None:
-        """The fit as a serialized ONNX model, to be joined to the backbone; None where the task has none.
+    def head(self, fitted: Fitted) -> Head | None:
+        """The fit as a model over the outputs that ``meta`` names; None where the task has none.
 
-        Input: each output that ``meta`` names, float32 [n, …]. Output: ``logits``, float32 [n, c], a
-        column for each label that train has.
+        A classifier's output is ``logits``, float32 [n, c], a column for each label that train has.
+        """
+        return None
+
+    def picture(
+        self, fitted: Fitted, test: Batchwise, row: int, photograph: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.uint8] | None:
+        """What is right and what was found, drawn over a photograph of test: uint8 [h, w, 3] → uint8 [h', w', 3].
+
+        None where there is nothing to draw.
         """
         return None

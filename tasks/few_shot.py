@@ -42,7 +42,7 @@ class FewShot(Task):
     meta = TaskMeta("few_shot", 1, "centroid_5_shot", PROTOCOL, SETTINGS)
 
     def fit(self, train: Batchwise, val: Batchwise, seed: int) -> Fitted:
-        require_fittable(train.targets, val.targets)
+        require_fittable(train.labelled, val.labelled)
         least, name = train.smallest_class()
         if least < MAIN_SHOTS:
             raise UserError(
@@ -58,7 +58,7 @@ class FewShot(Task):
 
     def judge(self, fitted: Fitted, test: Batchwise) -> Score:
         train = fitted.train
-        require_judgeable(train.targets, test.targets)
+        require_judgeable(train.labelled, test.labelled)
         require_finite(self.meta.outputs, test=test)
         present, labels = np.unique(train.labels, return_inverse=True)
         queries, test_labels = l2_normalized(test.features), np.searchsorted(present, test.labels)

@@ -30,7 +30,7 @@ class Knn(Task):
     meta = TaskMeta("knn", 2, "accuracy", PROTOCOL, SETTINGS)
 
     def fit(self, train: Batchwise, val: Batchwise, seed: int) -> Fitted:
-        require_fittable(train.targets, val.targets)
+        require_fittable(train.labelled, val.labelled)
         require_finite(self.meta.outputs, train=train, val=val)
         ks = sorted({min(value, len(train)) for value in SWEEP})
         sweep = [
@@ -43,7 +43,7 @@ class Knn(Task):
         return Fitted(train, seed, chosen=chosen, sweep=sweep)
 
     def judge(self, fitted: Fitted, test: Batchwise) -> Score:
-        require_judgeable(fitted.train.targets, test.targets)
+        require_judgeable(fitted.train.labelled, test.labelled)
         require_finite(self.meta.outputs, test=test)
         [given] = _vote(fitted.train, test, [fitted.chosen["k"]])
         metrics, per_sample = accuracy(given.argmax(axis=1), test.labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.base import FEATURES, Batchwise, Fitted, Score, Task, TaskMeta
+from tasks.base import FEATURES, Batchwise, Fitted, Head, Score, Task, TaskMeta
 from tasks.scoring import linear_classifier
 from tasks.scoring.confidence import confidence_metrics
 from tasks.scoring.linear_classifier import FIT, columns, folded
@@ -25,14 +25,14 @@ class LinearProbe(Task):
         return linear_classifier.fit(train, val, seed)
 
     def judge(self, fitted: Fitted, test: Batchwise) -> Score:
-        require_judgeable(fitted.train.targets, test.targets)
+        require_judgeable(fitted.train.labelled, test.labelled)
         require_finite(self.meta.outputs, test=test)
         logits, labels = linear_classifier.logits(fitted, test), columns(fitted.arrays["present"], test)
         metrics, per_sample = accuracy(logits.argmax(axis=1), labels)
         metrics += confidence_metrics(softmax(logits), labels, fitted.seed)
         return Score(metrics, per_sample)
 
-    def head(self, fitted: Fitted) -> bytes:
+    def head(self, fitted: Fitted) -> Head:
         """One Gemm: features float32 [n, d] → logits float32 [n, c], a column for each label that train has."""
         from onnx import TensorProto, helper, numpy_helper
 
@@ -46,5 +46,4 @@ class LinearProbe(Task):
             [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        serialized: bytes = model.SerializeToString()
-        return serialized
+        return Head(model.SerializeToString(), ("logits",), weights.size + bias.size)

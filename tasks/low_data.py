@@ -45,7 +45,7 @@ class LowData(Task):
     meta = TaskMeta("low_data", 1, f"accuracy_{MAIN_PERCENT}_percent", PROTOCOL, SETTINGS)
 
     def fit(self, train: Batchwise, val: Batchwise, seed: int) -> Fitted:
-        require_fittable(train.targets, val.targets)
+        require_fittable(train.labelled, val.labelled)
         least, smallest = train.smallest_class()
         if _share(least, MAIN_PERCENT) < 1:
             raise UserError(
@@ -63,7 +63,7 @@ class LowData(Task):
 
     def judge(self, fitted: Fitted, test: Batchwise) -> Score:
         train = fitted.train
-        require_judgeable(train.targets, test.targets)
+        require_judgeable(train.labelled, test.labelled)
         require_finite(self.meta.outputs, test=test)
         present, labels = np.unique(train.labels, return_inverse=True)
         gallery, queries = l2_normalized(train.features), l2_normalized(test.features)

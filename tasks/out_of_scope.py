@@ -54,7 +54,7 @@ class OutOfScope(Task):
         belongs = test.labels != len(test.classes) - 1
         if belongs.all():
             raise UserError("The test split has no out-of-scope images.", "", "another set after --out-of-scope")
-        require_judgeable(fitted.train.targets, replace(test.targets, values=test.labels[belongs]))
+        require_judgeable(fitted.train.labelled, replace(test.labelled, values=test.labels[belongs]))
         require_finite(self.meta.outputs, test=test)
         gallery, queries = l2_normalized(fitted.train.features), l2_normalized(test.features)
         k = min(K, len(gallery))

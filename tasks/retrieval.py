@@ -42,16 +42,16 @@ class Retrieval(Task):
     meta = TaskMeta("retrieval", 2, "mAP", PROTOCOL, SETTINGS)
 
     def fit(self, train: Batchwise, val: Batchwise, seed: int) -> Fitted:
-        require_gallery(train.targets)
+        require_gallery(train.labelled)
         require_finite(self.meta.outputs, train=train, val=val)
         gallery = l2_normalized(train.features)
         codes = {"int8_scales": Int8.of(gallery).scales, "binary_means": Binary.of(gallery).means}
         return Fitted(train, seed, codes)
 
     def judge(self, fitted: Fitted, test: Batchwise) -> Score:
-        train, junk = fitted.train, test.targets.junk
-        require_queries(train.targets, test.targets)
-        asked = _answerable(train.targets, test.targets)
+        train, junk = fitted.train, test.labelled.junk
+        require_queries(train.labelled, test.labelled)
+        asked = _answerable(train.labelled, test.labelled)
         if not asked.any():
             raise UserError(
                 "No query has a match in the gallery.",

@@ -26,19 +26,19 @@ def with_features(part: Batchwise, features: Array) -> Batchwise:
 
 def with_labels(part: Batchwise, labels: Array) -> Batchwise:
     """The same images, labelled otherwise."""
-    return replace(part, targets=replace(part.targets, values=labels.astype(np.int64)))
+    return replace(part, targets=replace(part.labelled, values=labels.astype(np.int64)))
 
 
 def with_junk(splits: Splits, junk: Array) -> Splits:
     """The same splits; ``junk`` holds pairs (row of test, row of train)."""
-    targets = replace(splits.test.targets, junk=junk.astype(np.int64))
+    targets = replace(splits.test.labelled, junk=junk.astype(np.int64))
     return replace(splits, test=replace(splits.test, targets=targets))
 
 
 def rows_of(part: Batchwise, rows: Array | slice) -> Batchwise:
     """These rows of a split without junk, by index, mask or slice."""
-    assert not len(part.targets.junk)
-    targets = replace(part.targets, values=part.labels[rows])
+    assert not len(part.labelled.junk)
+    targets = replace(part.labelled, values=part.labels[rows])
     return Batchwise({name: np.asarray(found)[rows] for name, found in part.outputs.items()}, targets)
 
 
@@ -48,10 +48,10 @@ def opened(splits: Splits, known: int) -> Splits:
 
     def among(part: Batchwise) -> Batchwise:
         inside = rows_of(part, part.labels < known)
-        return replace(inside, targets=replace(inside.targets, classes=classes))
+        return replace(inside, targets=replace(inside.labelled, classes=classes))
 
     test = with_labels(splits.test, np.minimum(splits.test.labels, known))
-    test = replace(test, targets=replace(test.targets, classes=classes))
+    test = replace(test, targets=replace(test.labelled, classes=classes))
     return Splits(among(splits.train), among(splits.val), test)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from tasks.data.targets import Kind, Masks, Objects
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -103,6 +105,8 @@ class DataSet:
             then has an ``origin``.
         shift: where the test images are another set's.
         scope: a task is scored on the data of its own scope only.
+        kind: of its targets. In a set of kind "labels" they are the samples' labels; in every other, labels are 0.
+        targets: samples, in any order → what is right for them; None where that is their label.
     """
 
     name: str
@@ -120,6 +124,8 @@ class DataSet:
     junk: tuple[tuple[str, str], ...] = ()
     scope: Scope = "closed"
     shift: Shifted | None = None
+    kind: Kind = "labels"
+    targets: Callable[[Sequence[Sample]], Masks | Objects] | None = None
 
     @property
     def sources(self) -> tuple[DataSet, ...]:

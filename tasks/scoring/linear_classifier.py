@@ -36,7 +36,7 @@ def fit(train: Batchwise, val: Batchwise, seed: int) -> Fitted:
     Raises:
         UserError: the labels cannot be fitted on. CellError: features hold NaN or Inf.
     """
-    require_fittable(train.targets, val.targets)
+    require_fittable(train.labelled, val.labelled)
     require_finite((FEATURES,), train=train, val=val)
     mean, scale = standardisation(train.features)
     present, labels = np.unique(train.labels, return_inverse=True)

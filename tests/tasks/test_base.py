@@ -80,14 +80,14 @@ class TokenMean(Task):
     meta = TaskMeta("token_mean", 1, "accuracy", "Nearest mean of the mean of tokens.", outputs=("tokens",))
 
     def fit(self, train: Batchwise, val: Batchwise, seed: int) -> Fitted:
-        require_fittable(train.targets, val.targets)
+        require_fittable(train.labelled, val.labelled)
         require_finite(self.meta.outputs, train=train, val=val)
         rows, present = self._pooled(train), np.unique(train.labels)
         means = np.stack([rows[train.labels == label].mean(axis=0) for label in present])
         return Fitted(train, seed, {"present": present, "means": means})
 
     def judge(self, fitted: Fitted, test: Batchwise) -> Score:
-        require_judgeable(fitted.train.targets, test.targets)
+        require_judgeable(fitted.train.labelled, test.labelled)
         require_finite(self.meta.outputs, test=test)
         distances = ((self._pooled(test)[:, None] - fitted.arrays["means"]) ** 2).sum(axis=2)
         return Score(*accuracy(fitted.arrays["present"][distances.argmin(axis=1)], test.labels))
@@ -104,7 +104,7 @@ def token_splits(digit_splits: Splits, tmp_path: Path) -> Splits:
     def seen(name: str, part: Batchwise) -> Batchwise:
         np.save(tmp_path / f"{name}.npy", part.features.reshape(-1, 8, 8))
         tokens = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
-        return Batchwise({"tokens": tokens, "features": np.full((len(part), 2), np.nan, np.float32)}, part.targets)
+        return Batchwise({"tokens": tokens, "features": np.full((len(part), 2), np.nan, np.float32)}, part.labelled)
 
     return Splits(*(seen(name, part) for name, part in vars(digit_splits).items()))
 
@@ -125,7 +125,7 @@ def test_a_task_reads_the_outputs_that_it_names(
         score(Knn(), token_splits)
     tokens = np.array(token_splits.test.outputs["tokens"])
     tokens[5, 2, 1] = np.inf
-    broken = Batchwise({"tokens": tokens}, token_splits.test.targets)
+    broken = Batchwise({"tokens": tokens}, token_splits.test.labelled)
     with pytest.raises(CellError, match="The tokens of 1 of 497 test"):
         TokenMean().judge(TokenMean().fit(token_splits.train, token_splits.val, 0), broken)
 
@@ -134,9 +134,9 @@ def test_rows_and_targets_belong_together(digit_splits: Splits) -> None:
     part = digit_splits.val
     with pytest.raises(ValueError, match="features has 399 rows for 400 targets"):
         with_features(part, part.features[1:])
-    assert len(part) == len(part.targets) == 400
+    assert len(part) == len(part.labelled) == 400
     assert part.features is part.outputs["features"]
-    assert len(part.targets.junk) == 0
+    assert len(part.labelled.junk) == 0
 
 
 def test_the_smallest_class_is_of_those_that_have_images() -> None:

@@ -34,11 +34,11 @@ def test_the_head_gives_the_logits_that_are_judged(digit_splits: Splits, offset:
     assert (train.features.std(axis=0) == 0).any()
     fitted = LinearProbe().fit(train, val, seed=0)
     head = LinearProbe().head(fitted)
-    model = onnx.load_from_string(head)
+    model = onnx.load_from_string(head.model)
     onnx.checker.check_model(model, full_check=True)
     assert [node.op_type for node in model.graph.node] == ["Gemm"]
     assert model.opset_import[0].version == 17
-    session = onnxruntime.InferenceSession(head, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(head.model, providers=["CPUExecutionProvider"])
     assert [(v.name, v.shape, v.type) for v in session.get_inputs()] == [("features", ["n", 64], "tensor(float)")]
     assert [(v.name, v.shape, v.type) for v in session.get_outputs()] == [("logits", ["n", 9], "tensor(float)")]
     [found] = session.run(None, {"features": test.features})

@@ -44,8 +44,8 @@ def test_junk_becomes_rows_of_test_and_train() -> None:
         (data.split("test")[0].id, data.split("train")[4].id),
     )
     splits = split(replace(data, junk=pairs), [numbered(data)])
-    assert splits.train.targets.junk.shape == (0, 2)
-    for (query, image), (row, column) in zip(pairs, splits.test.targets.junk, strict=True):
+    assert splits.train.labelled.junk.shape == (0, 2)
+    for (query, image), (row, column) in zip(pairs, splits.test.labelled.junk, strict=True):
         assert data.samples[int(splits.test.features[row, 0])].id == query
         assert data.samples[int(splits.train.features[column, 0])].id == image
 
