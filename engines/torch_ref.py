@@ -78,7 +78,7 @@ class TorchSession(Session):
         self._threads = max(1, plan.engine.thread_count // plan.engine.streams)
         # plan and artifact lie in one store: <root>/plan/<key>
         backbone = eager_of(plan.artifact, Store(plan.path.parent.parent))
-        module: Any = module_with_outputs(backbone, self.outputs[0].name, maps=len(self.outputs) > 1)
+        module: Any = module_with_outputs(backbone, self.outputs[0].name, [o.name for o in self.outputs[1:]])
         self._module = torch.compile(module, dynamic=False) if plan.engine.provider == "compiled" else module
 
     def _run(self, pixels: Pixels) -> Outputs:

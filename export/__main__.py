@@ -58,7 +58,10 @@ def parser() -> argparse.ArgumentParser:
         help="photographs to calibrate and check lower precisions on (published ones)",
     )
     p.add_argument(
-        "--maps", action="store_true", help="also export multi-scale feature maps, or the tokens of a plain ViT"
+        "--taps",
+        default="",
+        metavar="A,B",
+        help="feature maps to export too: all (or the tokens of a plain ViT), scales (strides 8, 16, 32), map_s16, block4",
     )
     add_zoo(p)
     p.add_argument("--images", type=Path, metavar="DIR", help="photographs for the parity check (published ones)")
@@ -102,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 backbone,
                 store,
                 precision=precision,
-                maps=args.maps,
+                taps=listed(args.taps),
                 images=args.images,
                 calibration=calibration,
             )

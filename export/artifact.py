@@ -27,7 +27,7 @@ class Reference:
 
     Attributes:
         pixels: uint8 [n, height, width, 3], resized and cropped, not normalised.
-        outputs: name → float32 [n, …], every output of the artifact: eager PyTorch's for an fp32 file, the fp32
+        outputs: name → float32 [n, …], every output that is compared: eager PyTorch's for an fp32 file, the fp32
             file's for a lower precision.
     """
 
@@ -57,7 +57,8 @@ class Artifact:
     """One ONNX file: the thing that an engine builds from, and that a user ships.
 
     The file has one input, float32 ``[n, 3, height, width]`` (or NHWC, see ``preprocess.layout``), with values as
-    ``preprocess`` makes them, and a free batch axis. Its first output is ``features`` [n, d] float32.
+    ``preprocess`` makes them, and a free batch axis. Its first output is ``features`` [n, d] float32; or, where a head is
+    joined to the backbone, its outputs are the head's.
 
     Attributes:
         key: the onnx_key, which every later key contains.
@@ -94,6 +95,11 @@ class Artifact:
     @property
     def onnx_bytes(self) -> int:
         return self.onnx.stat().st_size
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The outputs by which closeness is judged: all, unless a head says which of its own vary continuously."""
+        return tuple(self.fields.get("judged", ())) or tuple(o.name for o in self.outputs)
 
     def reference(self) -> Reference | None:
         """The photographs and outputs that an engine's outputs are compared with; None where the artifact has none."""

@@ -1,7 +1,7 @@
 """The parity gate: before a cell is scored or timed, its compiled engine is compared with the eager fp32 module.
 
 The photographs and the module's own outputs lie in the artifact, so that no framework is needed here. Every output
-counts. A cell that fails is kept and marked; it is never ranked.
+counts, but those of a head that jump where another box or class comes first. A cell that fails is kept and marked; it is never ranked.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def check(engine: Engine, plan: Plan, store: Store) -> Parity | None:
     def build(folder: Path) -> dict[str, Any]:
         with engine.load(plan) as session:
             found = run_all(session, reference.pixels)
-        return asdict(compare_outputs(found, reference.outputs, plan.artifact.precision))
+        compared = {name: found[name] for name in reference.outputs}
+        return asdict(compare_outputs(compared, reference.outputs, plan.artifact.precision))
 
     fields = store.obtain("parity", parity_key(plan.key), build).fields
     return msgspec.convert(dict(fields), Parity)

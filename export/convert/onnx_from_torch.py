@@ -35,7 +35,7 @@ EXPORTER = 3
 """Raised whenever this room would make another file of the same backbone."""
 
 
-def artifact_key(backbone: Backbone, store: Store, *, maps: bool = False, images: Path | None = None) -> str:
+def artifact_key(backbone: Backbone, store: Store, *, taps: Sequence[str] = (), images: Path | None = None) -> str:
     """The fp32 file's key: backbone, weights, exporter and its versions, opset. Loads no framework.
 
     Raises:
@@ -43,6 +43,8 @@ def artifact_key(backbone: Backbone, store: Store, *, maps: bool = False, images
         UserError: a finished ONNX file cannot be read.
     """
     own: dict[str, Any] = {}
+    if backbone.size or backbone.resize:
+        own["input"] = [backbone.size, backbone.resize]
     if isinstance(backbone.source, OnnxFile):
         from export.convert import foreign
 
@@ -57,7 +59,7 @@ def artifact_key(backbone: Backbone, store: Store, *, maps: bool = False, images
         name=backbone.name,
         weights=weights.digest(backbone, store),
         output=backbone.output,
-        maps=maps,
+        taps=list(taps),
         photographs=digest(images),
         precision=str(Precision.FP32),
         opset=OPSET,
@@ -66,10 +68,11 @@ def artifact_key(backbone: Backbone, store: Store, *, maps: bool = False, images
     )
 
 
-def artifact(backbone: Backbone, store: Store, *, maps: bool = False, images: Path | None = None) -> Artifact:
+def artifact(backbone: Backbone, store: Store, *, taps: Sequence[str] = (), images: Path | None = None) -> Artifact:
     """The backbone's fp32 file, exported if the store does not have it.
 
     Args:
+        taps: feature maps that it gives beside its features (see :mod:`export.convert.outputs`).
         images: photographs for the parity gate, instead of the published ones.
 
     Raises:
@@ -81,13 +84,14 @@ def artifact(backbone: Backbone, store: Store, *, maps: bool = False, images: Pa
         from export.convert import foreign, verify
 
         if isinstance(backbone.source, OnnxFile):
+            _require_own_form(backbone, taps)
             return foreign.build(backbone, backbone.source, store, folder, images)
         from export.zoo.loaders import eager
 
         loaded = eager(backbone, store)
         for note in loaded.notes:
             store.say(f"  {backbone.name}: {note}")
-        fields = _export(backbone, loaded.module, loaded.preprocess, maps, folder, store.say)
+        fields = _export(backbone, loaded.module, loaded.preprocess, taps, folder, store.say)
         parity = verify.verify(folder, loaded, fields, store, images)
         if not parity.passed:
             store.say(f"{backbone.name}: parity FAILED on real photographs: {parity}")
@@ -98,8 +102,20 @@ def artifact(backbone: Backbone, store: Store, *, maps: bool = False, images: Pa
             "compared": {"with": "eager PyTorch", "batches": list(verify.BATCHES)},
         }
 
-    onnx_key = artifact_key(backbone, store, maps=maps, images=images)
+    onnx_key = artifact_key(backbone, store, taps=taps, images=images)
     return Artifact.of(store.obtain("onnx", onnx_key, build))
+
+
+def _require_own_form(backbone: Backbone, taps: Sequence[str]) -> None:
+    """Refuse another input size of a finished file, or feature maps: it is what it is."""
+    asked = f"input {backbone.size or backbone.resize}" if backbone.size or backbone.resize else ""
+    asked = "feature maps" if taps else asked
+    if asked:
+        raise CellError(
+            f"{backbone.name!r} is a finished ONNX file.",
+            f"Asked: {asked}. Its input and its outputs cannot be changed.",
+            "the network itself: a zoo row, a timm id or module:function",
+        )
 
 
 def unverified(backbone: Backbone, store: Store, folder: Path) -> dict[str, Any]:
@@ -111,14 +127,14 @@ def unverified(backbone: Backbone, store: Store, folder: Path) -> dict[str, Any]
     from export.zoo.loaders import eager
 
     loaded = eager(backbone, store)
-    return _export(backbone, loaded.module, loaded.preprocess, False, folder, store.say)
+    return _export(backbone, loaded.module, loaded.preprocess, (), folder, store.say)
 
 
 def _export(
     backbone: Backbone,
     module: torch.nn.Module,
     spec: PreprocessSpec,
-    maps: bool,
+    taps: Sequence[str],
     folder: Path,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -126,7 +142,7 @@ def _export(
 
     from export.convert.outputs import module_with_outputs
 
-    wrapped = module_with_outputs(_exportable(module), backbone.output, maps)
+    wrapped = module_with_outputs(_exportable(module), backbone.output, taps)
     # Batch 2, not 1: a batch of one lets tracing take the batch axis for a constant.
     example = torch.rand(2, 3, spec.height, spec.width, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

@@ -88,7 +88,7 @@ def eager_outputs(module: torch.nn.Module, names: Sequence[str], values: Float) 
 
     from export.convert.outputs import module_with_outputs
 
-    wrapped = module_with_outputs(module, names[0], len(names) > 1)
+    wrapped = module_with_outputs(module, names[0], names[1:])
     chunks = []
     with torch.inference_mode():
         for start in range(0, len(values), EAGER_BATCH):

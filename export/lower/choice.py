@@ -2,8 +2,8 @@
 
 INT8 and FP8: smoothing or not, the calibrator, and the nodes that stay fp32; in INT8 also whether weights take 7 bits,
 with which no engine's sums saturate on a processor without VNNI. FP16 and BF16: the nodes that stay fp32, because their
-tensors do not fit into the type or because too much is lost in them. Candidates are judged by the least cosine of the
-features against fp32 over the photographs, never on those that the parity gate uses.
+tensors do not fit into the type or because too much is lost in them. Candidates are judged by the least cosine of
+their outputs (features, maps, what a head gives) against fp32 over the photographs, never on those that the parity gate uses.
 """
 
 from __future__ import annotations
@@ -109,18 +109,21 @@ class Chosen:
     choice: QuantizedChoice | CastChoice
 
 
-def choose(model: onnx.ModelProto, precision: Precision, train: Float, val: Float, say: Say) -> Chosen:
+def choose(
+    model: onnx.ModelProto, precision: Precision, train: Float, val: Float, say: Say, outputs: Sequence[str] = ()
+) -> Chosen:
     """The best file of ``precision`` for an fp32 file.
 
     Args:
         train: float32 [n, …] inputs from which ranges are taken. val: those on which the choice is made.
+        outputs: the names of those by which candidates are judged; by default the first.
 
     Raises:
         CellError: the file has nothing that could be lowered, or cannot be.
     """
     if precision in (Precision.INT8, Precision.FP8):
-        return _quantised(model, precision, train, val, say)
-    return _cast(model, precision, train, val, say)
+        return _quantised(model, precision, train, val, say, outputs)
+    return _cast(model, precision, train, val, say, outputs)
 
 
 # -- int8, fp8 ---------------------------------------------------------------------------------------------------
@@ -140,13 +143,15 @@ class _Way:
         return quantization.quantized(self.base, self.thresholds, precision, kept, half_range=bits == SAFE_BITS)
 
 
-def _quantised(model: onnx.ModelProto, precision: Precision, train: Float, val: Float, say: Say) -> Chosen:
+def _quantised(
+    model: onnx.ModelProto, precision: Precision, train: Float, val: Float, say: Say, outputs: Sequence[str]
+) -> Chosen:
     if not quantization.quantizable(model):
         raise CellError(
             f"The file has nothing to quantise to {precision}.", "No Conv, Gemm or MatMul reads a constant."
         )
     goal = 1 - (1 - TOLERANCE[precision][0]) / 2  # half of what the gate allows: its photographs are others
-    judge = Judge(model, val)
+    judge = Judge(model, val, outputs)
     ways = _ways(model, precision, train)
     bits = SAFE_BITS if precision is Precision.INT8 else 8
     ways.sort(key=lambda way: -judge.glance(way.made(precision, bits)))
@@ -234,7 +239,7 @@ def worst_first(names: Sequence[str], error: Callable[[Sequence[str]], float]) -
     """Nodes in the order of their errors, which are measured as they are asked for: the worst group is halved.
 
     Args:
-        error: the features' squared error where a group alone is quantised. Errors of nodes add up, nearly, since they
+        error: the outputs' squared error where a group alone is quantised. Errors of nodes add up, nearly, since they
             are not correlated: a group has at least the error of any node in it.
     """
     groups: list[tuple[float, int, Sequence[str]]] = [(0.0, 0, names)]
@@ -252,8 +257,10 @@ def worst_first(names: Sequence[str], error: Callable[[Sequence[str]], float]) -
 # -- fp16, bf16 --------------------------------------------------------------------------------------------------
 
 
-def _cast(model: onnx.ModelProto, precision: Precision, train: Float, val: Float, say: Say) -> Chosen:
-    judge = Judge(model, val)
+def _cast(
+    model: onnx.ModelProto, precision: Precision, train: Float, val: Float, say: Say, outputs: Sequence[str]
+) -> Chosen:
+    judge = Judge(model, val, outputs)
     nodes = narrowable(model, precision)
     too_large = _too_large(model, nodes, np.concatenate([train, val])) if precision is Precision.FP16 else []
     delicate = [n.name for n in nodes if n.op_type in DELICATE]

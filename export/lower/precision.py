@@ -5,7 +5,7 @@ fp32 file ─▶ watched on photographs ─▶ candidates ─▶ the best on val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +15,7 @@ from export.artifact import ONNX, Artifact, Reference
 from export.convert import onnx_from_torch
 from export.convert.opset import opset
 from export.errors import CellError, UserError
-from export.lower.calibration import CalibrationSet, published
+from export.lower.calibration import CalibrationSet, Float, published
 from export.parity import compare_outputs
 from export.reference import normalize
 from export.spec import Precision
@@ -25,7 +25,7 @@ from export.zoo.backbones import Backbone
 if TYPE_CHECKING:
     import onnx
 
-LOWERING = 6
+LOWERING = 7
 """Raised whenever this room would make another file of the same fp32 file and photographs."""
 OPSET = 17
 """Per-channel Q/DQ pairs need 13; a file that came finished may be older."""
@@ -50,12 +50,12 @@ def artifact_key(
     store: Store,
     *,
     precision: Precision = Precision.FP32,
-    maps: bool = False,
+    taps: Sequence[str] = (),
     images: Path | None = None,
     calibration: CalibrationSet | None = None,
 ) -> str:
     """The onnx_key: backbone, weights, exporter, opset, precision, calibration photographs. Loads no framework."""
-    base = onnx_from_torch.artifact_key(backbone, store, maps=maps, images=images)
+    base = onnx_from_torch.artifact_key(backbone, store, taps=taps, images=images)
     return base if precision is Precision.FP32 else _lowered_key(base, precision, calibration or published(store))
 
 
@@ -64,7 +64,7 @@ def artifact(
     store: Store,
     *,
     precision: Precision = Precision.FP32,
-    maps: bool = False,
+    taps: Sequence[str] = (),
     images: Path | None = None,
     calibration: CalibrationSet | None = None,
 ) -> Artifact:
@@ -73,6 +73,7 @@ def artifact(
     A finished ONNX file is taken as it is where fp32 is asked for, and the artifact says which precision that is.
 
     Args:
+        taps: as :func:`export.convert.onnx_from_torch.artifact`.
         images: photographs for the fp32 file's parity gate, instead of the published ones.
         calibration: photographs from which a lower precision is made and judged, instead of the published ones.
 
@@ -80,7 +81,7 @@ def artifact(
         UserError, Unavailable: as :func:`export.zoo.loaders.eager`.
         CellError: the module cannot be exported, or its file cannot be lowered.
     """
-    base = onnx_from_torch.artifact(backbone, store, maps=maps, images=images)
+    base = onnx_from_torch.artifact(backbone, store, taps=taps, images=images)
     if precision is Precision.FP32:
         return base
     require_fp32(backbone, base.precision, precision)
@@ -144,14 +145,14 @@ def lowered(
     model = fp32_model(base.onnx)
     spec = base.preprocess
     train = photographs.values(photographs.train, spec)
-    chosen = choose(model, precision, train, photographs.values(photographs.val[::2], spec), say)
+    chosen = choose(model, precision, train, photographs.values(photographs.val[::2], spec), say, base.compared)
     onnx.save(chosen.model, folder / ONNX)
 
     pixels = photographs.pixels(photographs.val[1::2], spec)
     values = normalize(pixels, spec)
-    reference = Reference(pixels, outputs(model, values))
+    reference = Reference(pixels, _compared(base, outputs(model, values)))
     reference.save(folder)
-    parity = compare_outputs(outputs(chosen.judged, values), reference.outputs, precision)
+    parity = compare_outputs(_compared(base, outputs(chosen.judged, values)), reference.outputs, precision)
     bound = bound_db(precision)
     below = None
     if not parity.passed:
@@ -172,6 +173,10 @@ def lowered(
         "chosen": asdict(chosen.choice),
         "calibration": photographs.listing(),
     }
+
+
+def _compared(base: Artifact, found: Mapping[str, Float]) -> dict[str, Float]:
+    return {name: found[name] for name in base.compared}
 
 
 def _runtime() -> str:

@@ -52,12 +52,18 @@ class Backbone:
         source: the network, and where its weights come from.
         preprocess: fields of PreprocessSpec that the checkpoint's own configuration does not give.
         output: "features" (pooled, before the classifier) or "logits" (through the checkpoint's own classifier).
+        size: the input's size where it is not the checkpoint's own, "HEIGHTxWIDTH"; the network takes the nearest
+            multiple of its largest stride.
+        resize: how a picture of another shape is brought to that size, where it is not the checkpoint's own way:
+            "squash" stretches it, "letterbox" pads it. Both show all of it.
     """
 
     name: str
     source: Source
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     output: Literal["features", "logits"] = "features"
+    size: str = ""
+    resize: Literal["", "squash", "letterbox"] = ""
     family: str = ""
     pretrain_algo: str = ""
     pretrain_data: str = ""

@@ -207,9 +207,9 @@ def onnx_vision_transformer(path: Path, module: torch.nn.Module) -> Contents:
     from export.zoo import transformers_vit
     from export.zoo.onnx_tensors import named
 
-    positions = module.state_dict().get("pos_embed")
-    if positions is None:
+    patches = getattr(module, "patch_embed", None)
+    if patches is None or "pos_embed" not in module.state_dict():
         raise UserError(f"{type(module).__name__} has no position embeddings to fill.")
     tensors = named(path)
     unread = tuple(transformers_vit.left_out(tensors))
-    return Contents(path.name, transformers_vit.state(tensors, positions.shape[1]), unread=unread)
+    return Contents(path.name, transformers_vit.state(tensors, patches.grid_size), unread=unread)

@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -105,12 +105,18 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
         raise UserError(f"The checkpoint of {backbone.name!r} has no classifier.")
     name = source.id if source.id in timm.list_pretrained(architecture + ".*") else architecture
 
+    arguments = dict(source.arguments)
+
     def made(seed: int, classes: int, pretrained: bool = False) -> torch.nn.Module:
         with _seeded(seed):
-            module: torch.nn.Module = timm.create_model(
-                name, num_classes=classes, pretrained=pretrained, **source.arguments
-            )
+            module: torch.nn.Module = timm.create_model(name, num_classes=classes, pretrained=pretrained, **arguments)
             return module
+
+    if backbone.size:
+        plain = made(_LOADING_SEED, 0)
+        config: Any = plain.pretrained_cfg
+        if config.get("fixed_input_size") or "img_size" in arguments:
+            arguments["img_size"] = fitting(backbone.size, plain)
 
     classes = source.classes if headed else 0
     if file is None:
@@ -308,7 +314,29 @@ def spec_of(fields: Mapping[str, Any], base: PreprocessSpec | None = None) -> Pr
     return spec
 
 
+def fitting(size: str, module: torch.nn.Module) -> tuple[int, int]:
+    """The input (height, width) nearest to "HEIGHTxWIDTH" that the network's strides divide."""
+    strides = [int(info["reduction"]) for info in getattr(module, "feature_info", ())]
+    step = max(strides, default=1)
+    height, width = (max(1, round(int(side) / step)) * step for side in size.split("x"))
+    return height, width
+
+
 def _preprocess(backbone: Backbone, module: torch.nn.Module) -> PreprocessSpec:
+    spec = _own_preprocess(backbone, module)
+    if backbone.size:
+        height, width = fitting(backbone.size, module)
+        spec = replace(spec, height=height, width=width)
+    if backbone.resize:
+        mode: CropMode = "squash" if backbone.resize == "squash" else "border"
+        red, green, blue = (round(255 * mean / spec.value_range) for mean in spec.mean)
+        if spec.channel_order == "BGR":
+            red, blue = blue, red
+        spec = replace(spec, crop_mode=mode, crop_pct=1.0, fill=(red, green, blue) if mode == "border" else (0, 0, 0))
+    return spec
+
+
+def _own_preprocess(backbone: Backbone, module: torch.nn.Module) -> PreprocessSpec:
     if isinstance(backbone.source, TimmModel):
         from export.torchvision_ops import import_timm
 

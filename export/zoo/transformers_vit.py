@@ -34,8 +34,9 @@ _OUTSIDE = {
 }
 
 
-def state(tensors: Tensors, tokens: int, prefix: str = "backbone.") -> dict[str, torch.Tensor]:
-    """The tensors under timm's names, for a module with ``tokens`` positions; what is no part of it is left out.
+def state(tensors: Tensors, grid: tuple[int, int], prefix: str = "backbone.") -> dict[str, torch.Tensor]:
+    """The tensors under timm's names, for a module with a grid of (rows, columns) patches; what is no part of it is
+    left out.
 
     The exporter splits the position embeddings into two constants without a name, [1, 1, d] for the class token and
     [1, side², d] for the patches. The latter are resized as the exported graph does it: bicubic, without antialiasing
@@ -57,7 +58,7 @@ def state(tensors: Tensors, tokens: int, prefix: str = "backbone.") -> dict[str,
             if all(part is not None for part in parts):
                 found[f"blocks.{block}.attn.qkv.{kind}"] = np.concatenate(parts)  # type: ignore[arg-type]
     made = {name: torch.from_numpy(np.array(values, order="C")) for name, values in found.items()}
-    return {**made, "pos_embed": _positions(tensors, tokens)}
+    return {**made, "pos_embed": _positions(tensors, grid)}
 
 
 def left_out(tensors: Tensors, prefix: str = "backbone.") -> list[str]:
@@ -85,16 +86,16 @@ def _renamed(name: str) -> str:
     return f"{start}{table[part]}.{kind}" if part in table else ""
 
 
-def _positions(tensors: Tensors, tokens: int) -> torch.Tensor:
-    """float32 [1, tokens, d]: the class token's position, and the grid of the patches' in the module's size."""
+def _positions(tensors: Tensors, wanted: tuple[int, int]) -> torch.Tensor:
+    """float32 [1, 1 + rows · columns, d]: the class token's position, and the grid of the patches' in that size."""
     import torch
 
     nameless = [values for name, values in tensors.items() if _position(name, values)]
     first = [v for v in nameless if v.shape[1] == 1]
     grids = [v for v in nameless if v.shape[1] > 1]
-    side, wanted = round(grids[0].shape[1] ** 0.5) if grids else 0, round((tokens - 1) ** 0.5)
-    if len(first) != 1 or len(grids) != 1 or side**2 != grids[0].shape[1] or wanted**2 != tokens - 1:
+    side = round(grids[0].shape[1] ** 0.5) if grids else 0
+    if len(first) != 1 or len(grids) != 1 or side**2 != grids[0].shape[1]:
         raise UserError("The position embeddings are not a square grid plus a class token.")
     grid = torch.from_numpy(grids[0].copy()).reshape(1, side, side, -1).permute(0, 3, 1, 2)
-    resized = torch.nn.functional.interpolate(grid, size=(wanted, wanted), mode="bicubic", align_corners=False)
+    resized = torch.nn.functional.interpolate(grid, size=wanted, mode="bicubic", align_corners=False)
     return torch.cat([torch.from_numpy(first[0].copy()), resized.flatten(2).transpose(1, 2)], dim=1)

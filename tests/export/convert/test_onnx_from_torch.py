@@ -4,6 +4,7 @@ import logging
 import sys
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ from export.zoo.sources import TimmModel
 SMALL = ["test_vit.r160_in1k@random", "test_resnet.r160_in1k@random", "test_efficientnet.r160_in1k@random"]
 
 
-def make(name: str, store: Store, photos: Path, maps: bool = False) -> Artifact:
-    return artifact(resolve(name), store, images=photos, maps=maps)
+def make(name: str, store: Store, photos: Path, taps: Sequence[str] = ()) -> Artifact:
+    return artifact(resolve(name), store, images=photos, taps=taps)
 
 
 def passed(made: Artifact) -> bool:
@@ -70,7 +71,7 @@ def test_layer_normalization_stays_one_operator(shared_store: Store, photos: Pat
     ("name", "outputs"), [(SMALL[0], {"tokens"}), (SMALL[1], {"map_s4", "map_s8", "map_s16", "map_s32"})]
 )
 def test_maps_and_tokens(name: str, outputs: set[str], shared_store: Store, photos: Path) -> None:
-    made = make(name, shared_store, photos, maps=True)
+    made = make(name, shared_store, photos, taps=["all"])
     shapes = {o.name: o.shape for o in made.outputs}
     assert set(shapes) - {"features"} >= outputs if "tokens" in outputs else set(shapes) & outputs
     assert made.outputs[0].name == "features"
@@ -92,7 +93,7 @@ def test_any_other_setting_is_another_key(store: Store, photos: Path) -> None:
     assert isinstance(base.source, TimmModel)
     keys = {
         artifact_key(base, store),
-        artifact_key(base, store, maps=True),
+        artifact_key(base, store, taps=["all"]),
         artifact_key(base, store, images=photos),
         artifact_key(replace(base, output="logits"), store),
         artifact_key(replace(base, source=replace(base.source, arguments={"drop_rate": 0.1})), store),

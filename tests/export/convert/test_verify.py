@@ -22,7 +22,7 @@ NAME = "test_resnet.r160_in1k@random"
 
 @pytest.mark.parametrize("wrong", ["features", "map_s4", "map_s32"])
 def test_the_gate_names_the_output_that_is_wrong(wrong: str, shared_store: Store, photos: Path, tmp_path: Path) -> None:
-    made = artifact(resolve(NAME), shared_store, images=photos, maps=True)
+    made = artifact(resolve(NAME), shared_store, images=photos, taps=["all"])
     folder = tmp_path / "copy"
     shutil.copytree(made.path, folder)
     loaded = eager(resolve(NAME), shared_store)
@@ -47,7 +47,7 @@ def test_the_reference_holds_what_the_eager_module_gives(shared_store: Store, ph
 
     from export.reference import normalize
 
-    made = artifact(resolve(NAME), shared_store, images=photos, maps=True)
+    made = artifact(resolve(NAME), shared_store, images=photos, taps=["all"])
     found = Reference.load(made.path)
     assert found.pixels.shape == (7, made.preprocess.height, made.preprocess.width, 3)
     module = eager(resolve(NAME), shared_store).module

@@ -140,8 +140,8 @@ def test_every_output_is_compared_and_a_damaged_one_is_named(
     name: str, precision: Precision, shared_store: Store, photos: Path, calibration: CalibrationSet
 ) -> None:
     backbone, store = resolve(name), shared_store
-    found = artifact(backbone, store, precision=precision, maps=True, images=photos, calibration=calibration)
-    own = artifact_key(backbone, store, precision=precision, maps=True, images=photos, calibration=calibration)
+    found = artifact(backbone, store, precision=precision, taps=["all"], images=photos, calibration=calibration)
+    own = artifact_key(backbone, store, precision=precision, taps=["all"], images=photos, calibration=calibration)
     assert found.key == own
     reference = found.reference()
     assert reference is not None

@@ -26,7 +26,7 @@ def test_the_classifier_is_taken_off_and_maps_are_given() -> None:
         assert module(images).shape == (2, 1000)
         module.reset_classifier(0)  # type: ignore[operator]
         features = module(images)
-        wrapped: Any = module_with_outputs(module, "features", maps=True)
+        wrapped: Any = module_with_outputs(module, "features", ["all"])
         found = dict(zip(wrapped.names, wrapped(images), strict=True))
     assert {name: tuple(t.shape[1:]) for name, t in found.items()} == {
         "features": (512,),

@@ -60,7 +60,7 @@ def exported(module: torch.nn.Module) -> dict[str, np.ndarray]:
 
 def test_every_tensor_finds_its_place() -> None:
     module = small(4)
-    state = transformers_vit.state(exported(module), tokens=17)
+    state = transformers_vit.state(exported(module), grid=(4, 4))
     assert set(state) == set(module.state_dict())
     assert transformers_vit.left_out(exported(module)) == ["decoder.final_conv.bias", "onnx::Mul_9"]
     for name, tensor in module.state_dict().items():
@@ -69,7 +69,7 @@ def test_every_tensor_finds_its_place() -> None:
 
 def test_positions_are_resized_as_the_exported_graph_does_it() -> None:
     grid = small(6).state_dict()["pos_embed"][:, 1:].reshape(1, 6, 6, 12).permute(0, 3, 1, 2)
-    found = transformers_vit.state(exported(small(6)), tokens=17)["pos_embed"]
+    found = transformers_vit.state(exported(small(6)), grid=(4, 4))["pos_embed"]
 
     def resized(antialias: bool) -> torch.Tensor:
         made = torch.nn.functional.interpolate(grid, (4, 4), mode="bicubic", antialias=antialias)
@@ -88,7 +88,7 @@ def test_a_file_without_what_is_needed_is_refused(lacking: str) -> None:
         del tensors[next(name for name in tensors if lacking in name)]
     with pytest.raises(UserError, match=r"does not fit|not a square grid"):
         placing.by_name(
-            small(4), checkpoint.Contents("a file", transformers_vit.state(tensors, tokens=17)), "", "a test"
+            small(4), checkpoint.Contents("a file", transformers_vit.state(tensors, grid=(4, 4))), "", "a test"
         )
 
 
