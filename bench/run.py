@@ -93,11 +93,11 @@ def _dry_run(asked: Assembly, desk: Desk, as_json: bool) -> int:
         row = {"cell": str(planned.cell), "scores": len(owed), "timings": len(scenarios), "note": note}
         try:
             if planned.availability.ok:
-                done = [desk.finished(planned.score_key(images, scorer)) for images, scorer in owed]
+                due = [(images, scorer) for images, scorer in owed if not planned.unscored(scorer)]
+                done = [desk.finished(planned.score_key(images, scorer)) for images, scorer in due]
                 timed = [desk.finished(planned.timing_key(asked.data[0], s, desk.machine)) for s in scenarios]
-                unscored = planned.unscored
-                row |= {"scores_left": 0 if unscored else done.count(False), "timings_left": timed.count(False)}
-                row["note"] = unscored
+                row |= {"scores_left": done.count(False), "timings_left": timed.count(False)}
+                row["note"] = next(filter(None, (planned.unscored(scorer) for _, scorer in owed)), "")
         except UserError as error:
             row["note"] = error.what
         rows.append(row)

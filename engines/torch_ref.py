@@ -1,7 +1,7 @@
 """PyTorch, eager or compiled: the reference that the other engines are compared with, and never a file of its own.
 
 It runs the module that the artifact came from, at fp32. The plan only names the artifact: the module is made anew from
-the store. torch's thread count belongs to the process: it is a session's own only while that runs.
+the store. A head, which is no PyTorch module, is run by ONNX Runtime on what the module gives. torch's thread count belongs to the process: it is a session's own only while that runs.
 """
 
 from __future__ import annotations
@@ -78,7 +78,16 @@ class TorchSession(Session):
         self._threads = max(1, plan.engine.thread_count // plan.engine.streams)
         # plan and artifact lie in one store: <root>/plan/<key>
         backbone = eager_of(plan.artifact, Store(plan.path.parent.parent))
-        module: Any = module_with_outputs(backbone, self.outputs[0].name, [o.name for o in self.outputs[1:]])
+        names = [o.name for o in self.outputs]
+        self._head: Any = None
+        if plan.artifact.fields.get("head"):
+            from export.convert.joining import HEAD
+            from export.convert.verify import session
+
+            self._head = session(plan.artifact.path / HEAD)
+            names = ["features", *(i.name for i in self._head.get_inputs())]
+        module: Any = module_with_outputs(backbone, names[0], names[1:])
+        self._names = names
         self._module = torch.compile(module, dynamic=False) if plan.engine.provider == "compiled" else module
 
     def _run(self, pixels: Pixels) -> Outputs:
@@ -88,7 +97,11 @@ class TorchSession(Session):
         with failing("PyTorch failed while running."), torch.inference_mode(), THREADS.of(self._threads):
             found = self._module(values)
             tensors = found if isinstance(found, (tuple, list)) else [found]
-            return {spec.name: t.float().numpy().copy() for spec, t in zip(self.outputs, tensors, strict=True)}
+            arrays = {name: t.float().numpy().copy() for name, t in zip(self._names, tensors, strict=True)}
+        if self._head is None:
+            return arrays
+        own = [o.name for o in self.outputs]
+        return dict(zip(own, self._head.run(own, {tap: arrays[tap] for tap in self._names[1:]}), strict=True))
 
     def _placement(self) -> Placement:
         note = "nodes are not listed: the whole module runs in this process, in float32"

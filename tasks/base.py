@@ -167,6 +167,7 @@ class TaskMeta:
             maps. A sweep extracts the union of its tasks'.
         head: what ``judge`` reads. Empty: the same outputs of the test images. "applied": what the task's own head
             gives for these. "deployed": what a compiled plan of backbone and head emits, which is timed too.
+        rereads: whether ``fit`` reads its outputs many times: maps are then kept while it runs.
         control: whether backbones of random weights are scored as well, to compare with; they are never ranked.
         protocol: one or two sentences, for the report, with the source.
         scope: of the data that it is scored on: "closed", or "open" where some test images are of no known class.
@@ -183,6 +184,7 @@ class TaskMeta:
     kind: Kind = "labels"
     outputs: tuple[str, ...] = (FEATURES,)
     head: Literal["", "applied", "deployed"] = ""
+    rereads: bool = False
     control: bool = False
     scope: Scope = "closed"
     fit: FitMeta | None = None

@@ -16,11 +16,11 @@ from bench.figures.figure import Figure, figure, lying_in
 from bench.sweep.features import extract
 from bench.sweep.keys import feature_key
 from bench.sweep.spec import read
-from bench.sweep.view import split
+from bench.sweep.view import picked, targets
 from engines.base import EngineSpec
 from engines.processor import cores
 from export.store import Store
-from tasks.base import FEATURES, Splits
+from tasks.base import FEATURES, Batchwise, Splits
 from tasks.data.base import SPLITS, DataSet, Sample, Split
 from tasks.data.catalog import open_dataset
 
@@ -132,4 +132,5 @@ def features_of(store: Store, data: DataSet) -> Splits:
     found = deployed(store, "efficientnet_lite0", EngineSpec(read().engines[0], streams=cores()), (8,))
     whole = feature_key(found.plan.key, found.path.identity(found.path.orientation), data.digest, FEATURES)
     rows, _ = extract(found.load, {FEATURES: whole}, found.path, data, store)
-    return split(data, [rows])
+    parts = [Batchwise({FEATURES: picked(data, name, [rows[FEATURES]])[:]}, targets(data, name)) for name in SPLITS]
+    return Splits(*parts)

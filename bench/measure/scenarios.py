@@ -69,12 +69,14 @@ class Scenario(ABC):
 
     Attributes:
         alone: no more than the session and the images is in memory, so that the process's peak is the engine's.
+        of_features: it needs pooled features, and is not taken of a backbone with a head.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     protocol: ClassVar[str]
     alone: ClassVar[bool] = True
+    of_features: ClassVar[bool] = False
 
     def require(self) -> None:
         """Refuse a machine that lacks what the scenario needs.

@@ -37,6 +37,7 @@ class Search(Scenario):
         "the vectors' codes."
     )
     alone = False
+    of_features = True
 
     def require(self) -> None:
         try:

@@ -25,6 +25,8 @@ class Cell:
         reference: eager fp32 PyTorch, which deployed cells are compared with.
         weights: what tells checkpoints of one name apart: a file's SHA-256, or id and revision on the hub; empty for
             random weights.
+        input: the input's size and how pictures are brought to it, "352x480 letterbox", where these were asked for;
+            empty where they are the checkpoint's own.
     """
 
     backbone: str
@@ -36,14 +38,15 @@ class Cell:
     untrained: bool = False
     reference: bool = False
     weights: str = ""
+    input: str = ""
 
     def __str__(self) -> str:
         return f"{self.backbone} · {self.engine} · {self.precision}"
 
     @property
-    def called(self) -> tuple[str, str, str, str, tuple[int, ...]]:
+    def called(self) -> tuple[str, str, str, str, tuple[int, ...], str]:
         """What a reader tells cells apart by."""
-        return self.backbone, self.engine, self.precision, self.preprocess, self.batches
+        return self.backbone, self.engine, self.precision, self.preprocess, self.batches, self.input
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -135,18 +138,21 @@ class ScenarioSubject(Subject):
 
     Attributes:
         images: how many different ones.
+        head: ``task@data``, where it is of the backbone with that task's head, in one plan.
     """
 
     scenario: str
     images: int = 0
+    head: str = ""
 
     @property
     def name(self) -> str:
-        return self.scenario
+        return f"{self.scenario} with {self.head}" if self.head else self.scenario
 
     @property
     def asked(self) -> dict[str, Any]:
-        return {"scenario": self.scenario, "version": self.version, "data_digest": self.data_digest}
+        head = {"head": self.head} if self.head else {}
+        return {"scenario": self.scenario, "version": self.version, "data_digest": self.data_digest, **head}
 
 
 @dataclass(frozen=True)
@@ -182,10 +188,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Keys:
-    """The chain of keys behind a result; ``plan_content`` names the very bytes that ran. Empty where there is none."""
+    """The chain of keys behind a result; ``plan_content`` names the very bytes that ran. Empty where there is none.
+
+    ``plan`` is the backbone's; ``joint`` that of backbone and head, where that is what ran.
+    """
 
     onnx: str = ""
     plan: str = ""
+    joint: str = ""
     plan_content: str = ""
     features: tuple[str, ...] = ()
     fit: str = ""
@@ -200,6 +210,7 @@ class About:
         input: the network's input, (height, width). preprocess: how it is made.
         parameters: of the exported network. gmacs: 10⁹ multiply-accumulates for one image.
         source: where the weights come from.
+        taps: the feature maps that the task read: name, stride in pixels, channels.
     """
 
     family: str = ""
@@ -213,6 +224,7 @@ class About:
     preprocess: dict[str, Any] = field(default_factory=dict)
     dim: int | None = None
     source: dict[str, Any] = field(default_factory=dict)
+    taps: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

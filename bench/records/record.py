@@ -98,6 +98,8 @@ class ScoreRecord(Record):
         per_draw: where the main metric is a mean over seeded draws of training images, each draw's; otherwise empty.
         chosen: hyper-parameters, and the value on val that chose each. sweep: what was tried.
         extraction: how the features were extracted; None where they were there.
+        by_class: what is known of each class.
+        picture: the file beside the records that shows predictions; empty where there is none.
     """
 
     kind: Literal["score"] = "score"
@@ -107,6 +109,8 @@ class ScoreRecord(Record):
     chosen: dict[str, Any] = field(default_factory=dict)
     sweep: list[dict[str, Any]] = field(default_factory=list)
     extraction: Extraction | None = None
+    by_class: list[dict[str, Any]] = field(default_factory=list)
+    picture: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

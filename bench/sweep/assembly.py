@@ -6,19 +6,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from bench.sweep.calibration import calibrated
-from bench.sweep.cells import Planned, expand
-from bench.sweep.spec import SweepSpec
+from bench.sweep.cells import Planned, expand, suits
+from bench.sweep.spec import ALL, SweepSpec
 from engines.preprocess.catalog import orientation
+from export.errors import UserError
 from export.places import expanded
 from export.progress import now_and_then, say
 from export.store import Store
+from tasks.catalog import TASKS, task
 from tasks.data.altered.corruption import corrupted, named
 from tasks.data.altered.scope import beside
 from tasks.data.altered.shift import shifted
 from tasks.data.base import DataSet
 from tasks.data.catalog import open_dataset
 from tasks.data.layout import few
+from tasks.data.targets import SERVES
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,76 @@ def assemble(sweep: SweepSpec, store: Store) -> Assembly:
     data = tuple(_data(sweep, store))
     for images in data:
         _say(images)
+    cells = sized(suited(cells, data, named_all=sweep.tasks == (ALL,)), data)
     return Assembly(tuple(calibrated(cells, data[0]) if data else cells), data)
+
+
+NEEDS = {
+    "labels": "one class an image",
+    "masks": "masks: a class for each pixel",
+    "boxes": "boxes of objects",
+    "shapes": "shapes of objects",
+}
+"""What a task needs, or a data set has, by kind."""
+
+
+def suited(cells: Sequence[Planned], data: Sequence[DataSet], named_all: bool) -> list[Planned]:
+    """The cells with the tasks that some data set is for.
+
+    Args:
+        named_all: all tasks were asked for: those that no data set is for are then left out, and otherwise refused.
+
+    Raises:
+        UserError: no data set has what a task needs, or no task is for a data set.
+    """
+    tasks = cells[0].tasks if data else []
+    kinds = [SERVES[images.kind] for images in data]
+    fit = [scorer for scorer in tasks if any(scorer.meta.kind in serves for serves in kinds)]
+    lonely = [scorer for scorer in tasks if scorer not in fit]
+    if lonely and named_all and fit:
+        say(f"tasks left out, because no data set is for them: {', '.join(scorer.meta.name for scorer in lonely)}")
+    elif lonely:
+        images = data[0]
+        known = [name for name in TASKS if suits(task(name), images)]
+        raise UserError(
+            f"The task {lonely[0].meta.name} needs {NEEDS[lonely[0].meta.kind]}.",
+            f"{images.name} has {NEEDS[images.kind]}.",
+            f"--tasks {','.join(known)}" if known else "",
+        )
+    for images, serves in zip(data, kinds, strict=True):
+        if tasks and not any(scorer.meta.kind in serves for scorer in fit):
+            raise UserError(
+                f"No task of the sweep is for {images.name}.",
+                f"It has {NEEDS[images.kind]}; the tasks are {', '.join(scorer.meta.name for scorer in tasks)}.",
+                f"--tasks {','.join(name for name in TASKS if suits(task(name), images))}",
+            )
+    names = tuple(scorer.meta.name for scorer in fit)
+    return [replace(cell, sweep=replace(cell.sweep, tasks=names)) for cell in cells] if lonely else list(cells)
+
+
+LONGEST = 480
+"""Pixels of the longer side of the input that is taken for masks and boxes where none is asked for."""
+
+
+def sized(cells: Sequence[Planned], data: Sequence[DataSet]) -> list[Planned]:
+    """The cells at the input size that the sweep asks for.
+
+    Where the first data set has masks or boxes and the sweep asks for none, it is the median size of its pictures, the
+    longer side at most :data:`LONGEST`; and every picture is shown whole.
+    """
+    sweep = cells[0].sweep
+    size, resize = sweep.size, sweep.resize
+    if data and data[0].targets:
+        resize = resize or "letterbox"
+        if not size:
+            sides = np.median(data[0].targets(data[0].samples).sizes, axis=0)
+            height, width = np.rint(sides * min(1.0, LONGEST / sides.max())).astype(int)
+            size = f"{height}x{width}"
+            how = "padded" if resize == "letterbox" else "stretched"
+            say(f"input: {size}, from the pictures of {data[0].name}; pictures of another shape are {how}")
+    if not (size or resize):
+        return list(cells)
+    return [replace(cell, backbone=replace(cell.backbone, size=size, resize=resize)) for cell in cells]
 
 
 def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:

@@ -19,17 +19,20 @@ from engines.preprocess.base import Preprocess
 from engines.preprocess.catalog import identity, preprocess, refusal
 from export.artifact import Artifact
 from export.convert.foreign import users_file
+from export.convert.joining import joined_key
+from export.convert.outputs import SCALES
 from export.errors import CellError, UserError
 from export.lower.calibration import CalibrationSet
-from export.lower.precision import artifact, artifact_key, precision_of
+from export.lower.precision import artifact, artifact_key, lowered_key, precision_of
 from export.progress import say
 from export.spec import Precision
 from export.store import Store
 from export.zoo import weights
 from export.zoo.backbones import Backbone
-from tasks.base import FEATURES, Task
+from tasks.base import FEATURES, MAPS, Task
 from tasks.catalog import TASKS, task
 from tasks.data.base import DataSet
+from tasks.data.targets import SERVES
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Planned:
             and self.engine.spec.provider == self.engine.providers[0]
             and self.precision is Precision.FP32,
             weights.identity(self.backbone),
+            " ".join(filter(None, (self.backbone.size, self.backbone.resize))),
         )
 
     @property
@@ -82,9 +86,19 @@ class Planned:
         return [task(name) for name in self.sweep.tasks]
 
     @cached_property
-    def maps(self) -> bool:
-        """Whether some task reads more than the pooled features, so that the file has to give it."""
-        return any(output != FEATURES for scorer in self.tasks for output in scorer.meta.outputs)
+    def taps(self) -> tuple[str, ...]:
+        """What the file has to give beside its pooled features, because some task reads it."""
+        read = [output for scorer in self.tasks for output in scorer.meta.outputs if output != FEATURES]
+        named = [self.sweep.taps or (SCALES,) if output == MAPS else (output,) for output in read]
+        return tuple(dict.fromkeys(tap for taps in named for tap in taps))
+
+    @cached_property
+    def origin(self) -> Planned:
+        """The cell on whose outputs a deployed head is fitted: the same engine in fp32. Backbone and head are then
+        lowered together, as one network."""
+        if self.finished or self.precision is Precision.FP32:
+            return self
+        return replace(self, precision=Precision.FP32)
 
     @cached_property
     def throughput(self) -> Engine:
@@ -101,7 +115,7 @@ class Planned:
         if self.trouble:
             raise self.trouble
         return artifact_key(
-            self.backbone, self.store, precision=self.made, maps=self.maps, calibration=self.calibration
+            self.backbone, self.store, precision=self.made, taps=self.taps, calibration=self.calibration
         )
 
     def artifact(self) -> Artifact:
@@ -112,7 +126,7 @@ class Planned:
         """
         if self.trouble:
             raise self.trouble
-        found = artifact(self.backbone, self.store, precision=self.made, maps=self.maps, calibration=self.calibration)
+        found = artifact(self.backbone, self.store, precision=self.made, taps=self.taps, calibration=self.calibration)
         if found.precision is not self.precision:
             raise CellError(
                 f"The file of {self.backbone.name!r} is {found.precision}, not {self.precision}.",
@@ -140,18 +154,30 @@ class Planned:
     def preprocess(self) -> dict[str, Any]:
         return identity(self.sweep.preprocess)
 
-    @property
-    def unscored(self) -> str:
-        """Why this cell is never scored; empty where it is."""
-        if self.backbone.untrained:
+    def unscored(self, scorer: Task) -> str:
+        """Why this cell is never scored by a task; empty where it is."""
+        if self.backbone.untrained and not scorer.meta.control:
             return "Untrained: random weights are timed, never scored."
         if not self.engine.computes:
             return "The baseline computes nothing: what it costs is the harness's own."
         return ""
 
+    @property
+    def scored(self) -> bool:
+        """Whether some task of the sweep scores it."""
+        return any(not self.unscored(scorer) for scorer in self.tasks)
+
     def owed(self, data: Sequence[DataSet]) -> list[tuple[DataSet, Task]]:
-        """The scores that this cell owes: every task of the sweep on every data set of its own scope."""
-        return [(images, scorer) for images in data for scorer in self.tasks if scorer.meta.scope == images.scope]
+        """The scores that this cell owes: every task of the sweep on every data set of its own scope and kind."""
+        return [(images, scorer) for images in data for scorer in self.tasks if suits(scorer, images)]
+
+    def deployed(self, data: Sequence[DataSet]) -> list[tuple[DataSet, Task]]:
+        """The heads that are timed with this cell: of the tasks on the first data set."""
+        return [
+            (images, scorer)
+            for images, scorer in self.owed(data[:1])
+            if scorer.meta.head == "deployed" and not self.unscored(scorer)
+        ]
 
     @property
     def scenarios(self) -> list[Scenario]:
@@ -160,7 +186,14 @@ class Planned:
     def protocols(self, data: Sequence[DataSet], machine: str) -> set[str]:
         """The protocol hashes of everything that this cell owes."""
         scores = {self.score_protocol(images, scorer) for images, scorer in self.owed(data)}
-        return scores | {self.timing_protocol(data[0], timed, machine) for timed in self.scenarios}
+        alone = {self.timing_protocol(data[0], timed, machine) for timed in self.scenarios}
+        joint = {
+            self.timing_protocol(images, timed, machine, scorer)
+            for images, scorer in self.deployed(data)
+            for timed in self.scenarios
+            if not timed.of_features
+        }
+        return scores | alone | joint
 
     def feature_keys(self, images: DataSet, outputs: Sequence[str]) -> list[str]:
         """Of the outputs for every source of ``images``."""
@@ -173,29 +206,50 @@ class Planned:
     def fit_key(self, images: DataSet, scorer: Task) -> str:
         """Of the fit on train and val. Both lie in the first source of ``images``; the test set plays no part."""
         outputs = scorer.meta.outputs
-        learned = self.feature_keys(images, outputs)[: len(outputs)]
+        fitted_on = self.origin if scorer.meta.head == "deployed" else self
+        learned = fitted_on.feature_keys(images, outputs)[: len(outputs)]
         return keys.fit_key(learned, images.learning, scorer.meta.fitted_as, self.sweep.seed)
 
+    def joint_onnx_key(self, images: DataSet, scorer: Task) -> str:
+        """Of the file of backbone and head, in this cell's precision."""
+        joint = joined_key(self.origin.onnx_key, self.fit_key(images, scorer))
+        return joint if self.origin is self else lowered_key(joint, self.precision, self.calibration, self.store)
+
+    def joint_plan_key(self, images: DataSet, scorer: Task) -> str:
+        """Of the plan of backbone and head."""
+        return self.engine.plan_key(self.joint_onnx_key(images, scorer), self.profile)
+
     def score_key(self, images: DataSet, scorer: Task) -> str:
-        """The fit, the features of test, the task and all its settings."""
-        features = self.feature_keys(images, scorer.meta.outputs)
-        return keys.score_key(self.fit_key(images, scorer), features, images.digest, scorer.meta)
+        """The fit, what test is judged on, the task and all its settings."""
+        return keys.score_key(
+            self.fit_key(images, scorer), self.judged_keys(images, scorer), images.digest, scorer.meta
+        )
+
+    def judged_keys(self, images: DataSet, scorer: Task) -> list[str]:
+        """Of what a score is judged on: the cell's outputs, or what backbone and head give together."""
+        if scorer.meta.head != "deployed":
+            return self.feature_keys(images, scorer.meta.outputs)
+        plan = self.joint_plan_key(images, scorer)
+        return [keys.feature_key(plan, self.preprocess, source.digest, "head") for source in images.sources]
 
     def score_protocol(self, images: DataSet, scorer: Task) -> str:
         """What two scores must share to stand in one column."""
         return keys.score_protocol(images.digest, scorer.meta, self.sweep.seed)
 
-    def timing_key(self, images: DataSet, timed: Scenario, machine: str) -> str:
-        """Plan, preprocessing, images, scenario and machine."""
+    def timing_key(self, images: DataSet, timed: Scenario, machine: str, head: Task | None = None) -> str:
+        """Plan (of backbone and ``head``, where that is given), preprocessing, images, scenario and machine."""
         how = {"seconds": self.sweep.seconds, "repeats": self.sweep.repeats}
-        return keys.timing_key(self.plan_key, how, self._timing(images, timed, machine))
+        plan = self.joint_plan_key(images, head) if head else self.plan_key
+        return keys.timing_key(plan, how, self._timing(images, timed, machine, head))
 
-    def timing_protocol(self, images: DataSet, timed: Scenario, machine: str) -> str:
+    def timing_protocol(self, images: DataSet, timed: Scenario, machine: str, head: Task | None = None) -> str:
         """What two timings must share to stand in one column."""
-        return keys.timing_protocol(self._timing(images, timed, machine))
+        return keys.timing_protocol(self._timing(images, timed, machine, head))
 
-    def _timing(self, images: DataSet, timed: Scenario, machine: str) -> dict[str, Any]:
+    def _timing(self, images: DataSet, timed: Scenario, machine: str, head: Task | None) -> dict[str, Any]:
+        own = {"head": [head.meta.name, head.meta.version]} if head else {}
         return {
+            **own,
             "scenario": timed.name,
             "version": timed.version,
             "machine": machine,
@@ -218,13 +272,18 @@ class Planned:
             gmacs=made.gmacs,
             input=(made.preprocess.height, made.preprocess.width),
             preprocess=made.preprocess.as_json(),
-            dim=made.outputs[0].shape[-1],
+            dim=made.outputs[0].shape[-1] if len(made.outputs[0].shape) == 1 else None,
             source=dict(made.source),
         )
 
     def keys(self, plan: Plan) -> Keys:
-        """The chain behind a result."""
-        return Keys(self.onnx_key, plan.key, plan.content)
+        """The chain behind a result; ``plan``: what ran, whether the backbone's own or with a head."""
+        return Keys(self.onnx_key, self.plan_key, plan_content=plan.content)
+
+
+def suits(scorer: Task, images: DataSet) -> bool:
+    """Whether a task can be scored on a data set: of its scope, and of its kind."""
+    return scorer.meta.scope == images.scope and scorer.meta.kind in SERVES[images.kind]
 
 
 def expand(sweep: SweepSpec, store: Store) -> list[Planned]:

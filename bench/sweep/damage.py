@@ -30,8 +30,8 @@ def compared(cells: Sequence[Planned], images: DataSet) -> Iterator[Row | UserEr
     """A row for each cell that is scored, or why there is none."""
     references: dict[str, Splits] = {}
     for planned in cells:
-        if why := planned.unscored if planned.availability.ok else planned.availability.reason:
-            say(f"{planned.cell}: skipped: {why}")
+        if not (planned.availability.ok and planned.engine.computes) or planned.backbone.untrained:
+            say(f"{planned.cell}: skipped: {planned.availability.reason or 'it is never scored'}")
             continue
         try:
             name = planned.backbone.name
@@ -50,4 +50,5 @@ def reference_of(planned: Planned) -> Planned:
 
 
 def _features(planned: Planned, images: DataSet) -> Splits:
-    return View(planned, planned.plan(planned.throughput)).splits(images, [FEATURES])[0]
+    with View(planned, planned.plan(planned.throughput)) as view:
+        return view.splits(images, [FEATURES])

@@ -98,6 +98,11 @@ class Desk:
         return self.folder / "parts"
 
     @property
+    def pictures(self) -> Path:
+        """Photographs with predictions drawn on them."""
+        return self.folder / "pictures"
+
+    @property
     def machine(self) -> str:
         return self.environment.id
 
@@ -143,8 +148,8 @@ class Desk:
         protocol = planned.score_protocol(images, scorer)
         return Asked.now(planned.cell, subject, protocol, planned.about(), self.environment)
 
-    def timing(self, planned: Planned, images: DataSet, timed: Scenario) -> Asked:
-        """A timing, before there is one."""
+    def timing(self, planned: Planned, images: DataSet, timed: Scenario, head: Task | None = None) -> Asked:
+        """A timing, of the backbone or of backbone and ``head``, before there is one."""
         how = {"seconds": planned.sweep.seconds, "repeats": planned.sweep.repeats, **timed.asks(planned.settings)}
         subject = ScenarioSubject(
             scenario=timed.name,
@@ -154,6 +159,7 @@ class Desk:
             settings=how,
             protocol=timed.protocol,
             images=min(COUNT, len(images.samples)),
+            head=f"{head.meta.name}@{images.name}" if head else "",
         )
-        protocol = planned.timing_protocol(images, timed, self.machine)
+        protocol = planned.timing_protocol(images, timed, self.machine, head)
         return Asked.now(planned.cell, subject, protocol, planned.about(), self.environment)

@@ -1,7 +1,8 @@
 """The parity gate: before a cell is scored or timed, its compiled engine is compared with the eager fp32 module.
 
 The photographs and the module's own outputs lie in the artifact, so that no framework is needed here. Every output
-counts, but those of a head that jump where another box or class comes first. A cell that fails is kept and marked; it is never ranked.
+counts, but those of a head that jump where another box comes first. A cell that fails is kept and marked; it is never
+ranked.
 """
 
 from __future__ import annotations

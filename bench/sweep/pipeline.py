@@ -1,7 +1,9 @@
 """The page to read first: how a sweep becomes records. One stage a line, and no branch on a name.
 
-backbone ─▶ artifact ─▶ plan ─▶ parity ─▶ features ─▶ fit ─▶ judge ─▶ score record
+backbone ─▶ artifact ─▶ plan ─▶ parity ─▶ outputs ─▶ fit ─▶ judge ─▶ score record
                           └────▶ scenarios, in child processes ─▶ timing records
+
+A deployed head makes one more turn before it is judged: backbone and head ─▶ artifact ─▶ plan ─▶ parity ─▶ outputs.
 """
 
 from __future__ import annotations
@@ -13,15 +15,13 @@ from dataclasses import dataclass, replace
 from bench.records.asked import Asked
 from bench.records.parts import Failure
 from bench.records.record import Record
-from bench.sweep import gate, timing
+from bench.sweep import pictures, timing
 from bench.sweep.assembly import Assembly
 from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk
-from bench.sweep.fits import fitted
 from bench.sweep.looks import Looks
-from bench.sweep.view import View
-from export.errors import CellError, OutOfSpace, UserError, first_line
-from export.parity import Parity
+from bench.sweep.scoring import Scoring
+from export.errors import OutOfSpace, UserError, first_line
 from export.progress import say
 from tasks.base import Task
 from tasks.data.base import DataSet
@@ -89,7 +89,7 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
             _give_up(_timings(planned, sweep.data, desk, keyed=True), error, desk, tally)
             continue
         sound.append(planned)
-        scored += not planned.unscored
+        scored += planned.scored
         if looks and number < len(sweep.cells) and looks.due(scored):
             _look(looks, scored, timing.glance(timed[glanced:], desk))
             glanced = len(timed)
@@ -116,65 +116,66 @@ def _look(looks: Looks, scored: int, timings: Sequence[Record]) -> None:
 
 def score(planned: Planned, data: Sequence[DataSet], desk: Desk, tally: Tally) -> None:
     """Score one cell with every task on every data set that is not finished."""
-    owed = [(i, t) for i, t in planned.owed(data) if not desk.finished(planned.score_key(i, t))]
-    if planned.unscored:
-        _give_up([desk.score(planned, i, t) for i, t in owed], Skip(planned.unscored), desk, tally)
+    due: list[tuple[DataSet, Task]] = []
+    left: dict[str, list[Asked]] = {}
+    for images, scorer in planned.owed(data):
+        if desk.finished(planned.score_key(images, scorer)):
+            continue
+        if why := planned.unscored(scorer):
+            left.setdefault(why, []).append(desk.score(planned, images, scorer))
+        else:
+            due.append((images, scorer))
+    for why, asked in left.items():
+        _give_up(asked, Skip(why), desk, tally)
+    if not due:
         return
-    if not owed:
-        return
-    view = View(planned, planned.plan(planned.throughput))
-    parity = gate.check(planned.engine, view.plan, planned.store)
-    for images, scorer in owed:
-        asked = desk.score(planned, images, scorer)
-        try:
-            _score(planned, images, scorer, view, parity, asked, desk)
-        except ENDS:
-            raise
-        except BaseException as error:
-            say(f"  {scorer.meta.name} on {images.name} failed")
-            _give_up([asked], error, desk, tally)
+    with Scoring(planned, due) as scoring:
+        scoring.open()
+        for images, scorer in due:
+            one = desk.score(planned, images, scorer)
+            try:
+                _score(scoring, images, scorer, one, desk)
+            except ENDS:
+                raise
+            except BaseException as error:
+                say(f"  {scorer.meta.name} on {images.name} failed")
+                _give_up([one], error, desk, tally)
 
 
-def _score(
-    planned: Planned, images: DataSet, scorer: Task, view: View, parity: Parity | None, asked: Asked, desk: Desk
-) -> None:
-    splits, extraction = view.splits(images, _outputs(planned, scorer, view))
+def _score(scoring: Scoring, images: DataSet, scorer: Task, asked: Asked, desk: Desk) -> None:
     begin = time.perf_counter()
-    own = planned.fit_key(images, scorer)
-    fit = fitted(scorer, splits.train, splits.val, planned.sweep.seed, own, planned.store)
-    found = scorer.judge(fit, splits.test)
-    plan = view.plan
+    planned, own = scoring.planned, scoring.planned.fit_key(images, scorer)
+    key = planned.score_key(images, scorer)
+    fit = scoring.fitted(images, scorer)
+    judged = scoring.judged(images, scorer, fit)
+    found = scorer.judge(fit, judged.test)
+    plan = judged.plan
     record = asked.done(
-        planned.score_key(images, scorer),
+        key,
         tuple(found.metrics),
         per_sample=[float(v) for v in found.per_sample],
         per_draw=[float(v) for v in found.per_draw],
         chosen=dict(fit.chosen),
         sweep=[dict(row) for row in fit.sweep],
-        extraction=extraction,
-        keys=replace(planned.keys(plan), features=tuple(planned.feature_keys(images, scorer.meta.outputs)), fit=own),
-        about=planned.about(plan.artifact),
-        parity=parity,
+        by_class=[dict(row) for row in found.by_class],
+        extraction=judged.extraction,
+        keys=replace(
+            planned.keys(plan),
+            joint=plan.key if scorer.meta.head == "deployed" else "",
+            features=tuple(planned.judged_keys(images, scorer)),
+            fit=own,
+        ),
+        about=replace(planned.about(plan.artifact), taps=judged.taps),
+        parity=judged.parity,
         arithmetic=plan.arithmetic,
         emulated=plan.emulated,
+        picture=pictures.draw(
+            scorer, fit, judged.test, found, images, desk.pictures / planned.score_key(images, scorer)
+        ),
         seconds=time.perf_counter() - begin,
     )
     desk.keep(record, asked)
     say(f"  {scorer.meta.name} on {images.name}: {found.main.name} {found.main.value:.2f} {found.main.unit}")
-
-
-def _outputs(planned: Planned, scorer: Task, view: View) -> list[str]:
-    """What is extracted together: the union of what the sweep's tasks read, of what this network has.
-
-    Raises:
-        CellError: it lacks what this task reads.
-    """
-    there = [output.name for output in view.plan.artifact.outputs]
-    for name in scorer.meta.outputs:
-        if name not in there:
-            raise CellError(f"The network has no output {name!r}.", f"It has {', '.join(there)}.")
-    read = {name for task in planned.tasks for name in task.meta.outputs}
-    return [name for name in there if name in read]
 
 
 def _scores(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) -> list[Asked]:
@@ -189,9 +190,11 @@ def _scores(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) 
 def _timings(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) -> list[Asked]:
     """The timings likewise."""
     return [
-        desk.timing(planned, data[0], timed)
+        desk.timing(planned, data[0], timed, head)
+        for head in (None, *(scorer for _, scorer in planned.deployed(data)))
         for timed in planned.scenarios
-        if not (keyed and desk.finished(planned.timing_key(data[0], timed, desk.machine)))
+        if not (head and timed.of_features)
+        and not (keyed and desk.finished(planned.timing_key(data[0], timed, desk.machine, head)))
     ]
 
 

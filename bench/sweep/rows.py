@@ -1,8 +1,8 @@
-"""Rows of one output that lie in several memory-mapped files, read as one array."""
+"""Rows of outputs that are not in memory: in several memory-mapped files, or computed when they are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,58 @@ class ShardedRows:
             start = self._ends[number] - len(self._shards[number])
             found[at] = self._shards[number][wanted[at] - start]
         return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        whole = self[:]
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+
+class OnDemand:
+    """Outputs of ``count`` images that are computed when they are asked for.
+
+    Of the last rows that were asked for all outputs are remembered, since they come from one run.
+
+    Args:
+        compute: row numbers int64 [m] → by output, float32 [m, …].
+        shapes: by output, without the first axis.
+    """
+
+    def __init__(
+        self, compute: Callable[[Indices], Mapping[str, Floats]], count: int, shapes: Mapping[str, tuple[int, ...]]
+    ) -> None:
+        self._compute, self._at = compute, np.empty(0, np.int64)
+        self._last: Mapping[str, Floats] = {}
+        self.count, self.shapes = count, shapes
+
+    def outputs(self) -> dict[str, ComputedRows]:
+        """Each output, as rows."""
+        return {name: ComputedRows(self, name) for name in self.shapes}
+
+    def of(self, rows: Indices) -> Mapping[str, Floats]:
+        """Every output of some rows."""
+        if not self._last or not np.array_equal(rows, self._at):
+            self._last, self._at = self._compute(rows), rows
+        return self._last
+
+
+class ComputedRows:
+    """One output's rows, float32 [n, …]."""
+
+    def __init__(self, source: OnDemand, name: str) -> None:
+        self._source, self._name = source, name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._source.count, *self._source.shapes[self._name]
+
+    def __len__(self) -> int:
+        return self._source.count
+
+    def __getitem__(self, index: slice | Indices, /) -> Floats:
+        rows = np.arange(len(self))[index]
+        if not len(rows):
+            return np.empty((0, *self.shape[1:]), np.float32)
+        return self._source.of(rows)[self._name]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         whole = self[:]

@@ -6,6 +6,7 @@ the Python call and docs/sweep.md are all made from this declaration. Loads noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
@@ -51,6 +52,7 @@ def _how(metavar: str, help: str) -> dict[str, Option]:
     return {"option": Option(HOW, metavar, help)}
 
 
+RESIZES = ("squash", "letterbox")
 PRECISIONS = tuple(map(str, Precision))
 ALL = "all"
 DATA_SETS = "tasks.data.named:NAMED"
@@ -102,6 +104,34 @@ class SweepSpec:
             "engines.preprocess.catalog:PATHS",
         ),
     )
+    size: str = field(
+        default="",
+        metadata=_what(
+            "HxW",
+            "input size, as 352x480 (height x width), rounded to what each network takes; by default the checkpoint's "
+            "own, and for masks and boxes the size of the pictures",
+        ),
+    )
+    resize: str = field(
+        default="",
+        metadata=_what(
+            "HOW",
+            "how pictures of another shape are brought to the input size: squash (stretch) or letterbox (pad); by "
+            "default the checkpoint's own way, and for masks and boxes letterbox",
+            RESIZES,
+        ),
+    )
+    taps: tuple[str, ...] = field(
+        default=(),
+        metadata=_what(
+            "A,B",
+            "feature maps that tasks on maps read: map_s8,map_s16, or block6,block12 of a plain vision transformer; by "
+            "default strides 8, 16 and 32, or the last block",
+        ),
+    )
+    void: tuple[int, ...] = field(
+        default=(), metadata=_what("N", "values in masks that are neither right nor wrong, beside 255")
+    )
     shifted: tuple[str, ...] = field(
         default=(),
         metadata=_what(
@@ -147,6 +177,10 @@ class SweepSpec:
         default=3,
         metadata=_how("N", "repeats of each timing, each in a new process; repeats of all cells are interleaved"),
     )
+    maps_gib: float = field(
+        default=8.0,
+        metadata=_how("N", "GiB of disk for feature maps; maps that do not fit are computed each time they are read"),
+    )
     max_unreadable: float = field(
         default=0.01, metadata=_how("F", "largest fraction of unreadable images; the run stops above it")
     )
@@ -167,6 +201,12 @@ class SweepSpec:
             raise UserError(f"max_unreadable must be a fraction from 0 to 1, not {self.max_unreadable:g}.")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"limit must be at least 1, not {self.limit}.")
+        if self.size and not re.fullmatch(r"[1-9]\d{1,3}x[1-9]\d{1,3}", self.size):
+            raise UserError(f"size must be height x width, not {self.size!r}.", "", "--size 352x480")
+        if self.resize not in ("", *RESIZES):
+            raise unknown("resize", self.resize, RESIZES)
+        if self.maps_gib < 0:
+            raise UserError(f"maps_gib must be 0 or more, not {self.maps_gib:g}.")
         object.__setattr__(self, "batches", tuple(sorted({1, *self.batches})))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -23,17 +23,20 @@ from bench.measure.runner import run as run_child
 from bench.measure.scenarios import Scenario
 from bench.measure.worker import Job, Outcome
 from bench.records.asked import Asked
-from bench.records.parts import Failure, SampleSeries
+from bench.records.parts import Failure, SampleSeries, ScenarioSubject
 from bench.records.record import Record
 from bench.sweep import gate, keys, rotation
 from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk
+from bench.sweep.heads import Joint
+from bench.sweep.scoring import Scoring
 from engines.base import Plan
 from export.errors import OutOfSpace
 from export.parity import Parity
 from export.progress import say
 from export.spec import Metric
 from export.store import write_atomic
+from tasks.base import Task
 from tasks.data.base import DataSet
 
 LOCK = "timing.lock"
@@ -58,29 +61,55 @@ class Timed:
     job: Job
     parity: Parity | None
 
+    @property
+    def head(self) -> str:
+        """Which head is timed with the backbone, for a line of progress."""
+        name = self.missing[0].asked.subject.head if isinstance(self.missing[0].asked.subject, ScenarioSubject) else ""
+        return f" with {name}" if name else ""
+
     def part(self, repeat: int, desk: Desk) -> Path:
         """Where what a child saw is kept until all repeats are there."""
         return desk.parts / f"{keys.part_key([one.key for one in self.missing], repeat)}.json"
 
 
 def prepare(planned: Planned, data: Sequence[DataSet], desk: Desk) -> list[Timed]:
-    """Build everything that the cell's child processes will need; empty where every scenario is finished.
+    """Build everything that the cell's child processes will need: of the backbone alone, and of it with each head.
 
     Args:
         data: the images in rotation come from the first; empty where nothing is timed.
+
+    Returns:
+        What is to be timed; without the scenarios that are finished.
     """
-    missing = []
-    # the peak of memory never falls again, so what is alone in memory goes first
-    for one in sorted(planned.scenarios, key=lambda s: not s.alone):
-        key = planned.timing_key(data[0], one, desk.machine)
-        if not desk.finished(key):
-            missing.append(Missing(one, desk.timing(planned, data[0], one), key))
-    if not missing:
-        return []
+    found: list[Timed] = []
+    for head in (None, *(scorer for _, scorer in planned.deployed(data))):
+        # the peak of memory never falls again, so what is alone in memory goes first
+        missing = []
+        for one in sorted(planned.scenarios, key=lambda s: not s.alone):
+            if head and one.of_features:
+                continue
+            key = planned.timing_key(data[0], one, desk.machine, head)
+            if not desk.finished(key):
+                missing.append(Missing(one, desk.timing(planned, data[0], one, head), key))
+        if missing:
+            plan = planned.plan() if head is None else _joint(planned, data[0], head)
+            found.append(_timed(planned, plan, missing, data[0], desk))
+    return found
+
+
+def _joint(planned: Planned, images: DataSet, head: Task) -> Plan:
+    """The plan of backbone and head, made when it was scored; or made now, of the fit in the store."""
+    with Scoring(planned, [(images, head)]) as scoring:
+        fit = scoring.fitted(images, head)
+    made = head.head(fit)
+    assert made is not None
+    return Joint(planned, images, head, made).plan(planned.engine)
+
+
+def _timed(planned: Planned, plan: Plan, missing: Sequence[Missing], images: DataSet, desk: Desk) -> Timed:
     store, sweep = planned.store, planned.sweep
-    plan = planned.plan()
     parity = gate.check(planned.engine, plan, store)
-    shown = rotation.prepare(data[0], planned.path(plan), sweep.seed, store)
+    shown = rotation.prepare(images, planned.path(plan), sweep.seed, store)
     job = Job(
         store=str(store.root),
         engine=planned.engine.spec.name,
@@ -97,7 +126,7 @@ def prepare(planned: Planned, data: Sequence[DataSet], desk: Desk) -> list[Timed
     if desk.fresh:
         for repeat in range(sweep.repeats):
             timed.part(repeat, desk).unlink(missing_ok=True)
-    return [timed]
+    return timed
 
 
 def glance(cells: Sequence[Timed], desk: Desk) -> list[Record]:
@@ -132,7 +161,7 @@ def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
             if index in failed:
                 continue
             timed = cells[index]
-            where = f"[{done}/{total}] {timed.planned.cell}"
+            where = f"[{done}/{total}] {timed.planned.cell}{timed.head}"
             try:
                 outcome = _outcome(timed, repeat, desk)
                 failure = outcome.failure
@@ -205,7 +234,7 @@ def _record(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> Record:
     return one.asked.done(
         one.key,
         (*one.scenario.metrics(whole), *_costs(timed, one, outcomes), _repeat_spread(one.scenario, runs)),
-        keys=timed.planned.keys(plan),
+        keys=replace(timed.planned.keys(plan), joint=plan.key if plan.artifact.fields.get("head") else ""),
         about=timed.planned.about(plan.artifact),
         series=[_kept(name, repeat, run[name]) for repeat, run in enumerate(runs) for name in run],
         parity=timed.parity,

@@ -1,4 +1,4 @@
-"""The sweep's data as one cell sees them: what its compiled engine emits for every image, split by split."""
+"""The sweep's data as one plan sees them: what it emits for every image, split by split."""
 
 from __future__ import annotations
 
@@ -11,78 +11,167 @@ from bench.records.parts import Extraction
 from bench.sweep import keys
 from bench.sweep.cells import Planned
 from bench.sweep.features import extract
+from bench.sweep.maps import Maps, make_room
 from bench.sweep.rows import ShardedRows
 from engines.base import Plan
-from export.progress import counting
-from tasks.base import FEATURES, Batchwise, Labels, Rows, Splits
-from tasks.data.base import SPLITS, DataSet, Split
+from export.errors import CellError
+from export.progress import counting, say
+from tasks.base import FEATURES, MAPS, Batchwise, Labels, Rows, Splits, Targets
+from tasks.data.base import DataSet, Split
 
 Gathered = Mapping[str, ShardedRows]
 
 
 class View:
-    """Outputs of one cell. Training images are extracted once, for any number of test sets.
+    """Outputs of one plan. Use as a context manager.
+
+    Training images are extracted once, for any number of test sets. Pooled features stay in the store; maps are kept
+    while they are read again and again, and otherwise computed as they are read.
 
     Args:
-        plan: built for the cell's engine as it serves many queries at once.
+        plan: built for the cell's engine as it serves many queries at once: of the backbone, or of backbone and head.
     """
 
     def __init__(self, planned: Planned, plan: Plan) -> None:
         self._planned, self.plan = planned, plan
-        self._kept: dict[tuple[str, tuple[str, ...]], tuple[Gathered, Extraction]] = {}
+        self._kept: dict[str, Gathered] = {}
+        self._maps: dict[tuple[str, ...], Maps] = {}
+        self._seen: list[Extraction] = []
 
-    def splits(self, images: DataSet, outputs: Sequence[str]) -> tuple[Splits, Extraction]:
-        """The three splits of a data set, and how the extraction of its sources went.
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for maps in self._maps.values():
+            maps.close()
+
+    def splits(self, images: DataSet, outputs: Sequence[str]) -> Splits:
+        """All three splits; arguments and errors as :meth:`part`."""
+        train, val, test = (self.part(images, split, outputs) for split in ("train", "val", "test"))
+        return Splits(train, val, test)
+
+    def part(self, images: DataSet, split: Split, outputs: Sequence[str], again: bool = False) -> Batchwise:
+        """One split of a data set.
+
+        Args:
+            outputs: names of the plan's outputs; :data:`tasks.base.MAPS` for all its maps.
+            again: wide outputs are read more than once.
 
         Raises:
-            CellError: as :func:`bench.sweep.features.extract`.
+            CellError: the plan lacks an output; or as :func:`bench.sweep.features.extract`.
         """
-        sources = [self._of(source, tuple(outputs), keep=number == 0) for number, source in enumerate(images.sources)]
-        found = Extraction(sum(how.images for _, how in sources), sum(how.seconds for _, how in sources))
-        return split(images, [rows for rows, _ in sources]), found
+        names = self.named(outputs)
+        found: dict[str, Rows] = {}
+        if FEATURES in names:
+            found[FEATURES] = self._features(images, split)
+        if wide := [name for name in names if name != FEATURES]:
+            found |= self._wide(images, split, wide, again)
+        return Batchwise(found, targets(images, split), self.plan.artifact.preprocess)
 
-    def _of(self, source: DataSet, outputs: tuple[str, ...], keep: bool) -> tuple[Gathered, Extraction]:
-        of = source.digest, outputs
-        if of in self._kept:
-            return self._kept[of]
+    def named(self, outputs: Sequence[str]) -> list[str]:
+        """The plan's outputs that are meant, its maps with the smallest stride first.
+
+        Raises:
+            CellError: it lacks one.
+        """
+        shapes = {output.name: output.shape for output in self.plan.artifact.outputs}
+        maps = sorted((name for name in shapes if len(shapes[name]) == 3), key=lambda name: -shapes[name][-1])
+        found = [name for output in outputs for name in (maps if output == MAPS else [output])]
+        for name in found or outputs:
+            if name not in shapes:
+                raise CellError(f"The network has no output {name!r}.", f"It has {', '.join(shapes)}.")
+        return list(dict.fromkeys(found))
+
+    def taps(self, outputs: Sequence[str]) -> tuple[dict[str, object], ...]:
+        """Name, stride in pixels and channels of each map among these outputs."""
+        shapes = {output.name: output.shape for output in self.plan.artifact.outputs}
+        height = self.plan.artifact.preprocess.height
+        return tuple(
+            {"name": name, "stride": height / shapes[name][1], "channels": shapes[name][0]}
+            for name in self.named(outputs)
+            if len(shapes[name]) == 3
+        )
+
+    @property
+    def extraction(self) -> Extraction:
+        """How the extraction of everything asked for so far went."""
+        seen = [*self._seen, *(Extraction(maps.images, maps.seconds) for maps in self._maps.values())]
+        return Extraction(sum(one.images for one in seen), sum(one.seconds for one in seen))
+
+    def _features(self, images: DataSet, split: Split) -> Rows:
+        first = images.sources[0].digest  # it is learned from, and kept for every test set
+        self._kept = {of: rows for of, rows in self._kept.items() if of == first or of in _digests(images)}
+        return picked(images, split, [self._of(source)[FEATURES] for source in images.sources])[:]
+
+    def _of(self, source: DataSet) -> Gathered:
+        if source.digest in self._kept:
+            return self._kept[source.digest]
         planned = self._planned
-        wanted = {name: keys.feature_key(self.plan.key, planned.preprocess, source.digest, name) for name in outputs}
+        own = {FEATURES: keys.feature_key(self.plan.key, planned.preprocess, source.digest, FEATURES)}
         with counting(f"  features of {source.name}", len(source.samples)) as advance:
-            found = extract(
+            found, how = extract(
                 lambda: planned.throughput.load(self.plan),
-                wanted,
+                own,
                 planned.path(self.plan),
                 source,
                 planned.store,
                 advance,
             )
-        if keep:
-            self._kept[of] = found
+        self._kept[source.digest] = found
+        self._seen.append(how)
         return found
 
+    def _wide(self, images: DataSet, split: Split, names: Sequence[str], again: bool) -> dict[str, Rows]:
+        samples, of = images.split(split), tuple(names)
+        maps = self._maps.get(of) or self._opened(of)
+        limit = int(self._planned.sweep.maps_gib * 2**30)
+        size = maps.bytes(len(samples))
+        if not again:
+            return maps.computed(images, samples)
+        if size > limit:
+            say(f"  maps of {split}: {size / 2**30:.1f} GiB are more than --maps-gib: computed each time they are read")
+            return maps.computed(images, samples)
+        make_room(maps.store, size, limit)
+        with counting(f"  maps of {images.name}, {split}, {size / 2**20:,.0f} MiB", len(samples)) as advance:
+            return maps.kept(images, samples, advance)
 
-def split(images: DataSet, rows: Sequence[Gathered]) -> Splits:
-    """The outputs of the sources of ``images``, each in its own order → the three splits of ``images``."""
+    def _opened(self, names: tuple[str, ...]) -> Maps:
+        planned, shapes = self._planned, {output.name: output.shape for output in self.plan.artifact.outputs}
+        self._maps[names] = Maps(
+            key=keys.feature_key(self.plan.key, planned.preprocess, "", MAPS),
+            shapes={name: shapes[name] for name in names},
+            preprocess=planned.path(self.plan),
+            store=planned.store,
+            open_session=lambda: planned.throughput.load(self.plan),
+        )
+        return self._maps[names]
+
+
+def picked(images: DataSet, split: Split, rows: Sequence[ShardedRows]) -> ShardedRows:
+    """The rows of one split; ``rows`` are those of each source of ``images``, in its own order. Nothing is read."""
     places = [{s.id: row for row, s in enumerate(source.samples)} for source in images.sources]
-    parts = {name: _part(images, name, rows, places) for name in SPLITS}
-    return Splits(parts["train"], parts["val"], parts["test"])
-
-
-def _part(images: DataSet, name: Split, rows: Sequence[Gathered], places: Sequence[Mapping[str, int]]) -> Batchwise:
-    samples = images.split(name)
-    where = [images.source(sample) for sample in samples]
+    where = [images.source(sample) for sample in images.split(split)]
     of = np.array([number for number, _ in where], np.int64)
     at = np.array([places[number][inner] for number, inner in where], np.int64)
-    labels = Labels(np.array([s.label for s in samples], np.int64), images.classes, _junk(images, name))
-    return Batchwise({output: _picked([r[output] for r in rows], of, at, output) for output in rows[0]}, labels)
+    starts = np.cumsum([0, *(len(part) for part in rows)])
+    whole = rows[0] if len(rows) == 1 else ShardedRows.chained(rows)
+    return whole.pick(starts[of] + at)
 
 
-def _picked(sources: Sequence[ShardedRows], of: npt.NDArray[np.int64], at: npt.NDArray[np.int64], output: str) -> Rows:
-    """Rows ``at`` of the sources numbered ``of``. Pooled features are small, and are read at once."""
-    starts = np.cumsum([0, *(len(source) for source in sources)])
-    whole = sources[0] if len(sources) == 1 else ShardedRows.chained(sources)
-    picked = whole.pick(starts[of] + at)
-    return picked[:] if output == FEATURES else picked
+def targets(images: DataSet, split: Split) -> Targets:
+    """What is right for the images of one split, in their order."""
+    samples = images.split(split)
+    if images.targets:
+        return images.targets(samples)
+    return Labels(np.array([s.label for s in samples], np.int64), images.classes, _junk(images, split))
+
+
+def _digests(images: DataSet) -> set[str]:
+    return {source.digest for source in images.sources}
 
 
 def _junk(images: DataSet, name: Split) -> npt.NDArray[np.int64]:

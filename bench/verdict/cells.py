@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from bench.verdict.digits import decimals, number, share, with_error
 from bench.verdict.fold import Kind, Part
-from bench.verdict.ranking import Ranking, Standing
+from bench.verdict.ranking import LATENCY, Ranking, Standing
 from bench.verdict.sheet import Column, label_text
 
 SHOWN_COSTS = (
@@ -47,7 +47,8 @@ def folded(ranking: Ranking, cost: str, by: str, rows: Sequence[Standing]) -> tu
         last = 0 if setting.name == by else 100 + j if j >= SETTINGS else 20 + j
         parts.append(_score(ranking, j, rows, _heads(setting, one_set), last))
     measured = {column.name for column in sheet.costs}
-    shown = [name for name in dict.fromkeys((*SHORT, *([cost] if cost else []))) if name in measured]
+    wanted = (*SHORT, *_with_heads(ranking), *([cost] if cost else []))
+    shown = [name for name in dict.fromkeys(wanted) if name in measured]
     for order, name in enumerate(shown):
         column, values = sheet.cost(name)
         head = SHORT.get(name) or _halves(column)
@@ -97,8 +98,13 @@ def _part(
 
 def _shown(ranking: Ranking, cost: str) -> list[Column]:
     columns = {c.name: c for c in ranking.sheet.costs}
-    names = [n for n in SHOWN_COSTS if n in columns]
+    names = [n for n in SHOWN_COSTS if n in columns] + _with_heads(ranking)
     return [columns[n] for n in (names if cost in names or not cost else [*names, cost])]
+
+
+def _with_heads(ranking: Ranking) -> list[str]:
+    """The median latencies of backbones with a task's head."""
+    return [c.name for c in ranking.sheet.costs if c.head and c.name.endswith(LATENCY)]
 
 
 def _score(ranking: Ranking, j: int, rows: Sequence[Standing], head: tuple[str, ...], last: int) -> Part:

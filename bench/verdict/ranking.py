@@ -20,6 +20,7 @@ from export.errors import unknown
 
 Missing = Literal["exclude", "average"]
 
+LATENCY = "latency_p50_ms"
 LEVEL = 0.95
 DRAWS = 2000
 FINE = 3
@@ -285,9 +286,15 @@ class Ranking:
         return sorted(self.standings, key=paid)
 
     def default_cost(self) -> str:
-        """The cost that accuracy is plotted against when none is asked for: median latency, else the first there is."""
+        """The cost that accuracy is plotted against when none is asked for: median latency, else the first there is.
+
+        Where one task's head is all that is ranked and it was timed with the backbone, the latency of both.
+        """
         names = [c.name for c in self.sheet.costs]
-        return "latency_p50_ms" if "latency_p50_ms" in names else names[0] if names else ""
+        whole = [c.name for c in self.sheet.costs if c.head and c.name.endswith(LATENCY)]
+        if len(whole) == len(self.sheet.settings) == 1:
+            return whole[0]
+        return LATENCY if LATENCY in names else names[0] if names else ""
 
     def foot(self, cost: str = "") -> list[str]:
         """How the numbers came about: the options, in words."""

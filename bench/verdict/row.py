@@ -52,6 +52,7 @@ class Row:
             "precision": c.precision,
             "preprocess": c.preprocess,
             "batches": ",".join(map(str, c.batches)),
+            "input": c.input,
             "threads": c.threads,
             "untrained": c.untrained,
             "emulated": self.emulated,

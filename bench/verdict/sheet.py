@@ -47,6 +47,7 @@ class Column:
         about: what it is, for the report.
         test_set: the images behind a setting: settings of one test set are resampled together.
         task, data: of a setting that comes from records.
+        head: ``task@data``, of a cost that is of the backbone with that task's head.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Column:
     test_set: str = ""
     task: str = ""
     data: str = ""
+    head: str = ""
 
     @property
     def title(self) -> str:
@@ -128,7 +130,7 @@ class Sheet:
         """The labels that name a row: backbone, engine and precision, and what else tells rows apart."""
         known = self.labels[0] if self.labels else {}
         names: tuple[str, ...] = tuple(k for k in ("backbone", "engine", "precision") if k in known)
-        for more in ("preprocess", "batches"):
+        for more in ("preprocess", "batches", "input"):
             if more in known and self._distinct(names) < self._distinct((*names, more)):
                 names = (*names, more)
         return names

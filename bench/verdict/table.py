@@ -51,7 +51,7 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
         notes.append(f"{older} older records are left out: an earlier build of the plan, or measured again since.")
     notes += [f"Not readable: {u.name}: {u.reason}" for u in results.unread]
     for row in found:
-        if len({r.keys.plan_content for r in row.records}) > 1:
+        if len({r.keys.plan_content for r in row.records}) > len({r.keys.joint for r in row.records}):
             notes.append(f"{row.cell}: its records come from more than one build of the same plan.")
     found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision))
     if any(row.emulated for row in found):
@@ -225,23 +225,28 @@ def _owners(found: Sequence[Row]) -> dict[str, str]:
     owners: dict[str, str] = {}
     for scenario in in_order({s for row in found for s in row.timings}):
         for row in found:
-            for metric in row.timings[scenario].metrics if scenario in row.timings else ():
+            timing = row.timings.get(scenario)
+            for metric in timing.metrics if timing and not timing.subject.head else ():
                 owners.setdefault(metric.name, scenario)
     return owners
 
 
 def _costs_of(row: Row, owners: dict[str, str]) -> list[tuple[Column, float]]:
-    costs = []
+    costs: list[tuple[Column, float]] = []
     for scenario in in_order(row.timings):
+        head = row.timings[scenario].subject.head
         for m in row.timings[scenario].metrics:
-            name = m.name if owners[m.name] == scenario else f"{scenario}.{m.name}"
-            costs.append((Column(name, m.unit, m.higher_is_better, f"{m.name} of {scenario}"), _value(m)))
-    about = row.about
-    if about.parameters:
+            name = m.name if not head and owners[m.name] == scenario else f"{head or scenario}.{m.name}"
+            if name not in {column.name for column, _ in costs}:  # two scenarios of one head may report the same
+                costs.append(
+                    (Column(name, m.unit, m.higher_is_better, f"{m.name} of {scenario}", head=head), _value(m))
+                )
+    known = row.about
+    if known.parameters:
         column = Column("parameters_m", "M", False, "parameters of the exported network")
-        costs.append((column, about.parameters / 1e6))
-    if about.gmacs:
-        costs.append((Column("gmacs", "10⁹", False, "multiply-accumulates for one image"), about.gmacs))
+        costs.append((column, known.parameters / 1e6))
+    if known.gmacs:
+        costs.append((Column("gmacs", "10⁹", False, "multiply-accumulates for one image"), known.gmacs))
     return costs
 
 

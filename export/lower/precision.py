@@ -56,7 +56,7 @@ def artifact_key(
 ) -> str:
     """The onnx_key: backbone, weights, exporter, opset, precision, calibration photographs. Loads no framework."""
     base = onnx_from_torch.artifact_key(backbone, store, taps=taps, images=images)
-    return base if precision is Precision.FP32 else _lowered_key(base, precision, calibration or published(store))
+    return base if precision is Precision.FP32 else lowered_key(base, precision, calibration, store)
 
 
 def artifact(
@@ -85,13 +85,20 @@ def artifact(
     if precision is Precision.FP32:
         return base
     require_fp32(backbone, base.precision, precision)
+    return lowered_artifact(base, precision, calibration, store)
+
+
+def lowered_artifact(
+    base: Artifact, precision: Precision, calibration: CalibrationSet | None, store: Store
+) -> Artifact:
+    """A lower precision of an fp32 artifact, made if the store does not have it; errors as :func:`lowered`."""
     photographs = calibration or published(store)
 
     def build(folder: Path) -> Mapping[str, Any]:
-        store.say(f"{backbone.name}: making {precision} from {len(photographs.train)} photographs …")
+        store.say(f"{base.backbone}: making {precision} from {len(photographs.train)} photographs …")
         return lowered(base, precision, photographs, folder, store.say)
 
-    return Artifact.of(store.obtain("onnx", _lowered_key(base.key, precision, photographs), build))
+    return Artifact.of(store.obtain("onnx", lowered_key(base.key, precision, photographs, store), build))
 
 
 def require_fp32(backbone: Backbone, own: Precision, asked: Precision) -> None:
@@ -108,7 +115,9 @@ def require_fp32(backbone: Backbone, own: Precision, asked: Precision) -> None:
         )
 
 
-def _lowered_key(base: str, precision: Precision, photographs: CalibrationSet) -> str:
+def lowered_key(base: str, precision: Precision, calibration: CalibrationSet | None, store: Store) -> str:
+    """Of a lower precision of the fp32 artifact ``base``; without photographs of the published ones."""
+    photographs = calibration or published(store)
     return key(
         "onnx",
         base=base,

@@ -63,7 +63,7 @@ class Backbone:
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     output: Literal["features", "logits"] = "features"
     size: str = ""
-    resize: Literal["", "squash", "letterbox"] = ""
+    resize: str = ""
     family: str = ""
     pretrain_algo: str = ""
     pretrain_data: str = ""

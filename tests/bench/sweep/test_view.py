@@ -6,35 +6,33 @@ import numpy as np
 from fakes import dataset
 
 from bench.sweep.rows import ShardedRows
-from bench.sweep.view import split
+from bench.sweep.view import picked, targets
+from tasks.base import Batchwise, Splits
 from tasks.data.altered.composed import composed, taken
-from tasks.data.base import DataSet, Sample
+from tasks.data.base import SPLITS, DataSet, Sample
 
 
-def numbered(data: DataSet, first: int = 0) -> dict[str, ShardedRows]:
-    """Features that say which image they are of, in shards of four; tokens say it twice."""
+def numbered(data: DataSet, first: int = 0) -> ShardedRows:
+    """Features that say which image they are of, in shards of four."""
     rows = first + np.arange(len(data.samples), dtype=np.float32)[:, None]
-    shards = np.split(rows, range(4, len(rows), 4))
-    return {"features": ShardedRows(shards), "tokens": ShardedRows([np.stack([s, s], axis=1) for s in shards])}
+    return ShardedRows(np.split(rows, range(4, len(rows), 4)))
+
+
+def split(data: DataSet, rows: list[ShardedRows]) -> Splits:
+    """The three splits, as a cell sees them."""
+    parts = [Batchwise({"features": picked(data, name, rows)[:]}, targets(data, name)) for name in SPLITS]
+    return Splits(*parts)
 
 
 def test_rows_go_with_their_labels_and_splits() -> None:
     data = dataset(30)
     splits = split(data, [numbered(data)])
-    for name in ("train", "val", "test"):
+    for name in SPLITS:
         part = getattr(splits, name)
         samples = [data.samples[int(i)] for i in part.features[:, 0]]
         assert samples == data.split(name)
         assert part.labels.tolist() == [s.label for s in samples]
         assert part.classes == data.classes
-        np.testing.assert_array_equal(part.outputs["tokens"][:][:, 1], part.features)
-
-
-def test_features_are_read_and_wide_outputs_are_not() -> None:
-    data = dataset(12)
-    outputs = split(data, [numbered(data)]).train.outputs
-    assert isinstance(outputs["features"], np.ndarray)
-    assert isinstance(outputs["tokens"], ShardedRows)
 
 
 def test_junk_becomes_rows_of_test_and_train() -> None:

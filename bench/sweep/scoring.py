@@ -1,0 +1,124 @@
+"""Scoring one cell: what its tasks are fitted and judged on, each made once and when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.records.parts import Extraction
+from bench.sweep import gate
+from bench.sweep.cells import Planned
+from bench.sweep.fits import fitted
+from bench.sweep.heads import Joint, on_host
+from bench.sweep.view import View
+from engines.base import Plan
+from export.errors import CellError
+from export.parity import Parity
+from tasks.base import MAPS, Batchwise, Fitted, Task
+from tasks.data.base import DataSet
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a fit is judged on: the test split through a plan, and how that plan stands.
+
+    Attributes:
+        taps: the maps that the fit read: name, stride in pixels, channels.
+    """
+
+    test: Batchwise
+    plan: Plan
+    parity: Parity | None
+    extraction: Extraction
+    taps: tuple[dict[str, Any], ...]
+
+
+class Scoring:
+    """One cell while it is scored. Use as a context manager.
+
+    Args:
+        due: what will be asked for: maps that several fits read are kept meanwhile.
+    """
+
+    def __init__(self, planned: Planned, due: Sequence[tuple[DataSet, Task]]) -> None:
+        self.planned, self._due = planned, due
+        self._views: dict[str, View] = {}
+        self._parities: dict[str, Parity | None] = {}
+
+    def __enter__(self) -> Scoring:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for view in self._views.values():
+            view.close()
+
+    def open(self) -> None:
+        """Build the plans that all of it needs: where one cannot be built, nothing of this can be scored.
+
+        Raises:
+            CellError: as :meth:`bench.sweep.cells.Planned.plan`.
+        """
+        for _, scorer in self._due:
+            self._parity(self._learned_from(scorer).plan)
+
+    def fitted(self, images: DataSet, scorer: Task) -> Fitted:
+        """The task's fit on the train and val splits, from the store or made now.
+
+        Raises:
+            CellError: the network lacks what the task reads; or as the task's own.
+        """
+        view = self._learned_from(scorer)
+        again = scorer.meta.rereads or sum(MAPS in other.meta.outputs for _, other in self._due) > 1
+        outputs = self._outputs(scorer, view)
+        train, val = (view.part(images, split, outputs, again) for split in ("train", "val"))
+        planned = self.planned
+        return fitted(scorer, train, val, planned.sweep.seed, planned.fit_key(images, scorer), planned.store)
+
+    def judged(self, images: DataSet, scorer: Task, fit: Fitted) -> Judged:
+        """What the fit is judged on.
+
+        Raises:
+            CellError: backbone and head do not become one network; or as :meth:`bench.sweep.view.View.part`.
+        """
+        learned = self._learned_from(scorer)
+        outputs = self._outputs(scorer, learned)
+        taps = learned.taps(outputs)
+        head = scorer.head(fit) if scorer.meta.head else None
+        if head is None:
+            test = learned.part(images, "test", outputs)
+            return Judged(test, learned.plan, self._parity(learned.plan), learned.extraction, taps)
+        if scorer.meta.head == "applied":
+            test = on_host(head, learned.part(images, "test", outputs))
+            return Judged(test, learned.plan, self._parity(learned.plan), learned.extraction, taps)
+        joint = Joint(self.planned, images, scorer, head)
+        plan = joint.plan(self.planned.throughput)
+        view = self._view(self.planned, plan)
+        test = view.part(images, "test", [output.name for output in plan.artifact.outputs])
+        return Judged(test, plan, self._parity(plan), learned.extraction, taps)
+
+    def _learned_from(self, scorer: Task) -> View:
+        planned = self.planned.origin if scorer.meta.head == "deployed" else self.planned
+        return self._view(planned, planned.plan(planned.throughput))
+
+    def _view(self, planned: Planned, plan: Plan) -> View:
+        if plan.key not in self._views:
+            self._views[plan.key] = View(planned, plan)
+        return self._views[plan.key]
+
+    def _parity(self, plan: Plan) -> Parity | None:
+        if plan.key not in self._parities:
+            self._parities[plan.key] = gate.check(self.planned.engine, plan, self.planned.store)
+        return self._parities[plan.key]
+
+    def _outputs(self, scorer: Task, view: View) -> list[str]:
+        """What the task reads, of what this network has.
+
+        Raises:
+            CellError: it lacks that.
+        """
+        names = view.named(scorer.meta.outputs)
+        if not names:
+            there = ", ".join(output.name for output in view.plan.artifact.outputs)
+            raise CellError("The network has no feature maps.", f"It has {there}.")
+        return names
