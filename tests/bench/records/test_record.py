@@ -74,7 +74,7 @@ SHARED = {
         Cell, TEXT, TEXT, TEXT, TEXT, st.lists(COUNT, max_size=3).map(tuple), COUNT, st.booleans(), st.booleans()
     ),
     "protocol": TEXT,
-    "keys": st.builds(Keys, TEXT, TEXT, TEXT, st.lists(TEXT, max_size=2).map(tuple), TEXT),
+    "keys": st.builds(Keys, TEXT, TEXT, TEXT, TEXT, st.lists(TEXT, max_size=2).map(tuple), TEXT),
     "metrics": st.lists(METRIC, max_size=3).map(tuple),
     "failure": maybe(st.builds(Failure, TEXT, TEXT, TEXT, TEXT, TEXT)),
     "about": ABOUT,
