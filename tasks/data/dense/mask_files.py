@@ -1,7 +1,7 @@
 """One mask file: its values as stored, never as colours of a picture; and what values a set of them holds.
 
-A palette image gives its indices, a grey one its levels, a colour one red << 16 | green << 8 | blue. Pillow spreads grey
-of 2 and 4 bits over 0 … 255: here the numbers are those in the file.
+A palette image gives its indices, a grey one its levels, a colour one red << 16 | green << 8 | blue. Pillow spreads
+grey of 2 and 4 bits over 0 … 255: here the numbers are those in the file.
 """
 
 from __future__ import annotations

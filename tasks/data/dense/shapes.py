@@ -106,11 +106,33 @@ def _code(written: dict[str, Any], height: int, width: int, orientation: int) ->
     whole = isinstance(counts, list) and all(isinstance(run, int) and run >= 0 for run in counts)
     if not whole and not isinstance(counts, str):
         raise Malformed("is a run-length code without counts")
-    if isinstance(counts, list) and sum(counts) != height * width:
-        raise Malformed(f"is a run-length code of {sum(counts):,} pixels, and its picture has {height * width:,}")
     try:
+        total = sum(counts if isinstance(counts, list) else _runs(str(counts)))
+        if total != height * width:
+            raise Malformed(f"is a run-length code of {total:,} pixels, and its picture has {height * width:,}")
         code = coco.frPyObjects({"size": list(across), "counts": counts}, *across)
         mask = coco.decode(code)
-    except (ValueError, TypeError, OverflowError) as error:
+    except Malformed:
+        raise
+    except (ValueError, TypeError, OverflowError, IndexError) as error:
         raise Malformed(f"is no run-length code ({error})") from error
     return coco.encode(np.asfortranarray(stored_mask(mask, orientation)))
+
+
+def _runs(text: str) -> list[int]:
+    """The runs of a compressed code, 5 bits a letter, differences from the last but one (cocoapi, ``rleFrString``).
+
+    The libraries fill a code that is cut off with background: only the sum of its runs shows that it is.
+    """
+    runs: list[int] = []
+    at = 0
+    while at < len(text):
+        run, shift, more = 0, 0, True
+        while more:
+            bits = ord(text[at]) - 48
+            run |= (bits & 31) << shift
+            shift, at, more = shift + 5, at + 1, bool(bits & 32)
+        if bits & 16:
+            run -= 1 << shift
+        runs.append(run + (runs[-2] if len(runs) > 2 else 0))
+    return runs
