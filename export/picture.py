@@ -123,10 +123,14 @@ class Look:
     Attributes:
         grey: at its own size, or smaller; Pillow's mode L.
         traits: what of it is not plain 8-bit grey or RGB, and what is done with that.
+        size: (height, width) in pixels of what :func:`decode` gives, as stored.
+        orientation: by EXIF, 1 to 8; 1 is upright, and what a file has that says nothing.
     """
 
     grey: Pil.Image
     traits: tuple[str, ...]
+    size: tuple[int, int]
+    orientation: int = 1
 
 
 def decode(encoded: bytes, orientation: Orientation = "stored") -> Image:
@@ -154,9 +158,12 @@ def look(encoded: bytes, side: int) -> Look:
     with _opened(encoded) as image:
         traits = [_shape(image)]
         deep = _deep(image)
+        whole = None
         if image.format in ("JPEG", "MPO"):
+            whole = image.size
             image.draft("L", (side, side))
         grey = _as("L", _shown(image))
+        width, height = whole or grey.size
         if deep:
             traits += [DARK if image.mode.startswith("I") and _sixteen_bits(image).max() < 1 << 12 else DEEP]
         traits += [TRANSPARENT] if _transparent(image, deep) else []
@@ -165,7 +172,7 @@ def look(encoded: bytes, side: int) -> Look:
         traits += [FRAMES] if _animated(image) else []
         orientation = _exif_orientation(image)
         traits += [TURNED.format(orientation)] if orientation in _TURNS else []
-    return Look(grey, tuple(filter(None, traits)))
+    return Look(grey, tuple(filter(None, traits)), (height, width), orientation)
 
 
 def plain(encoded: bytes) -> bool:

@@ -21,6 +21,9 @@ EPILOG = """a data set is one of
   a gallery and queries, for retrieval   photos/{gallery,query}/cup-17/1.jpg (nothing is val)
   a CSV table with the columns path,label or path,label,split; paths are relative to it
                                          (also beside the images, or as train.csv, val.csv, test.csv)
+  images with masks                      photos/{images,masks}/{train,val,test}/1.{jpg,png}, or ADE20K's, Cityscapes'
+                                         or Pascal VOC's folders
+  images with boxes or shapes            COCO's JSON, Pascal VOC's XML, YOLO's text files
   a zip or tar archive (.tar.gz, .tar.xz, .tar.bz2) that holds any of these
 Every file that is not taken is counted, and what has two readings is refused: docs/data.md has the rules."""
 
@@ -34,6 +37,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of splits and subsets (0)")
     p.add_argument(
         "--max-unreadable", type=float, default=0.01, metavar="F", help="largest fraction of unreadable images (0.01)"
+    )
+    p.add_argument(
+        "--void",
+        type=lambda text: [int(value) for value in text.split(",")],
+        default=[],
+        metavar="N[,N…]",
+        help="values of masks that are neither right nor wrong, beside 255",
     )
     add_store(p)
     p.add_argument("--json", action="store_true", help="print the list or the contents as JSON")
@@ -55,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         limit=options.limit,
         seed=options.seed,
         max_unreadable=options.max_unreadable,
+        void=options.void,
         progress=_progress if sys.stderr.isatty() else None,
     )
     _print(contents(found), options.json, _show_contents)
@@ -79,16 +90,14 @@ def contents(found: Survey) -> dict[str, Any]:
     from tasks.data.base import SPLITS
 
     data = found.data
-    counts = {name: dict.fromkeys(SPLITS, 0) for name in data.classes}
-    for sample in data.samples:
-        counts[data.classes[sample.label]][sample.split] += 1
     return {
         "name": data.name,
+        "kind": data.kind,
         "images": len(data.samples),
         "licence": data.licence,
         "splits_from": data.splits_from,
         "splits": {split: len(data.split(split)) for split in SPLITS},
-        "classes": counts,
+        "classes": {name: dict(row) for name, row in found.counts.items()},
         "exact_copies": found.exact_copies,
         "near_copies": found.near_copies,
         "largest_group": list(found.largest),
@@ -100,6 +109,14 @@ def contents(found: Survey) -> dict[str, Any]:
         "traits": [asdict(counted) for counted in found.traits],
         "digest": data.digest,
     }
+
+
+_KINDS = {
+    "labels": "",
+    "masks": " in masks; below, the images that show each",
+    "boxes": " of boxes; below, the objects of each",
+    "shapes": " of boxes and shapes; below, the objects of each",
+}
 
 
 def _print(document: dict[str, Any], as_json: bool, show: Any) -> None:
@@ -126,15 +143,16 @@ def _show_contents(document: dict[str, Any], shown: int = 40) -> None:
     from tasks.data.base import Counted
 
     licence = f" ({document['licence']})" if document["licence"] else ""
-    print(f"{document['name']}{licence}: {document['images']:,} images, {len(document['classes'])} classes")
-    width = max(len("class"), *(len(name) for name in document["classes"]))
+    classes = f"{len(document['classes'])} classes{_KINDS[document['kind']]}"
+    print(f"{document['name']}{licence}: {document['images']:,} images, {classes}")
+    width = max(len("images"), *(len(name) for name in document["classes"]))
     print(f"  {'class':<{width}} {'train':>8} {'val':>8} {'test':>8}")
     for name, row in list(document["classes"].items())[:shown]:
         print(f"  {name:<{width}} {row['train']:>8,} {row['val']:>8,} {row['test']:>8,}")
     if len(document["classes"]) > shown:
         print(f"  … {len(document['classes']) - shown} more (--json shows all)")
     total = document["splits"]
-    print(f"  {'all':<{width}} {total['train']:>8,} {total['val']:>8,} {total['test']:>8,}")
+    print(f"  {'images':<{width}} {total['train']:>8,} {total['val']:>8,} {total['test']:>8,}")
     print(f"splits      {document['splits_from']}")
     print(f"copies      {document['exact_copies']:,} exact, {document['near_copies']:,} near")
     if document["largest_group"]:

@@ -6,13 +6,14 @@ import hashlib
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from export.errors import UserError, unknown
 from export.store import Store
 from tasks.data import formats
+from tasks.data.annotations import Checked
 from tasks.data.base import SPLITS, Counted, DataSet, Sample, Split, Unreadable
 from tasks.data.index import Index, index
 from tasks.data.layout import LAYOUTS, Item, Source, few
@@ -35,6 +36,7 @@ class Survey:
         notes: how it was read, for the user.
         left_out: every file of the source that is no image of the set, by reason.
         traits: readable images that are not plain 8-bit grey or RGB, by what they are and what was done with it.
+        counts: class → split → its images; of masks, those that show it; of boxes and shapes, its objects.
     """
 
     data: DataSet
@@ -45,6 +47,7 @@ class Survey:
     notes: tuple[str, ...]
     left_out: tuple[Counted, ...] = ()
     traits: tuple[Counted, ...] = ()
+    counts: Mapping[str, Mapping[Split, int]] = field(default_factory=dict)
 
 
 def open_dataset(
@@ -55,6 +58,7 @@ def open_dataset(
     seed: int = 0,
     max_unreadable: float = 0.01,
     whole: bool = False,
+    void: Collection[int] = (),
     progress: Progress | None = None,
 ) -> DataSet:
     """Open a data set.
@@ -66,14 +70,25 @@ def open_dataset(
             subset and of splits that are made here.
         max_unreadable: the part of the images that may be left out because they cannot be decoded.
         whole: every image is test, however it is split, and one class is enough: for what is never fitted on.
-        progress: called with (images indexed, of how many) while the data set is indexed, which happens once.
+        void: values of masks that are neither right nor wrong, beside 255.
+        progress: called with (images indexed, of how many) while the data set is indexed, which happens once; then the
+            same of masks, where there are any.
 
     Raises:
-        UserError: no such data set; no images; one class; too many unreadable images; classes too small to split.
+        UserError: no such data set; no images; one class; too many unreadable images; classes too small to split;
+            annotations that contradict the images or themselves.
         Unavailable: a named set that this machine can neither find nor download.
     """
-    found = survey(ref, store, limit=limit, seed=seed, max_unreadable=max_unreadable, whole=whole, progress=progress)
-    return found.data
+    return survey(
+        ref,
+        store,
+        limit=limit,
+        seed=seed,
+        max_unreadable=max_unreadable,
+        whole=whole,
+        void=void,
+        progress=progress,
+    ).data
 
 
 def survey(
@@ -84,6 +99,7 @@ def survey(
     seed: int = 0,
     max_unreadable: float = 0.01,
     whole: bool = False,
+    void: Collection[int] = (),
     progress: Progress | None = None,
 ) -> Survey:
     """Open a data set and report its contents; arguments and errors as :func:`open_dataset`."""
@@ -91,15 +107,22 @@ def survey(
         source = locate(ref, store)
     except PermissionError as error:
         raise UserError(f"{error.filename} cannot be read.", "Permission denied.") from error
-    _require_classes(source, 1 if whole else 2)
-    if not whole:
-        _require_enough(source)
+    if source.annotations is None:
+        _require_classes(source, 1 if whole else 2)
+        if void:
+            raise UserError("--void is given, and the data set has no masks.", "Void is a value in masks.")
+        if not whole:
+            _require_enough(source)
     part = instances if source.gallery else subset
     chosen = part(source.items, limit, seed) if limit is not None else list(source.items)
     found = index([item.id for item in chosen], source.files, store, progress)
     _require_readable(source.name, found, len(chosen), max_unreadable)
     items = [item for item in chosen if item.id in found.sha256]
     _require_whole_classes(source.name, chosen, items)
+    checked = None
+    if source.annotations is not None:
+        pictures = {item.id: found.pictures[item.id] for item in items}
+        checked = source.annotations.check(pictures, void, store, progress)
     if whole:
         split: dict[str, Split] = dict.fromkeys((item.id for item in items), "test")
         splits_from = "all test"
@@ -108,19 +131,21 @@ def survey(
     else:
         split, splits_from = assign(items, found.group, seed)
     if limit is not None and len(chosen) < len(source.items):
-        how = "whole instances" if source.gallery else "stratified"
+        how = "whole instances" if source.gallery else "by split" if checked else "stratified"
         splits_from += f"; {len(chosen)} of {len(source.items)} images, {how}, seed {seed}"
     present = {item.label for item in items}
     classes = tuple(name for name in source.classes if name in present) or tuple(sorted(present))
     number = {name: i for i, name in enumerate(classes)}
-    samples = [Sample(item.id, number[item.label], split[item.id]) for item in items]
+    if checked:
+        classes = checked.classes
+    samples = [Sample(item.id, 0 if checked else number[item.label], split[item.id]) for item in items]
     samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.id))
     junk = tuple(pair for pair in source.junk if set(pair) <= split.keys() and not whole)
     data = DataSet(
         name=source.name,
         samples=samples,
         classes=classes,
-        digest=digest(samples, classes, found.sha256, junk),
+        digest=digest(samples, classes, found.sha256, junk, checked),
         read=source.files.read,
         splits_from=splits_from,
         unreadable=found.unreadable,
@@ -128,8 +153,10 @@ def survey(
         published=source.published,
         sha256={item.id: found.sha256[item.id] for item in items},
         junk=junk,
+        kind=checked.kind if checked else "labels",
+        targets=checked.targets if checked else None,
     )
-    return _surveyed(data, found, source)
+    return _surveyed(data, found, source, checked)
 
 
 def locate(ref: str, store: Store) -> Source:
@@ -190,10 +217,15 @@ def digest(
     classes: Sequence[str],
     sha256: dict[str, str],
     junk: Iterable[tuple[str, str]] = (),
+    checked: Checked | None = None,
 ) -> str:
-    """SHA-256 over every sample's name, content, class and split, and the junk pairs, in any order."""
+    """SHA-256 over every sample's name, content, class and split, the junk pairs, and the annotations with the classes
+    that they count, in any order."""
     lines = sorted(f"{s.id}\0{sha256[s.id]}\0{classes[s.label]}\0{s.split}\n" for s in samples)
     lines += sorted(f"{query}\0junk\0{image}\n" for query, image in junk)
+    if checked:
+        lines += sorted(f"{s.id}\0{checked.kind}\0{checked.hashes[s.id]}\n" for s in samples)
+        lines += [f"{number}\0class\0{name}\n" for number, name in enumerate(classes)]
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -260,7 +292,27 @@ def _labels_of_copies(data: DataSet) -> list[str]:
     return [f"one picture, several labels: {len(torn):,} images are copies of images of another class: {few(torn, 3)}"]
 
 
-def _surveyed(data: DataSet, found: Index, source: Source) -> Survey:
+def _counts(data: DataSet, checked: Checked | None) -> dict[str, dict[Split, int]]:
+    counts = {name: dict.fromkeys(SPLITS, 0) for name in data.classes}
+    for sample in data.samples:
+        held = {sample.label: 1} if checked is None else checked.counts[sample.id]
+        for label, times in held.items():
+            counts[data.classes[label]][sample.split] += 1 if data.kind == "masks" else times
+    return counts
+
+
+def _lacking(counts: Mapping[str, Mapping[Split, int]], what: str) -> list[str]:
+    """Notes on classes that a split lacks, of annotated sets; of class folders the splits say so."""
+    notes = []
+    if nowhere := [name for name, row in counts.items() if not any(row.values())]:
+        notes.append(f"classes that nothing has: {few(nowhere)}")
+    for split in SPLITS:
+        lacking = [name for name, row in counts.items() if name not in nowhere and not row[split]]
+        notes += [f"classes without {what} in {split}: {few(lacking)}"] if lacking else []
+    return notes
+
+
+def _surveyed(data: DataSet, found: Index, source: Source, checked: Checked | None) -> Survey:
     members: dict[int, list[Sample]] = defaultdict(list)
     for sample in data.samples:
         members[found.group[sample.id]].append(sample)
@@ -272,15 +324,20 @@ def _surveyed(data: DataSet, found: Index, source: Source) -> Survey:
             if a in where and b in where:
                 leaks[f"{a} and {b}"] += sum(sample.split == b for sample in group)
     largest = max(members.values(), key=len)
-    torn = _labels_of_copies(data)
-    said = remarks((*source.notes, *torn), source.left_out, data.unreadable, found.traits, leaks)
+    counts = _counts(data, checked)
+    if checked is None:
+        notes = (*source.notes, *_labels_of_copies(data))
+    else:
+        notes = (*source.notes, *checked.notes, *_lacking(counts, "pixels" if data.kind == "masks" else "objects"))
+    said = remarks(notes, source.left_out, data.unreadable, found.traits, leaks)
     return Survey(
         replace(data, remarks=said),
         exact_copies=len(data.samples) - distinct,
         near_copies=distinct - len(members),
         largest=tuple(sample.id for sample in largest) if len(largest) > 1 else (),
         leaks=dict(leaks),
-        notes=(*source.notes, *torn),
+        notes=notes,
         left_out=source.left_out,
         traits=found.traits,
+        counts=counts,
     )

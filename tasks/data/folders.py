@@ -49,7 +49,7 @@ def read_folders(name: str, files: Files) -> Reading:
         UserError: there are no images, no class folders, a class folder without images, or two readings.
     """
     images = [path for path, kind in files.kinds.items() if kind.sort == "image"]
-    _require_files(name, files, images)
+    require_files(name, files, images)
     shown = images + [path for path, kind in files.kinds.items() if kind.sort == "picture"]
     top = _wrapper([tuple(path.split("/")) for path in shown])
     inside = {path: parts[len(top) :] for path in shown if (parts := tuple(path.split("/")))[: len(top)] == top}
@@ -96,7 +96,8 @@ def read_folders(name: str, files: Files) -> Reading:
     return Reading(items, tuple(notes), why, gallery=bool(splits) and splits is gallery)
 
 
-def _require_files(name: str, files: Files, images: Sequence[str]) -> None:
+def require_files(name: str, files: Files, images: Sequence[str]) -> None:
+    """Raise where files are only pointers, or there are no images."""
     pointers = [path for path, kind in files.kinds.items() if kind.what == "Git LFS pointers"]
     if pointers:
         raise UserError(

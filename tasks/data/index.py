@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from export.store import Store, key
+from tasks.data.annotations import Picture
 from tasks.data.base import Counted, Reader, Unreadable
 from tasks.data.files import Files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-VERSION = 3
+VERSION = 4
 SIDE = 16
 Progress = Callable[[int, int], None]
 _BLOCK = 64
@@ -40,12 +41,14 @@ class Index:
         group: images with equal numbers are the same picture.
         unreadable: the rest, in order of their names.
         traits: readable images that are not plain 8-bit grey or RGB, by what they are and what was done with it.
+        pictures: size and orientation of every readable image, by name.
     """
 
     sha256: dict[str, str]
     group: dict[str, int]
     unreadable: tuple[Unreadable, ...]
     traits: tuple[Counted, ...] = ()
+    pictures: dict[str, Picture] = field(default_factory=dict)
 
 
 def index(names: Sequence[str], files: Files, store: Store, progress: Progress | None = None) -> Index:
@@ -68,6 +71,7 @@ def index(names: Sequence[str], files: Files, store: Store, progress: Progress |
             "sha256": [look.sha256 for look in found],
             "group": group.tolist(),
             "trouble": {str(i): look.trouble for i, look in enumerate(found) if look.trouble is not None},
+            "pictures": [[*look.size, look.orientation] for look in found],
             "traits": [[one.what, one.count, one.names] for one in _traits(names, found)],
         }
         (folder / "index.json").write_text(json.dumps(document))
@@ -82,6 +86,7 @@ def index(names: Sequence[str], files: Files, store: Store, progress: Progress |
         {names[i]: document["group"][i] for i in whole},
         tuple(Unreadable(names[i], reason) for i, reason in sorted(trouble.items())),
         tuple(Counted(what, count, tuple(first)) for what, count, first in document["traits"]),
+        {names[i]: Picture(*document["pictures"][i]) for i in whole},
     )
 
 
@@ -92,6 +97,8 @@ class _Look:
     thumbnail: npt.NDArray[np.uint8] | None = None
     trouble: str | None = None
     traits: tuple[str, ...] = ()
+    size: tuple[int, int] = (0, 0)
+    orientation: int = 1
 
 
 def _look(names: Sequence[str], read: Reader, progress: Progress | None) -> list[_Look]:
@@ -129,7 +136,9 @@ def look(read: Reader, name: str) -> _Look:
         return _Look(digest, trouble=error.reason)
     grey = seen.grey.convert("F")  # unrounded grey: flat regions would hash to the rounding's noise
     thumbnail = np.asarray(_shrunk(grey, SIDE, SIDE)).round().astype(np.uint8).ravel()
-    return _Look(digest, difference_hash(grey), thumbnail, traits=seen.traits)
+    return _Look(
+        digest, difference_hash(grey), thumbnail, traits=seen.traits, size=seen.size, orientation=seen.orientation
+    )
 
 
 def difference_hash(grey: Image) -> npt.NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tasks.data.annotations import Annotations
 from tasks.data.base import Counted, Split
 from tasks.data.files import Files, hidden
 
@@ -43,6 +44,7 @@ class Source:
         published: the name under which everybody knows the set; empty where it is the user's own.
         gallery: it was given as gallery and queries, for retrieval: no val is carved out of it.
         junk: pairs of a query's id and a gallery image's that are neither right nor wrong.
+        annotations: what is right for the images, where it is more than a label; the items' labels are then empty.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Source:
     published: str = ""
     gallery: bool = False
     junk: tuple[tuple[str, str], ...] = ()
+    annotations: Annotations | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Named:
-    """One row: ``images`` and ``classes`` as published, ``how`` it is got, ``reader`` "module:function"."""
+    """One row: ``images`` (with public labels) and ``classes`` as published, ``how`` it is got, ``reader``
+    "module:function"."""
 
     images: int
     classes: int
@@ -35,6 +36,7 @@ class Named:
 _TORCHVISION = "tasks.data.sets.torchvision_sets:source"
 _DOWNLOAD = "downloaded by torchvision, or NAME=DIR with torchvision's layout"
 _FOLDER = "tasks.data.sets.given:source"
+_ANNOTATED = "tasks.data.sets.annotated:source"
 _VISDA = "tasks.data.sets.visda:source"
 
 NAMED: dict[str, Named] = {
@@ -54,6 +56,11 @@ NAMED: dict[str, Named] = {
     "visda-train": Named(152_397, 12, "not stated", "visda-train=DIR with train/, validation/ and test/", _VISDA),
     "visda-val": Named(55_388, 12, "not stated", "visda-val=DIR, the same", _VISDA),
     "visda-test": Named(72_372, 12, "not stated", "visda-test=DIR, the same", _VISDA),
+    "ade20k": Named(22_210, 150, "BSD-3-Clause (masks)", "ade20k=DIR with images/, annotations/", _ANNOTATED),
+    "cityscapes": Named(3_475, 19, "non-commercial research", "cityscapes=DIR: leftImg8bit/, gtFine/", _ANNOTATED),
+    "coco": Named(123_287, 80, "CC BY 4.0 (annotations)", "coco=DIR: annotations/, train2017/, val2017/", _ANNOTATED),
+    "voc": Named(11_540, 20, "not stated", "voc=DIR with Annotations/: boxes", _ANNOTATED),
+    "voc-masks": Named(2_913, 21, "not stated", "voc-masks=DIR: SegmentationClass/", _ANNOTATED),
     "elpv": Named(2_624, 2, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.sets.elpv:source"),
     "elpv4": Named(2_624, 4, "CC BY-NC-SA 4.0", "from the package elpv-dataset (91 MB)", "tasks.data.sets.elpv:source"),
     "emoji_twitter": Named(

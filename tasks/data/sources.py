@@ -18,9 +18,12 @@ from export.filetype import HEAD
 from export.store import Store
 from tasks.data import archives, formats, rows, split_names, tables
 from tasks.data.base import Split
+from tasks.data.dense.layouts import annotated, beside, foreign, unpaired
+from tasks.data.dense.masks import MaskFiles
+from tasks.data.dense.pairing import Listed
 from tasks.data.files import Files, from_folder, readable
 from tasks.data.finder import Finder
-from tasks.data.folders import read_folders
+from tasks.data.folders import TABLE, read_folders, require_files
 from tasks.data.layout import LAYOUTS, Item, Reading, Source, few, left_out, nearly_the_same
 from tasks.data.rows import Table
 from tasks.data.tables import JUNK, Listing, Unlabelled
@@ -78,11 +81,13 @@ def _refuse_file(path: Path, head: bytes, ending: str, found: formats.Kind | Non
 
 
 def from_files(name: str, files: Files) -> Source:
-    """List the images of a folder or an archive, by a table in it or by its folders.
+    """List the images of a folder or an archive, by annotations in it, by a table, or by its folders.
 
     Raises:
         UserError: there is no image, no class folder, or more than one reading.
     """
+    if listed := annotated(files):
+        return from_annotations(name, files, listed)
     outside: dict[str, str] = {}
     candidates, notes = _candidates(files, outside)
     try:
@@ -102,11 +107,45 @@ def from_files(name: str, files: Files) -> Source:
         reading, base, read = by_folders, _top(by_folders, files), set[str]()
     else:
         assert refusal is not None
+        if better := unpaired(name, files) or foreign(name, files):
+            raise better from refusal
         if notes := [*notes, *_annotations(files)]:
             raise UserError(refusal.what, f"{refusal.why} {few(notes)}.".strip(), refusal.remedy) from refusal
         raise refusal
+    if len({item.label for item in reading.items}) < 2 and (better := unpaired(name, files) or foreign(name, files)):
+        raise better
     reading = replace(reading, notes=(*reading.notes, *notes, *_annotations(files)))
     return _source(name, files, reading, base, read, outside)
+
+
+def from_annotations(name: str, files: Files, listed: Listed) -> Source:
+    """The images that have annotations.
+
+    Raises:
+        UserError: class folders beside them are a second reading.
+    """
+    require_files(name, files, [item.id for item in listed.items])
+    notes = list(listed.notes)
+    try:
+        others = beside(read_folders(name, files).items)
+    except UserError:
+        others = []
+    if others and isinstance(listed.annotations, MaskFiles):
+        raise UserError(
+            f"{name} has {listed.layout}, and the folders {few(others)} beside them.",
+            "Two readings: images with masks; or classes, one a folder.",
+            f"move {few(others)} away to read the masks; " + TABLE,
+        )
+    if len(others) > 1:
+        notes.append(f"the {listed.layout} are read; the folders {few(others)} are not read as classes")
+    tables_ = [path for path, kind in files.kinds.items() if kind is formats.TABLE and path not in listed.why]
+    if tables_:
+        notes.append(f"the {listed.layout} are read, and not the table {tables_[0]}, which can be given itself")
+    if files.foreign:
+        notes.append(f"{files.foreign:,} names of files are not UTF-8, and are shown as Latin-1")
+    account = left_out(files, {item.id for item in listed.items}, listed.why, listed.unlisted)
+    annotations = listed.annotations
+    return Source(readable(name), listed.items, files, notes=tuple(notes), left_out=account, annotations=annotations)
 
 
 def from_table(path: Path) -> Source:

@@ -42,8 +42,12 @@ def subset(items: Sequence[Item], limit: int, seed: int) -> list[Item]:
     least = {at: min(len(members), 3 if at[1] in (None, "train") else 1) for at, members in strata.items()}
     if limit < sum(least.values()):
         raise UserError(
-            f"A limit of {limit} images is too small for {len({item.label for item in items})} classes.",
-            "Every class needs an image in each split.",
+            f"A limit of {limit} images is too small for {len({item.label for item in items})} classes."
+            if any(item.label for item in items)
+            else f"A limit of {limit} images is too small.",
+            "Every class needs an image in each split."
+            if any(item.label for item in items)
+            else "Each split needs images.",
             f"a limit of at least {sum(least.values())}",
         )
     quota = apportioned({at: len(members) for at, members in strata.items()}, limit, least)
@@ -110,7 +114,7 @@ def assign(items: Sequence[Item], group: Mapping[str, int], seed: int) -> tuple[
     """
     given = {item.split for item in items} - {None}
     if not given:
-        return _divided(items, group, SHARES, seed), f"seeded 60/20/20, stratified, duplicates together; seed {seed}"
+        return _divided(items, group, SHARES, seed), f"seeded 60/20/20, {_how(items)}; seed {seed}"
     if "train" not in given or len(given) == 1:
         raise UserError(
             f"The data set gives only the split {' and '.join(sorted(str(s) for s in given))}.",
@@ -125,8 +129,12 @@ def assign(items: Sequence[Item], group: Mapping[str, int], seed: int) -> tuple[
     if set(split.values()) != set(SPLITS):
         train = [item for item in items if split[item.id] == "train"]
         split |= _divided(train, group, {"train": 1 - CARVED, "val": CARVED}, seed)
-        words += f"; val = {CARVED:.0%} of train, stratified, duplicates together; seed {seed}"
+        words += f"; val = {CARVED:.0%} of train, {_how(train)}; seed {seed}"
     return split, words + _absent(items, split)
+
+
+def _how(items: Sequence[Item]) -> str:
+    return ("stratified, " if any(item.label for item in items) else "") + "duplicates together"
 
 
 def given_queries(items: Sequence[Item]) -> tuple[dict[str, Split], str]:
@@ -206,6 +214,12 @@ def _divided(
             have[item.label, target] += 1
             result[item.id] = target
     lacking = sorted({label for label in sizes if any(not have[label, where] for where in shares)})
+    if lacking == [""]:
+        raise UserError(
+            f"There are too few different pictures for each of {', '.join(shares)}.",
+            "Copies of a picture count as one.",
+            "add images",
+        )
     if lacking:
         raise UserError(
             f"{len(lacking)} classes have too few different pictures to be in each of {', '.join(shares)}.",

@@ -8,18 +8,23 @@ from pathlib import Path
 from export.errors import Unavailable, UserError
 from export.store import Store
 from tasks.data.archives import from_archive
-from tasks.data.files import from_folder
+from tasks.data.files import Files, from_folder
 from tasks.data.layout import Source
 from tasks.data.named import NAMED
 from tasks.data.sources import from_files
 
 
 def source(name: str, folder: Path | None, store: Store) -> Source:
-    """The user's copy of a named set, a folder or an archive.
+    """The user's copy of a named set of class folders; errors as :func:`copy`, or it holds no images."""
+    return replace(from_files(name, copy(name, folder, store)), licence=NAMED[name].licence)
+
+
+def copy(name: str, folder: Path | None, store: Store) -> Files:
+    """The files of the user's copy of a named set, a folder or an archive.
 
     Raises:
         Unavailable: no folder was named.
-        UserError: the folder is not there, or holds no images.
+        UserError: the folder is not there.
     """
     if folder is None:
         raise Unavailable(
@@ -29,5 +34,4 @@ def source(name: str, folder: Path | None, store: Store) -> Source:
         )
     if not folder.exists():
         raise UserError(f"There is no folder {folder}.", f"It was given for {name}.")
-    files = from_folder(folder) if folder.is_dir() else from_archive(folder, store)
-    return replace(from_files(name, files), licence=NAMED[name].licence)
+    return from_folder(folder) if folder.is_dir() else from_archive(folder, store)
