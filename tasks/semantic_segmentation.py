@@ -7,9 +7,7 @@ import numpy.typing as npt
 
 from tasks.base import MAPS, Batchwise, Fitted, Head, Score, Task, TaskMeta
 from tasks.scoring.segmentation import linear_head
-from tasks.scoring.segmentation.drawing import side_by_side
-from tasks.scoring.segmentation.geometry import mask_of
-from tasks.scoring.segmentation.judging import score_of_head
+from tasks.scoring.segmentation.judging import picture_of_head, score_of_head
 
 PROTOCOL = (
     "Linear head: one 1×1 convolution a feature map at its own stride, logits enlarged bilinearly to the finest map "
@@ -49,5 +47,4 @@ class SemanticSegmentation(Task):
         self, fitted: Fitted, test: Batchwise, row: int, photograph: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.uint8]:
         """Photograph, truth, prediction, errors."""
-        [logits] = test.outputs[linear_head.LOGITS][row : row + 1]
-        return side_by_side(photograph, test.masks[row], mask_of(logits, test.frame(row)), test.classes)
+        return picture_of_head(test, row, photograph)

@@ -10,13 +10,16 @@ import numpy as np
 
 from export.errors import CellError, UserError
 from export.progress import counting
-from tasks.base import Batchwise
+from tasks.base import Batchwise, Rows
 from tasks.data.targets import VOID
 from tasks.scoring.features import Floats, Indices
 from tasks.scoring.segmentation.geometry import resampling, shares_of
 
 BLOCK = 32 << 20
 """Bytes of maps that are read together."""
+
+CELLS = "cells"
+"""The array of a fit that says how many cells of each class it has seen, float64 [classes]."""
 
 Shapes = Mapping[str, tuple[int, int, int]]
 """(channels, h, w) of each tap, by name."""
@@ -35,26 +38,33 @@ class Bank:
     shares: Floats
 
 
-def require_splits(train: Batchwise, val: Batchwise) -> None:
-    """Refuse splits that no segmenter can be fitted and chosen on.
+def empty(split: str) -> UserError:
+    """A split has no pictures."""
+    return UserError(f"The {split} split is empty.", "Segmentation needs train, val and test.", "add pictures to it")
+
+
+def unlabelled(split: str) -> UserError:
+    """A split's masks say nothing."""
+    return UserError(
+        f"The masks of the {split} split have no labelled pixel.", "All of their pixels are void.", "other masks"
+    )
+
+
+def require_val(val: Batchwise) -> None:
+    """Refuse a split that nothing can be chosen on.
 
     Raises:
-        UserError: one is empty, or val has no labelled pixel.
+        UserError: it is empty, or has no labelled pixel.
     """
-    for split, part in (("train", train), ("val", val)):
-        if not len(part):
-            raise UserError(
-                f"The {split} split is empty.", "Segmentation needs train, val and test.", "add pictures to it"
-            )
+    if not len(val):
+        raise empty("val")
     if not any((val.masks[row] != VOID).any() for row in range(len(val))):
-        raise UserError(
-            "The masks of the val split have no labelled pixel.", "All of their pixels are void.", "other masks"
-        )
+        raise unlabelled("val")
 
 
-def shapes_of(part: Batchwise) -> Shapes:
+def shapes_of(outputs: Mapping[str, Rows]) -> Shapes:
     """What the taps are like, finest first."""
-    found = {name: (rows.shape[1], rows.shape[2], rows.shape[3]) for name, rows in part.outputs.items()}
+    found = {name: (rows.shape[1], rows.shape[2], rows.shape[3]) for name, rows in outputs.items()}
     return dict(sorted(found.items(), key=lambda item: -item[1][1] * item[1][2]))
 
 
@@ -99,9 +109,11 @@ def draw(train: Batchwise, each: int, most: int, seed: int) -> Bank:
     A picture's cells depend on the seed and on its mask, and not on its place among the others.
 
     Raises:
-        UserError: no picture of train has a labelled pixel, or all are of one class. CellError: as :func:`read`.
+        UserError: train is empty, or its masks have fewer than two classes. CellError: as :func:`read`.
     """
-    shapes, classes = shapes_of(train), len(train.classes)
+    if not len(train):
+        raise empty("train")
+    shapes, classes = shapes_of(train.outputs), len(train.classes)
     grid, columns = grid_of(shapes), slices_of(shapes)
     each = max(1, min(each, most // len(train)))
     features = np.empty((len(train) * each, sum(channels for channels, _, _ in shapes.values())), np.float32)

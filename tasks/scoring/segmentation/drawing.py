@@ -21,12 +21,12 @@ _BLACK, _WHITE, _RED, _GREY = (0, 0, 0), (255, 255, 255), (214, 39, 40), (200, 2
 
 
 def palette(classes: int) -> Pixels:
-    """A colour for each class, uint8 [classes, 3], always the same: hues a golden ratio apart, in three brightnesses."""
+    """A colour for each class, always the same: uint8 [classes, 3], hues a golden ratio apart, in three shades."""
     hues = [
         colorsys.hsv_to_rgb(i * 0.618033988749895 % 1, 0.85 - 0.2 * (i % 2), 0.95 - 0.2 * (i % 3))
         for i in range(classes)
     ]
-    return np.rint(255 * np.array(hues).reshape(-1, 3)).astype(np.uint8)
+    return np.asarray(np.rint(255 * np.array(hues).reshape(-1, 3)), np.uint8)
 
 
 def side_by_side(photograph: Pixels, truth: Mask, found: Mask, classes: Sequence[str]) -> Pixels:

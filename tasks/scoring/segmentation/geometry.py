@@ -43,7 +43,8 @@ class Between:
 
 def resampling(cells: int, wanted: int) -> Between:
     """From a map of ``cells`` to one of ``wanted`` cells that covers the same."""
-    return Between.of((np.arange(wanted) + 0.5) * (cells / wanted), 0, cells - 1)
+    places: Doubles = (np.arange(wanted, dtype=np.float64) + 0.5) * (cells / wanted)
+    return Between.of(places, 0, cells - 1)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Axis:
         """``offset``: what is cut off the resized picture (negative: padding); ``side``: of the input, in pixels."""
         per_cell = side / cells
         begin, end = max(0, -offset), min(side, round(pixels * scale) - offset)
-        places = ((np.arange(pixels) + 0.5) * scale - offset) / per_cell
+        places: Doubles = ((np.arange(pixels, dtype=np.float64) + 0.5) * scale - offset) / per_cell
         return cls(places, cells, math.floor(begin / per_cell), math.ceil(end / per_cell) - 1)
 
     def matrix(self) -> Floats:

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from export.errors import UserError
 from export.spec import Metric
 from tasks.base import Batchwise, Fitted, Score
 from tasks.scoring.features import Floats
 from tasks.scoring.segmentation import linear_head
-from tasks.scoring.segmentation.cells import read
+from tasks.scoring.segmentation.cells import CELLS, empty, read
+from tasks.scoring.segmentation.drawing import side_by_side
 from tasks.scoring.segmentation.geometry import mask_of
 from tasks.scoring.segmentation.overlap import Overlaps, agreement
 
@@ -20,17 +21,19 @@ from tasks.scoring.segmentation.overlap import Overlaps, agreement
 def score(fitted: Fitted, test: Batchwise, found: Iterable[Floats]) -> Score:
     """The score of logits, float32 [classes, h, w], one picture after the other in the order of test.
 
+    ``fitted.arrays`` holds ``cells``, [classes]: how many of each class the fit has seen.
+
     Raises:
         UserError: test is empty, or has no labelled pixel.
     """
     if not len(test):
-        raise UserError("The test split is empty.", "Segmentation needs train, val and test.", "add pictures to it")
+        raise empty("test")
     classes = len(test.classes)
     counted = np.zeros((len(test), 3, classes))
     for row, logits in enumerate(found):
         counted[row] = agreement(test.masks[row], mask_of(logits, test.frame(row)), classes)
     overlaps = Overlaps.of(counted)
-    lacking = np.flatnonzero(overlaps.true.any(axis=0) & (fitted.arrays[linear_head.CELLS] == 0))
+    lacking = np.flatnonzero(overlaps.true.any(axis=0) & (fitted.arrays[CELLS] == 0))
     names = ", ".join(test.classes[i] for i in lacking)
     return overlaps.score(
         test.classes, fitted.seed, f"0 for classes that no cell of train has: {names}" if names else ""
@@ -48,3 +51,14 @@ def score_of_head(fitted: Fitted, test: Batchwise) -> Score:
     judged = score(fitted, test, planes)
     size = Metric.cost("head_parameters", linear_head.parameters(fitted), "")
     return replace(judged, metrics=[*judged.metrics, size])
+
+
+def picture_of_head(test: Batchwise, row: int, photograph: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """What a head's ``logits`` make of a photograph of test."""
+    [logits] = test.outputs[linear_head.LOGITS][row : row + 1]
+    return picture(logits, test, row, photograph)
+
+
+def picture(logits: Floats, test: Batchwise, row: int, photograph: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Photograph, truth, what logits [classes, h, w] say, and where they err: uint8 [h', w', 3]."""
+    return side_by_side(photograph, test.masks[row], mask_of(logits, test.frame(row)), test.classes)

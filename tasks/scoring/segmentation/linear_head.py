@@ -19,7 +19,7 @@ from tasks.scoring.features import Floats
 from tasks.scoring.linear_classifier import standardisation
 from tasks.scoring.metrics import Doubles
 from tasks.scoring.segmentation import cells, soft_regression
-from tasks.scoring.segmentation.cells import grid_of, read, require_splits, shapes_of, slices_of
+from tasks.scoring.segmentation.cells import CELLS, grid_of, read, require_val, shapes_of, slices_of
 from tasks.scoring.segmentation.geometry import mask_of, resampling
 from tasks.scoring.segmentation.overlap import Overlaps, agreement
 
@@ -32,7 +32,7 @@ MOST = 1 << 17
 """Cells of train in all: of two thousand channels, a gigabyte."""
 NEVER = -1.0
 """The logit of a class that train's cells lack. The others sum to 0: it is never the largest."""
-BIAS, CELLS, LOGITS = "bias", "cells", "logits"
+BIAS, LOGITS = "bias", "logits"
 
 
 def settings(axes: int | None) -> Mapping[str, Any]:
@@ -99,9 +99,9 @@ def fit(train: Batchwise, val: Batchwise, seed: int, axes: int | None = None) ->
         UserError: a split is empty, val has no labelled pixel, or train fewer than two classes.
         CellError: a map holds NaN or Inf.
     """
-    require_splits(train, val)
+    require_val(val)
     bank = cells.draw(train, EACH, MOST, seed)
-    shapes, counts = shapes_of(train), bank.shares.sum(axis=0, dtype=np.float64)
+    shapes, counts = shapes_of(train.outputs), bank.shares.sum(axis=0, dtype=np.float64)
     present = np.flatnonzero(counts)
     columns = slices_of(shapes)
     reductions: dict[str, Reduction] = {}
@@ -165,9 +165,10 @@ def head(fitted: Fitted) -> Head:
     """The head as a graph: the taps → ``logits``, float32 [n, classes, h, w] on the finest tap's grid."""
     from onnx import TensorProto, helper, numpy_helper
 
-    shapes, classes = shapes_of(fitted.train), len(fitted.arrays[BIAS])
+    shapes, classes = shapes_of(fitted.train.outputs), len(fitted.arrays[BIAS])
     grid = grid_of(shapes)
-    nodes, weights, inputs, parts = [], [numpy_helper.from_array(fitted.arrays[BIAS], BIAS)], [], []
+    nodes, inputs, weights = [], [], [numpy_helper.from_array(fitted.arrays[BIAS], BIAS)]
+    parts: list[str] = []
     for name, (channels, h, w) in shapes.items():
         inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", channels, h, w]))
         weights.append(numpy_helper.from_array(fitted.arrays[name][:, :, None, None], f"{name}.weights"))

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.errors import UserError
 from export.spec import Metric
 from tasks.base import Score
 from tasks.data.targets import VOID, Mask
 from tasks.scoring.metrics import Doubles
 from tasks.scoring.resampling import bootstrap_weights
+from tasks.scoring.segmentation.cells import unlabelled
 
 
 def agreement(truth: Mask, found: Mask, classes: int) -> Doubles:
@@ -72,10 +72,8 @@ class Overlaps:
         """
         right, true, found = self.right, self.true, self.found
         if not true.any():
-            raise UserError(
-                "The masks of the test split have no labelled pixel.", "All of their pixels are void.", "other masks"
-            )
-        n, present = len(true), true.any(axis=0)
+            raise unlabelled("test")
+        n, present = len(true), true.sum(axis=0) > 0
         values = {name: statistic(*(p.sum(axis=0) for p in (right, true, found))) for name, statistic in _METRICS}
         resampled: dict[str, list[Doubles]] = {name: [] for name, _ in _METRICS}
         for weights in bootstrap_weights(n, seed):
