@@ -18,6 +18,9 @@ TASKS: Registry[type[Task]] = Registry(
         "retrieval": "tasks.retrieval:Retrieval",
         "low_data": "tasks.low_data:LowData",
         "out_of_scope": "tasks.out_of_scope:OutOfScope",
+        "semantic_segmentation": "tasks.semantic_segmentation:SemanticSegmentation",
+        "segmentation_equal_width": "tasks.segmentation_equal_width:SegmentationEqualWidth",
+        "segmentation_knn": "tasks.segmentation_knn:SegmentationKnn",
     },
     listing="bob tasks",
 )
