@@ -18,6 +18,9 @@ TASKS: Registry[type[Task]] = Registry(
         "retrieval": "tasks.retrieval:Retrieval",
         "low_data": "tasks.low_data:LowData",
         "out_of_scope": "tasks.out_of_scope:OutOfScope",
+        "detection": "tasks.detection:Detection",
+        "detection_probe": "tasks.detection_probe:DetectionProbe",
+        "instance_segmentation": "tasks.instance_segmentation:InstanceSegmentation",
     },
     listing="bob tasks",
 )
