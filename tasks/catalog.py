@@ -21,6 +21,9 @@ TASKS: Registry[type[Task]] = Registry(
         "semantic_segmentation": "tasks.semantic_segmentation:SemanticSegmentation",
         "segmentation_equal_width": "tasks.segmentation_equal_width:SegmentationEqualWidth",
         "segmentation_knn": "tasks.segmentation_knn:SegmentationKnn",
+        "detection": "tasks.detection:Detection",
+        "detection_probe": "tasks.detection_probe:DetectionProbe",
+        "instance_segmentation": "tasks.instance_segmentation:InstanceSegmentation",
     },
     listing="bob tasks",
 )

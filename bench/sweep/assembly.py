@@ -135,6 +135,7 @@ def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
             seed=sweep.seed,
             max_unreadable=sweep.max_unreadable,
             whole=whole,
+            void=sweep.void,
             progress=now_and_then(f"indexing {ref}"),
         )
 

@@ -1,0 +1,81 @@
+"""The head of a detector in torch, as functions of its weights: their names are those of its ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tasks.scoring.detection.grid import Grid
+from tasks.scoring.detection.recipe import BLOCKS, EPSILON, GROUPS, LARGEST, PROTOTYPES, WIDTH, Recipe
+
+PRIOR = -2.19
+"""Logit of a tenth: how likely an object is before anything is learned (RetinaNet)."""
+
+
+def initial(channels: Mapping[str, int], classes: int, recipe: Recipe, seed: int) -> dict[str, Tensor]:
+    """Weights by name, float32, seeded.
+
+    Args:
+        channels: of each tap, by name.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int, deviation: float) -> Tensor:
+        return torch.randn(shape, generator=generator) * deviation
+
+    made = {
+        f"lateral_{name}_weight": normal(WIDTH, count, 1, 1, deviation=(len(channels) * count) ** -0.5)
+        for name, count in channels.items()
+    }
+    made |= {"sum_scale": torch.ones(WIDTH), "sum_bias": torch.zeros(WIDTH)}
+    side = recipe.kernel
+    for block in BLOCKS:
+        made[f"{block}_weight"] = normal(WIDTH, WIDTH, side, side, deviation=(2 / (WIDTH * side**2)) ** 0.5)
+        made |= {f"{block}_scale": torch.ones(WIDTH), f"{block}_bias": torch.zeros(WIDTH)}
+    made |= {"heat_weight": normal(classes, WIDTH, 1, 1, deviation=0.01), "heat_bias": torch.full((classes,), PRIOR)}
+    made |= {"sides_weight": normal(4, WIDTH, 1, 1, deviation=0.01), "sides_bias": torch.zeros(4)}
+    if recipe.shapes:
+        made["prototypes_weight"] = normal(PROTOTYPES, WIDTH, 1, 1, deviation=WIDTH**-0.5)
+        made["prototypes_bias"] = torch.zeros(PROTOTYPES)
+        made["coefficients_weight"] = normal(PROTOTYPES + 1, WIDTH, 1, 1, deviation=0.01)
+        made["coefficients_bias"] = torch.zeros(PROTOTYPES + 1)
+    return made
+
+
+def forward(weights: Mapping[str, Tensor], taps: Mapping[str, Tensor], grid: Grid) -> dict[str, Tensor]:
+    """Predictions in every cell of the grid [h, w].
+
+    Args:
+        taps: by name, float32 [n, c, …], standardised.
+
+    Returns:
+        ``heat`` [n, classes, h, w], logits; ``sides`` [n, 4, h, w], the logarithm of the distances from a cell's centre
+        to the left, upper, right and lower side of its box, in units of the scale; with masks also ``prototypes``
+        [n, 24, h, w] and ``coefficients`` [n, 25, h, w].
+    """
+    size = (grid.height, grid.width)
+    parts = []
+    for name, tap in taps.items():
+        lateral = functional.conv2d(tap, weights[f"lateral_{name}_weight"])
+        same = lateral.shape[2:] == size
+        parts.append(lateral if same else functional.interpolate(lateral, size, mode="bilinear", align_corners=False))
+    rows = _normalised(sum(parts[1:], parts[0]), weights, "sum")
+    for block in BLOCKS:
+        kernel = weights[f"{block}_weight"]
+        rows = functional.conv2d(rows, kernel, padding=kernel.shape[-1] // 2)
+        rows = functional.relu(_normalised(rows, weights, block))
+    outputs = (name for name in ("heat", "sides", "prototypes", "coefficients") if f"{name}_weight" in weights)
+    return {name: functional.conv2d(rows, weights[f"{name}_weight"], weights[f"{name}_bias"]) for name in outputs}
+
+
+def _normalised(rows: Tensor, weights: Mapping[str, Tensor], name: str) -> Tensor:
+    return functional.group_norm(rows, GROUPS, weights[f"{name}_scale"], weights[f"{name}_bias"], EPSILON)
+
+
+def boxes(sides: Tensor, centres: Tensor, scale: float) -> Tensor:
+    """x1, y1, x2, y2 in the input's pixels, of every cell [n, 4, h, w]. The distances are exp(sides) · scale."""
+    away = torch.exp(sides.clamp(max=LARGEST)) * scale
+    return torch.cat([centres - away[:, :2], centres + away[:, 2:]], 1)

@@ -1,0 +1,77 @@
+"""What makes one detector differ from another, and every constant that they share."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+WIDTH = 64
+GROUPS = 8
+STRIDE = 8
+"""Pixels of the network's input that a cell of the head's grid is wide and high, at most."""
+EPSILON = 1e-5
+BLOCKS = ("block1", "block2")
+LARGEST = 6.0
+"""Of the logarithm of a distance from a cell's centre to a side, in units of the scale: what is more is cut off."""
+EPOCHS = (6, 12)
+RATES = (2e-3, 5e-3)
+SEEDS = 2
+BATCH = 4
+DECAY = 1e-2
+CLIP = 10.0
+GAUSSIAN = 0.54
+"""How much of a box's width and height its Gaussian spans (alpha and beta of TTFNet)."""
+BOX_WEIGHT = 5.0
+MASK_WEIGHT = 2.0
+DETECTIONS = 100
+"""Detections in a picture, at least; see :func:`detections`."""
+PROTOTYPES = 24
+MASK_SIDE = 48
+ROI_SIDE = 28
+ROI_SCALE = 1.2
+ROIS = 24
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which detector.
+
+    Attributes:
+        kernel: side of the convolutions between the laterals and the predictions: 3 or 1.
+        shapes: it gives masks too.
+    """
+
+    kernel: int
+    shapes: bool = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every constant of the protocol (JSON values)."""
+        shared = {
+            "width": WIDTH,
+            "groups": GROUPS,
+            "stride": STRIDE,
+            "epochs": list(EPOCHS),
+            "rates": list(RATES),
+            "seeds": SEEDS,
+            "batch": BATCH,
+            "decay": DECAY,
+            "clip": CLIP,
+            "gaussian": GAUSSIAN,
+            "box_weight": BOX_WEIGHT,
+            "detections": DETECTIONS,
+        }
+        masks = {
+            "mask_weight": MASK_WEIGHT,
+            "prototypes": PROTOTYPES,
+            "mask_side": MASK_SIDE,
+            "roi_side": ROI_SIDE,
+            "roi_scale": ROI_SCALE,
+            "rois": ROIS,
+        }
+        return {**asdict(self), **shared, **(masks if self.shapes else {})}
+
+
+def detections(most: int) -> int:
+    """How many objects a head reports in a picture: 100, or ``most`` in a train image rounded up to hundreds."""
+    return max(DETECTIONS, -(-most // 100) * 100)
