@@ -1,7 +1,8 @@
 """PyTorch, eager or compiled: the reference that the other engines are compared with, and never a file of its own.
 
 It runs the module that the artifact came from, at fp32. The plan only names the artifact: the module is made anew from
-the store. A head, which is no PyTorch module, is run by ONNX Runtime on what the module gives. torch's thread count belongs to the process: it is a session's own only while that runs.
+the store. A head, which is no PyTorch module, is run by ONNX Runtime on what the module gives. torch's thread count
+belongs to the process: it is a session's own only while that runs.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         "--taps",
         default="",
         metavar="A,B",
-        help="feature maps to export too: all (or the tokens of a plain ViT), scales (strides 8, 16, 32), map_s16, block4",
+        help="feature maps to export too: all (tokens of a plain ViT), scales (strides 8, 16, 32), map_s16, block4, …",
     )
     add_zoo(p)
     p.add_argument("--images", type=Path, metavar="DIR", help="photographs for the parity check (published ones)")

@@ -57,8 +57,8 @@ class Artifact:
     """One ONNX file: the thing that an engine builds from, and that a user ships.
 
     The file has one input, float32 ``[n, 3, height, width]`` (or NHWC, see ``preprocess.layout``), with values as
-    ``preprocess`` makes them, and a free batch axis. Its first output is ``features`` [n, d] float32; or, where a head is
-    joined to the backbone, its outputs are the head's.
+    ``preprocess`` makes them, and a free batch axis. Its first output is ``features`` [n, d] float32; where a
+    head is joined to the backbone, the outputs are the head's.
 
     Attributes:
         key: the onnx_key, which every later key contains.

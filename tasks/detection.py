@@ -27,5 +27,6 @@ class Detection(Detector):
         kind="boxes",
         outputs=(MAPS,),
         head="deployed",
+        rereads=True,
         control=True,
     )

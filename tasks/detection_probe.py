@@ -25,5 +25,6 @@ class DetectionProbe(Detector):
         kind="boxes",
         outputs=(MAPS,),
         head="applied",
+        rereads=True,
         control=True,
     )

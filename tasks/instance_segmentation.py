@@ -27,5 +27,6 @@ class InstanceSegmentation(Detector):
         kind="shapes",
         outputs=(MAPS,),
         head="deployed",
+        rereads=True,
         control=True,
     )

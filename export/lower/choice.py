@@ -3,7 +3,8 @@
 INT8 and FP8: smoothing or not, the calibrator, and the nodes that stay fp32; in INT8 also whether weights take 7 bits,
 with which no engine's sums saturate on a processor without VNNI. FP16 and BF16: the nodes that stay fp32, because their
 tensors do not fit into the type or because too much is lost in them. Candidates are judged by the least cosine of
-their outputs (features, maps, what a head gives) against fp32 over the photographs, never on those that the parity gate uses.
+their outputs (features, maps, what a head gives) against fp32 over the photographs, never on those that the parity
+gate uses.
 """
 
 from __future__ import annotations

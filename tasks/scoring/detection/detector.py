@@ -90,7 +90,7 @@ class Detector(Task):
         return Fitted(train, seed, arrays, chosen, [head.row() for head in tried])
 
     def head(self, fitted: Fitted) -> Head:
-        """From the taps, float32 [n, c, h, w], to ``boxes`` float32 [n, k, 4], x1, y1, x2, y2 in the input's pixels, and
+        """From the taps, float32 [n, c, h, w], to ``boxes`` float32 [n, k, 4], x1 y1 x2 y2 in the input's pixels, and
         ``scores`` and ``labels`` float32 [n, k], best first; a score of 0 stands for no detection.
 
         With shapes also ``masks``, float32 [n, k, 48, 48]: logits at the centres of 48 x 48 equal parts of each box.
