@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from export.errors import UserError
+from tasks.data import formats
 from tasks.data.files import Files
 
 VOID = frozenset(("void", "unlabelled", "unlabeled", "ignore", "ignored", "ignore_region"))
@@ -149,6 +150,8 @@ def _colour(red: Any, green: Any, blue: Any) -> int:
 def _lines(text: str) -> list[Row]:
     """A name a line; numbers before the names are taken off where they count from 0."""
     names = [line.strip() for line in text.splitlines() if line.strip()]
+    if names and formats.ending(names[0].split()[0].split(",")[0]) in formats.IMAGES:  # labels of images
+        return []
     numbered = [re.fullmatch(r"(\d+)\s*[:,;\t ]\s*(\S.*)", name) for name in names]
     if numbered and all(one and int(one[1]) == i for i, one in enumerate(numbered)):
         names = [one[2] for one in numbered if one]

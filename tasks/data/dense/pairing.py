@@ -136,11 +136,25 @@ class Pairs:
         stems = [at.stem, *_shorter(at.stem)]
         for stem in stems:
             if found := self._at.get((at.folder, stem)):
-                return found
+                return _nearest(path, found)
         for stem in stems if alone else ():
             if len(found := self._stems.get(stem, [])) == 1:
                 return found
         return []
+
+
+def _nearest(path: str, found: list[str]) -> list[str]:
+    """Of several, the one in the same folder, or else in the folder whose role stands at the same level."""
+    here = posixpath.dirname(path)
+    for same in (lambda folder: folder, _levels):
+        near = [one for one in found if same(posixpath.dirname(one)) == same(here)]
+        if len(near) == 1:
+            return near
+    return found
+
+
+def _levels(folder: str) -> tuple[str, ...]:
+    return tuple("" if (at := _role(part))[0] and not at[1] else _plain(part) for part in folder.split("/"))
 
 
 def _shorter(stem: str) -> list[str]:

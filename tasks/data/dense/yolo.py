@@ -140,8 +140,6 @@ def _items(
             items = [item for item in items if item.split != split]
             why |= dict.fromkeys((item.id for item in those), UNLABELLED)
             notes.append(f"{split} has no label files: its {len(those):,} images are left out")
-    if {item.split for item in items} == {"train"}:  # all that is left
-        items = [Item(item.id, "") for item in items]
     return items, why, notes
 
 
