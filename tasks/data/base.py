@@ -151,6 +151,8 @@ class DataSet:
         return [s for s in self.samples if s.split == split]
 
     def untested(self) -> list[str]:
-        """The classes that have no test image."""
+        """The classes that have no test image; of annotated sets, the remarks say so."""
+        if self.kind != "labels":
+            return []
         tested = {s.label for s in self.samples if s.split == "test"}
         return [name for label, name in enumerate(self.classes) if label not in tested]

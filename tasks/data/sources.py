@@ -125,7 +125,10 @@ def from_annotations(name: str, files: Files, listed: Listed) -> Source:
         UserError: class folders beside them are a second reading.
     """
     require_files(name, files, [item.id for item in listed.items])
-    notes = list(listed.notes)
+    notes, items = list(listed.notes), listed.items
+    if len(only := {item.split for item in items}) == 1 and None not in only:
+        items = [Item(item.id, item.label) for item in items]
+        notes.append(f"all annotations are of {only.pop()}: the whole set, split here")
     try:
         others = beside(read_folders(name, files).items)
     except UserError:
@@ -143,9 +146,9 @@ def from_annotations(name: str, files: Files, listed: Listed) -> Source:
         notes.append(f"the {listed.layout} are read, and not the table {tables_[0]}, which can be given itself")
     if files.foreign:
         notes.append(f"{files.foreign:,} names of files are not UTF-8, and are shown as Latin-1")
-    account = left_out(files, {item.id for item in listed.items}, listed.why, listed.unlisted)
+    account = left_out(files, {item.id for item in items}, listed.why, listed.unlisted)
     annotations = listed.annotations
-    return Source(readable(name), listed.items, files, notes=tuple(notes), left_out=account, annotations=annotations)
+    return Source(readable(name), items, files, notes=tuple(notes), left_out=account, annotations=annotations)
 
 
 def from_table(path: Path) -> Source:

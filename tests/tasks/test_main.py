@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from annotated_trees import masked
+from trees import write
 
 from export.errors import UserError
 from tasks.__main__ import main
@@ -31,6 +33,18 @@ def test_listing(capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(capsys.readouterr().out)
     assert {row["name"] for row in document["tasks"]} == set(TASKS)
     assert {"name", "images", "classes", "licence", "how"} == set(document["data_sets"][0])
+
+
+def test_looking_into_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write(tmp_path / "photos", masked(values=(0, 1, 11)))
+    arguments = ["--data", str(root), "--void", "11,12", "--store", str(tmp_path / "store")]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "photos: 10 images, 2 classes in masks; below, the images that show each" in text
+    assert main([*arguments, "--json"]) == 0
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert document["kind"] == "masks"
+    assert document["classes"]["0"] == {"train": 6, "val": 2, "test": 2}
 
 
 def test_looking_into_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from export.errors import UserError
+from tasks.data import formats
 from tasks.data.files import Files
 
 VOID = frozenset(("void", "unlabelled", "unlabeled", "ignore", "ignored", "ignore_region"))
@@ -30,7 +31,7 @@ class Row:
 
     @property
     def void(self) -> bool:
-        return self.name.strip().casefold().replace(" ", "_") in VOID
+        return self.name.strip(" _").casefold().replace(" ", "_") in VOID
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ def table(files: Files) -> Table | None:
                 _require_unique(name, rows)
                 return Table(name, tuple(rows))
     return None
+
+
+def is_table(name: str) -> bool:
+    """Whether a file may name classes, by its own name."""
+    return any(re.fullmatch(pattern, posixpath.basename(name).lower()) for pattern in READERS)
 
 
 def of_names(file: str, names: Sequence[str], first: int = 0) -> Table:
@@ -149,10 +155,13 @@ def _colour(red: Any, green: Any, blue: Any) -> int:
 def _lines(text: str) -> list[Row]:
     """A name a line; numbers before the names are taken off where they count from 0."""
     names = [line.strip() for line in text.splitlines() if line.strip()]
+    if names and formats.ending(names[0].split()[0].split(",")[0]) in formats.IMAGES:  # labels of images
+        return []
     numbered = [re.fullmatch(r"(\d+)\s*[:,;\t ]\s*(\S.*)", name) for name in names]
     if numbered and all(one and int(one[1]) == i for i, one in enumerate(numbered)):
         names = [one[2] for one in numbered if one]
-    return [Row(name, i) for i, name in enumerate(names)]
+    first = -1 if names[:1] == ["__ignore__"] else 0  # LabelMe's own, which is no value of its masks
+    return [Row(name, i) for i, name in enumerate(names, first) if i >= 0]
 
 
 def _ade(text: str) -> list[Row]:

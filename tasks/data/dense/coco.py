@@ -221,7 +221,9 @@ def _classes(read: Sequence[_File]) -> tuple[str, ...]:
     for one in sorted(read, key=lambda one: (one.split != "train", one.name)):
         categories = one.document.categories or []
         _require_unique(one.name, "categories with the id", [category.id for category in categories])
-        _require_unique(one.name, "categories with the name", [category.name for category in categories])
+        used = {annotation.category_id for annotation in one.document.annotations or []}
+        # exports have a category for the whole set, of the same name as the only one in it, which nothing has
+        _require_unique(one.name, "categories with the name", [c.name for c in categories if c.id in used])
         for category in sorted(categories, key=lambda c: (isinstance(c.id, str), c.id if isinstance(c.id, int) else 0)):
             names.setdefault(category.name)
     return tuple(names)

@@ -60,7 +60,10 @@ def annotated(files: Files) -> Listed | None:
 def beside(items: Sequence[Item]) -> list[str]:
     """Of class folders, those whose names say neither that they hold images or masks nor which split."""
     labels = sorted({item.label for item in items})
-    return [one for one in labels if not place(f"{one}/x").role and not split_names.plain(one)]
+    shown = re.compile("visuali|overlay|preview|colou?red", re.IGNORECASE)  # masks drawn for people
+    return [
+        one for one in labels if not place(f"{one}/x").role and not split_names.plain(one) and not shown.search(one)
+    ]
 
 
 def foreign(name: str, files: Files) -> UserError | None:

@@ -14,17 +14,18 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from export.errors import UserError, first_line
-from export.picture import LARGEST
 from export.quiet import quiet
 from export.store import Store, key
 from tasks.data.files import Files
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 VERSION = 1
 """Raised whenever some mask would be read otherwise."""
@@ -78,6 +79,10 @@ def decode(encoded: bytes) -> Pixels:
     Raises:
         Damaged: it is no lossless image, damaged, or of a kind whose values are not certain.
     """
+    from PIL import Image
+
+    from export.picture import LARGEST
+
     try:
         with quiet(), Image.open(io.BytesIO(encoded)) as image:
             if image.format not in FORMATS:

@@ -85,19 +85,19 @@ class ObjectFiles(Annotations):
         self._require_sizes(pictures)
         found = {name: self._objects(name, picture) for name, picture in pictures.items()}
         total = sum(map(len, found.values()))
-        if not total:
-            raise UserError(
-                f"None of the {len(found):,} images has an object.",
-                "; ".join(str(Counted.of(what, names)) for what, names in self._seen.items()) or "No file holds one.",
-                "annotations with boxes or shapes",
-            )
         outside = len(self._seen[CLIPPED]) + len(self._seen[OUTSIDE])
-        if outside > total / 2 and outside > 2:
+        if outside > 2 and outside > (total + len(self._seen[OUTSIDE])) / 2:
             raise UserError(
                 f"{outside:,} of {total + len(self._seen[OUTSIDE]):,} boxes reach outside their pictures.",
                 f"The first is {sorted(self._seen[CLIPPED] + self._seen[OUTSIDE])[0]}: they look like boxes of another "
                 "form or of other pictures.",
                 "COCO: x, y, width, height; YOLO: centre, width and height as parts of the picture; VOC: corners",
+            )
+        if not total:
+            raise UserError(
+                f"None of the {len(found):,} images has an object.",
+                "; ".join(str(Counted.of(what, names)) for what, names in self._seen.items()) or "No file holds one.",
+                "annotations with boxes or shapes",
             )
         empty = [name for name, objects in found.items() if not len(objects)]
         self._seen["images without an object"] = empty

@@ -24,13 +24,25 @@ from tasks.data.folders import IMAGES, MASKS
 from tasks.data.layout import Item, few
 
 Role = Literal["picture", "labels", ""]
-LABELS = (MASKS - {"depth"}) | {"annot", "anno", "ann", "segmentationclassaug", "segmaps", "labelmaps", "gtfine"}
+LABELS = (MASKS - {"depth"}) | {
+    "annot",
+    "anno",
+    "ann",
+    "segmentationclassaug",
+    "segmaps",
+    "labelmaps",
+    "gtfine",
+    "segmentationclasspng",
+    "segmentationclassraw",
+}
 PICTURES = IMAGES | {"leftimg8bit"}
 ADDED = re.compile(
     r"[\W_]*(?:gt|gtfine|mask|masks|label|labels|labelids|labeltrainids|trainids|seg|segm|segmentation|annotation|l|p)+",
     re.IGNORECASE,
 )
 """What a mask's name may have beside its picture's: ``x_mask``, ``x_gtFine_labelIds``, ``x_L``."""
+BEFORE = re.compile(r"(?:image|img|picture|photo|mask|label|gt|seg|annotation)s?[\W_]*(?=\d)", re.IGNORECASE)
+"""What names may begin with, the picture's and its mask's differently: ``img_001``, ``mask_001``."""
 ELSEWHERE = "images outside the splits"
 
 
@@ -121,10 +133,13 @@ class Pairs:
     def __init__(self, pictures: Iterable[str]) -> None:
         self._at: dict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
         self._stems: dict[str, list[str]] = defaultdict(list)
+        self._bare: dict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
         for picture in pictures:
             at = place(picture)
             self._at[at.folder, at.stem].append(picture)
             self._stems[at.stem].append(picture)
+            if bare := _bare(at.stem):
+                self._bare[at.folder, bare].append(picture)
 
     def __call__(self, path: str, alone: bool = True) -> list[str]:
         """The pictures that are meant: none, one, or several where that is open.
@@ -136,11 +151,32 @@ class Pairs:
         stems = [at.stem, *_shorter(at.stem)]
         for stem in stems:
             if found := self._at.get((at.folder, stem)):
-                return found
+                return _nearest(path, found)
         for stem in stems if alone else ():
             if len(found := self._stems.get(stem, [])) == 1:
                 return found
-        return []
+        bare = _bare(at.stem)
+        return self._bare.get((at.folder, bare), []) if bare and alone else []
+
+
+def _nearest(path: str, found: list[str]) -> list[str]:
+    """Of several, the one in the same folder, or else in the folder whose role stands at the same level."""
+    here = posixpath.dirname(path)
+    for same in (lambda folder: folder, _levels):
+        near = [one for one in found if same(posixpath.dirname(one)) == same(here)]
+        if len(near) == 1:
+            return near
+    return found
+
+
+def _levels(folder: str) -> tuple[str, ...]:
+    return tuple("" if (at := _role(part))[0] and not at[1] else _plain(part) for part in folder.split("/"))
+
+
+def _bare(stem: str) -> str:
+    """The stem without what says picture or mask before a number; empty where nothing does."""
+    found = BEFORE.match(stem)
+    return stem[found.end() :] if found else ""
 
 
 def _shorter(stem: str) -> list[str]:

@@ -55,6 +55,8 @@ def listed(files: Files) -> Listed | None:
     if lost:
         notes.append(str(Counted.of(LOST, lost)))
     why |= dict.fromkeys(labels.values(), "annotations, read for the objects") | dict.fromkeys(lost, LOST)
+    table = class_names.table(files)
+    why |= {table.file: "names of classes, read"} if table and not settings else {}
     why |= dict.fromkeys(settings, "settings of the data set, read")
     return Listed(
         "YOLO annotations",
@@ -76,7 +78,7 @@ def _labels(files: Files, images: Sequence[str]) -> tuple[dict[str, str], list[s
     found: dict[str, str] = {}
     lost, some = [], False
     for name, kind in files.kinds.items():
-        if kind is not formats.TEXT or formats.ending(name) != "txt":
+        if kind is not formats.TEXT or formats.ending(name) != "txt" or class_names.is_table(name):
             continue
         those = pairs(name, alone=place(name).role == "labels")
         those = [path for path in those if fold(_stem(path)) == fold(_stem(name))]
@@ -140,8 +142,6 @@ def _items(
             items = [item for item in items if item.split != split]
             why |= dict.fromkeys((item.id for item in those), UNLABELLED)
             notes.append(f"{split} has no label files: its {len(those):,} images are left out")
-    if {item.split for item in items} == {"train"}:  # all that is left
-        items = [Item(item.id, "") for item in items]
     return items, why, notes
 
 

@@ -23,6 +23,7 @@ FILES: dict[str, bytes] = {
     "over.jpg": pillow(Image.new("RGB", (20, 30)), "JPEG", exif=exif(3)),
     "deep.png": png(DEEP, 16, 0),
     "clear.png": pillow(Image.new("RGBA", (20, 30), (1, 2, 3, 4)), "PNG"),
+    "large.jpg": photograph(2, 600, 401),
     "inks.jpg": pillow(Image.new("CMYK", (20, 30)), "JPEG"),
     "ints.tif": pillow(Image.fromarray(DEEP.astype(np.int32)), "TIFF"),
     "pointer.jpg": b"version https://git-lfs.github.com/spec/v1\n",
@@ -56,6 +57,15 @@ def test_the_index_refuses_what_the_decoder_does_with_its_sentence(indexed: Call
         assert refused.value.reason == one.reason
     for name in found.sha256:
         assert picture.decode(FILES[name]).shape[2] == 3
+
+
+def test_the_sizes_are_those_of_the_decoded_pictures(indexed: Callable[[], Index]) -> None:
+    found = indexed()
+    assert found.pictures.keys() == found.sha256.keys()
+    for name, seen in found.pictures.items():
+        assert seen.size == picture.decode(FILES[name]).shape[:2]
+    turns = {name: seen.orientation for name, seen in found.pictures.items() if seen.orientation != 1}
+    assert turns == {"turned.jpg": 6, "turned too.jpg": 6, "over.jpg": 3}
 
 
 def test_a_second_opening_decodes_nothing(indexed: Callable[[], Index], monkeypatch: pytest.MonkeyPatch) -> None:

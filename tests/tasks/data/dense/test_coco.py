@@ -333,6 +333,18 @@ def test_hundreds_of_tiny_objects_of_one_class(tmp_path: Path) -> None:
     assert (data.classes, {len(one) for one in objects(data).pictures}) == (("é",), {300})
 
 
+def test_an_unused_category_of_the_same_name_is_the_same_class(tmp_path: Path) -> None:
+    categories = [{"id": 0, "name": "cat"}, {"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}]
+    assert opened(tmp_path, whole(categories=categories)).classes == ("cat", "dog")
+
+
+def test_one_file_of_one_split_is_the_whole_set(tmp_path: Path) -> None:
+    tree = {**pictures(NAMES, "val2017/"), "annotations/instances_val2017.json": dumped(coco(NAMES, OBJECTS))}
+    data = opened(tmp_path, tree)
+    assert splits(data) == (6, 2, 2)
+    assert any("all annotations are of val: the whole set" in note for note in data.remarks)
+
+
 def test_a_changed_object_is_another_data_set(tmp_path: Path) -> None:
     trees = [whole(), whole(), whole({"bbox": [1, 2, 5, 6.5]}), whole({"category_id": 7}), whole({"iscrowd": 1})]
     sets = [opened(tmp_path / str(i), tree) for i, tree in enumerate(trees)]

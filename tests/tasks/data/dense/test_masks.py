@@ -62,6 +62,24 @@ def test_what_is_added_to_a_masks_name_is_taken_off(tmp_path: Path, suffix: str)
     assert data.splits_from == "seeded 60/20/20, duplicates together; seed 0"
 
 
+def test_names_that_begin_with_what_they_are(tmp_path: Path) -> None:
+    tree: Tree = {}
+    for name, content in masked("{role}/{i}").items():
+        tree[name.replace("images/", "images/img_00").replace("masks/", "masks/mask-00")] = content
+    assert len(opened(tmp_path, tree).samples) == 10
+
+
+def test_the_folders_of_labelme2voc(tmp_path: Path) -> None:
+    tree: Tree = {"labels.txt": "__ignore__\n_background_\ncat\ndog\n"}
+    for name, content in masked("{role}/{i}", ("JPEGImages", "SegmentationClassPNG")).items():
+        tree[name] = content
+        if name.endswith("jpg"):
+            tree[name.replace("JPEGImages", "SegmentationClassVisualization")] = content
+    found = surveyed(tmp_path, tree)
+    assert found.data.classes == ("_background_", "cat", "dog")
+    assert account(found.left_out)["images in other folders"] == 10
+
+
 def test_pairs_that_are_not_whole_are_counted(tmp_path: Path) -> None:
     tree = masked()
     del tree["train/masks/0.png"], tree["val/images/6.jpg"]

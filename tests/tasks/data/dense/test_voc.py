@@ -56,7 +56,8 @@ def test_the_lists_of_main_are_the_splits(tmp_path: Path) -> None:
 
 def test_trainval_is_train_where_there_is_no_train(tmp_path: Path) -> None:
     data = opened(tmp_path / "a", pages() | lists(trainval="0 1 2 3 4 5 6", test="7 8 9"))
-    assert splits(data) == (6, 1, 3)
+    assert splits(data) == (5, 2, 3)
+    assert "val = 20% of train, duplicates together" in data.splits_from
     assert splits(opened(tmp_path / "b", pages() | lists(trainval="0 1 2 3 4 5 6", val="5 6", test="7 8 9"))) == (
         5,
         2,

@@ -60,6 +60,17 @@ def test_folders_are_splits_without_settings(tmp_path: Path, image: str, label: 
     assert (data.classes, splits(data)) == (("cat", "dog"), (6, 2, 2))
 
 
+def test_classes_beside_the_labels(tmp_path: Path) -> None:
+    found = surveyed(tmp_path, folders() | {"labels/train/classes.txt": "cat\ndog\n"})
+    assert found.data.classes == ("cat", "dog")
+    assert account(found.left_out) == {"annotations, read for the objects": 10, "names of classes, read": 1}
+
+
+def test_a_label_file_belongs_to_the_image_nearest_to_it(tmp_path: Path) -> None:
+    tree = folders() | folders("{s}/images/{i}", "{s}/labels/{i}") | {"0.jpg": photograph(77, H, W), "0.txt": BOX}
+    assert len(opened(tmp_path, tree).samples) == 20
+
+
 def test_lists_of_images_are_splits(tmp_path: Path) -> None:
     tree = folders("obj_train_data/{i}", "obj_train_data/{i}") | {"obj.names": "cat\ndog\n"}
     for split, numbers in PARTS.items():
@@ -146,11 +157,10 @@ def test_a_line_that_means_nothing_is_refused(tmp_path: Path, line: str, sentenc
         ({"data.yaml": SETTINGS["list"] + "kpt_shape: [17, 3]\n"}, "Key points are not read"),
         ({"data.yaml": SETTINGS["list"].replace("images/val", "images")}, "is in train and in val, by data.yaml"),
         ({"data.yaml": "train: images/train\nnames: {1: cat, 2: dog}\n"}, "names classes with gaps"),
-        (dict.fromkeys(folders("-", "labels/{s}/{i}"), "0 40 30 12 9\n"), "boxes reach outside|is a single image"),
+        ({name: "0 40 30 12 9\n" for name in folders() if name.endswith("txt")}, "10 of 10 boxes reach outside"),
     ],
 )
 def test_what_contradicts_is_refused(tmp_path: Path, change: Tree, sentence: str) -> None:
-    change = {name: content for name, content in change.items() if not name.startswith("-")}
     with pytest.raises(UserError, match=sentence):
         opened(tmp_path, folders() | {"data.yaml": SETTINGS["list"]} | change)
 
