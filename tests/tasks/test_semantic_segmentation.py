@@ -9,7 +9,8 @@ import pytest
 from scenes import CLASSES, LETTERBOXED, SQUASHED, remasked, scenes, some, with_logits
 
 from export.errors import CellError, UserError
-from tasks.base import MAPS, Fitted, Score, Splits, Task
+from export.spec import PreprocessSpec
+from tasks.base import MAPS, Batchwise, Fitted, Score, Splits, Task
 from tasks.catalog import task
 from tasks.data.targets import VOID
 
@@ -30,8 +31,8 @@ def judged(own: Task, fitted: Fitted, splits: Splits) -> Score:
 
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("spec", [SQUASHED, LETTERBOXED])
-def test_classes_that_the_maps_show_are_found(name: str, spec: object) -> None:
-    own, splits = task(name), scenes(LETTERBOXED if spec is LETTERBOXED else SQUASHED)
+def test_classes_that_the_maps_show_are_found(name: str, spec: PreprocessSpec) -> None:
+    own, splits = task(name), scenes(spec)
     score = judged(own, own.fit(splits.train, splits.val, 0), splits)
     assert score.main.value is not None
     assert score.main.value > 50
@@ -74,15 +75,14 @@ def test_the_size_of_the_head_stands_beside_the_score(name: str, splits: Splits)
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_class_that_train_lacks_counts_as_nothing_and_is_named(name: str, splits: Splits) -> None:
-    def without(part: str, label: int) -> object:
-        own = getattr(splits, part)
-        return remasked(own, [np.where(own.masks[i] == label, VOID, own.masks[i]) for i in range(len(own))])
+    def without(part: Batchwise, label: int) -> Batchwise:
+        return remasked(part, [np.where(part.masks[i] == label, VOID, part.masks[i]) for i in range(len(part))])
 
-    own, lacking = task(name), replace(splits, train=without("train", 3))
+    own, lacking = task(name), replace(splits, train=without(splits.train, 3))
     score = judged(own, own.fit(lacking.train, lacking.val, 0), lacking)
     assert score.by_class[3]["iou"] == 0
     assert score.main.note == "0 for classes that no cell of train has: car"
-    untested = replace(splits, test=without("test", 3))
+    untested = replace(splits, test=without(splits.test, 3))
     score = judged(own, own.fit(untested.train, untested.val, 0), untested)
     assert score.by_class[3]["iou"] is None
     assert score.main.note == ""

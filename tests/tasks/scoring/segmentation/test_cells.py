@@ -56,7 +56,7 @@ def test_every_cell_with_a_label_is_drawn_once_where_all_are_asked(spec: Preproc
     shapes = shapes_of(part.outputs)
     grid = next(iter(shapes.values()))[1:]
     labels = np.concatenate([shares_of(part.masks[row], part.frame(row), grid, 4) for row in range(len(part))])
-    used = labels.any(axis=1)
+    used = labels.sum(axis=1) > 0
     assert 0.3 < used.mean() < 1
     bank = draw(part, 10**4, 10**6, 0)
     np.testing.assert_allclose(bank.shares.sum(axis=1), 1, atol=1e-6)

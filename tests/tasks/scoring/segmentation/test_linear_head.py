@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,7 +31,9 @@ def fitted(splits: Splits) -> Fitted:
 def made(shapes: dict[str, tuple[int, int, int]], classes: int = 4) -> Fitted:
     """A head of random weights over maps of any shape."""
     generator = np.random.default_rng(0)
-    arrays = {name: generator.normal(size=(classes, shape[0])).astype(np.float32) for name, shape in shapes.items()}
+    arrays: dict[str, Any] = {
+        name: generator.normal(size=(classes, shape[0])).astype(np.float32) for name, shape in shapes.items()
+    }
     arrays |= {"bias": generator.normal(size=classes).astype(np.float32), "cells": np.ones(classes)}
     maps = {name: generator.normal(size=(3, *shape)).astype(np.float32) for name, shape in shapes.items()}
     names = tuple(f"class {i}" for i in range(classes))
@@ -46,7 +49,8 @@ def emitted(model: bytes, maps: dict[str, Floats]) -> list[Floats]:
 
 def by_openvino(model: bytes, maps: dict[str, Floats]) -> list[Floats]:
     openvino = pytest.importorskip("openvino")
-    compiled = openvino.Core().compile_model(model, b"", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = compiled(maps)
     return [found[output] for output in compiled.outputs]
 
