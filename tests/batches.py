@@ -9,9 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.base import FEATURES, Batchwise, Labels, Score, Splits, Task
+from tasks.catalog import TASKS, task
 from tasks.data.base import OUTSIDE
 
 Array = npt.NDArray[np.generic]
+
+ON_LABELS = tuple(name for name in TASKS if task(name).meta.kind == "labels")
+"""The tasks that are scored on one class a picture."""
 
 
 def pooled(features: Array, labels: Array, classes: Sequence[str]) -> Batchwise:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Pil
-from PIL import ImageDraw
 
 from tasks.data.targets import VOID, Mask
 
@@ -34,6 +32,9 @@ def side_by_side(photograph: Pixels, truth: Mask, found: Mask, classes: Sequence
 
     Void is black; in the last panel, what is right is grey, what is wrong red. The legend names the classes in it.
     """
+    from PIL import Image as Pil
+    from PIL import ImageDraw
+
     colours = np.concatenate([palette(len(classes)), np.array([_BLACK], np.uint8)])  # void, −1, is the last one
     wrong = np.where((truth == found)[..., None], np.array(_GREY, np.uint8), np.array(_RED, np.uint8))
     wrong[truth == VOID] = _BLACK

@@ -6,8 +6,7 @@ Each tap's channels are standardised first, or reduced to a few whitened princip
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.base import Batchwise, Fitted, Head
-from tasks.scoring.features import Floats
+from tasks.scoring.features import Floats, Indices
 from tasks.scoring.linear_classifier import standardisation
 from tasks.scoring.metrics import Doubles
 from tasks.scoring.segmentation import cells, soft_regression
-from tasks.scoring.segmentation.cells import CELLS, grid_of, read, require_val, shapes_of, slices_of
+from tasks.scoring.segmentation.cells import CELLS, Shapes, grid_of, read, require_val, shapes_of, slices_of
 from tasks.scoring.segmentation.geometry import mask_of, resampling
 from tasks.scoring.segmentation.overlap import Overlaps, agreement
 
@@ -34,6 +33,8 @@ NEVER = -1.0
 """The logit of a class that train's cells lack. The others sum to 0: it is never the largest."""
 BIAS, LOGITS = "bias", "logits"
 
+Arrays = Mapping[str, npt.NDArray[Any]]
+
 
 def settings(axes: int | None) -> Mapping[str, Any]:
     """Every constant of the fit; ``axes`` as in :func:`fit`."""
@@ -44,7 +45,7 @@ def settings(axes: int | None) -> Mapping[str, Any]:
         "iterations": soft_regression.ITERATIONS,
         "curvature": soft_regression.CURVATURE,
         "covariance_rows": soft_regression.SEEN,
-        "class_weights": "frequency^-0.5",
+        "class_weight_exponent": soft_regression.EXPONENT,
         "axes": axes,
     }
 
@@ -101,51 +102,62 @@ def fit(train: Batchwise, val: Batchwise, seed: int, axes: int | None = None) ->
     """
     require_val(val)
     bank = cells.draw(train, EACH, MOST, seed)
-    shapes, counts = shapes_of(train.outputs), bank.shares.sum(axis=0, dtype=np.float64)
+    counts = bank.shares.sum(axis=0, dtype=np.float64)
     present = np.flatnonzero(counts)
-    columns = slices_of(shapes)
-    reductions: dict[str, Reduction] = {}
-    ends: dict[str, slice] = {}
-    end = 0
-    for name, part in columns.items():
-        reductions[name] = Reduction.of(bank.features[:, part], axes)
-        reduced = reductions[name](bank.features[:, part])
-        ends[name] = slice(end, end + reduced.shape[1])
-        bank.features[:, ends[name]] = reduced  # in their own place, or further left: a second bank needs no room
-        end += reduced.shape[1]
-    rows = np.ascontiguousarray(bank.features[:, :end])
+    rows, taps = _reduced(bank.features, shapes_of(train.outputs), axes)
     solutions = soft_regression.fit(rows, bank.shares[:, present], PENALTIES)
-    heads = []
-    for weights, bias in solutions:
-        arrays: dict[str, Any] = {}
-        total = bias.astype(np.float64)
-        for name, part in ends.items():
-            found, added = reductions[name].folded(weights[:, part])
-            arrays[name] = np.zeros((len(counts), found.shape[1]), np.float32)
-            arrays[name][present] = found
-            total += added
-        arrays[BIAS] = np.full(len(counts), NEVER, np.float32)
-        arrays[BIAS][present] = total
-        heads.append({**arrays, CELLS: counts})
-    counted = np.zeros((len(heads), len(val), 3, len(counts)))
-    together = {name: np.concatenate([head[name] for head in heads]) for name in (*shapes, BIAS)}
-    for block, outputs in read(val, "val", "choosing the penalty on val"):
-        found = logits(together, outputs).reshape(len(block), len(heads), len(counts), *grid_of(shapes))
-        for place, row in enumerate(block.tolist()):
-            truth, frame = val.masks[row], val.frame(row)
-            for which, own in enumerate(found[place]):
-                counted[which, row] = agreement(truth, mask_of(own, frame), len(counts))
+    heads = [_folded(weights, bias, taps, present, len(counts)) for weights, bias in solutions]
     sweep = [
-        {"penalty": penalty, "val_mIoU": 100 * Overlaps.of(own).mean_iou()}
-        for penalty, own in zip(PENALTIES, counted, strict=True)
+        {"penalty": penalty, "val_mIoU": 100 * overlaps.mean_iou()}
+        for penalty, overlaps in zip(PENALTIES, _overlaps(val, heads), strict=True)
     ]
     best = max(range(len(sweep)), key=lambda i: sweep[i]["val_mIoU"])
-    return Fitted(train, seed, heads[best], sweep[best], sweep)
+    return Fitted(train, seed, {**heads[best], CELLS: counts}, sweep[best], sweep)
 
 
-def logits(arrays: Mapping[str, npt.NDArray[Any]], outputs: Mapping[str, Floats]) -> Floats:
+def _reduced(features: Floats, shapes: Shapes, axes: int | None) -> tuple[Floats, dict[str, tuple[slice, Reduction]]]:
+    """A bank's rows, each tap reduced, and by tap where its columns now are. ``features`` is used up."""
+    taps: dict[str, tuple[slice, Reduction]] = {}
+    end = 0
+    for name, columns in slices_of(shapes).items():
+        reduction = Reduction.of(features[:, columns], axes)
+        reduced = reduction(features[:, columns])
+        taps[name] = (slice(end, end := end + reduced.shape[1]), reduction)
+        features[:, taps[name][0]] = reduced  # in their place, or further left: there is no room for a second bank
+    return np.ascontiguousarray(features[:, :end]), taps
+
+
+def _folded(
+    weights: Floats, bias: Floats, taps: Mapping[str, tuple[slice, Reduction]], present: Indices, classes: int
+) -> Arrays:
+    """The head of a solution: by tap, the weights of its channels as they come; ``bias``."""
+    arrays: dict[str, npt.NDArray[Any]] = {BIAS: np.full(classes, NEVER, np.float32)}
+    total = bias.astype(np.float64)
+    for name, (columns, reduction) in taps.items():
+        own, added = reduction.folded(weights[:, columns])
+        arrays[name] = np.zeros((classes, own.shape[1]), np.float32)
+        arrays[name][present] = own
+        total += added
+    arrays[BIAS][present] = total
+    return arrays
+
+
+def _overlaps(val: Batchwise, heads: Sequence[Arrays]) -> list[Overlaps]:
+    """What each head finds on val, whose maps are read once."""
+    classes = len(val.classes)
+    counts = np.zeros((len(heads), len(val), 3, classes))
+    together = {name: np.concatenate([head[name] for head in heads]) for name in heads[0]}
+    for rows, outputs in read(val, "val", "choosing the penalty on val"):
+        for row, planes in zip(rows.tolist(), logits(together, outputs), strict=True):
+            truth, frame = val.masks[row], val.frame(row)
+            for which, own in enumerate(np.split(planes, len(heads))):
+                counts[which, row] = agreement(truth, mask_of(own, frame), classes)
+    return [Overlaps.of(own) for own in counts]
+
+
+def logits(arrays: Arrays, outputs: Mapping[str, Floats]) -> Floats:
     """What the head gives, in numpy: float32 [n, classes, h, w] of taps [n, c, h', w'] by name."""
-    grid = max((values.shape[2:] for values in outputs.values()), key=math.prod)
+    grid = grid_of(shapes_of(outputs))
     total = arrays[BIAS][:, None, None]
     for name, values in outputs.items():
         n, channels, h, w = values.shape

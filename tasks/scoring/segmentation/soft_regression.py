@@ -14,10 +14,11 @@ mean of p (1 − p). No row is rotated for that: it costs a product of weights w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from export.progress import counting
 from tasks.scoring.features import Floats
 from tasks.scoring.metrics import Doubles
 
@@ -25,14 +26,16 @@ ITERATIONS = 15
 """Of L-BFGS, for each penalty."""
 CURVATURE = 0.02
 """α."""
+EXPONENT = -0.5
+"""A class's weight is its frequency to this power."""
 SEEN = 16_384
 """Rows that the covariance is taken of."""
 
 
 def class_weights(shares: Floats) -> Doubles:
-    """frequency^−½ of each class, float64 [classes], of shares [m, classes]; 0 for a class that has no row."""
+    """Of each class, float64 [classes], of shares [m, classes] in which every class has some."""
     frequency: Doubles = shares.mean(axis=0, dtype=np.float64)
-    return np.where(frequency > 0, 1 / np.sqrt(np.where(frequency > 0, frequency, 1)), 0)
+    return np.asarray(frequency**EXPONENT)
 
 
 def fit(rows: Floats, shares: Floats, penalties: Sequence[float]) -> list[tuple[Floats, Floats]]:
@@ -48,44 +51,59 @@ def fit(rows: Floats, shares: Floats, penalties: Sequence[float]) -> list[tuple[
 
     targets: Floats = (shares * class_weights(shares)).T.astype(np.float32)
     targets /= targets.sum(dtype=np.float64)
-    mass: Floats = targets.sum(axis=0)
     classes, d = len(targets), rows.shape[1]
     some = rows[:: max(1, len(rows) // SEEN)]
-    covariance = CURVATURE * (some.T @ some) / np.float32(len(some))
-    diagonal = np.einsum("ii->i", covariance)
-    weights, bias = np.zeros((classes, d), np.float32), np.zeros((classes, 1), np.float32)
+    hessian = np.float32(CURVATURE / len(some)) * (some.T @ some)
+    diagonal, unit = np.einsum("ii->i", hessian), np.float32(CURVATURE**-0.5)
+    point = np.zeros((classes, d + 1), np.float32)  # weights and bias
     found = []
-    for penalty, before in zip(penalties, [0, *penalties], strict=False):
-        diagonal += np.float32(penalty - before)
-        lower = np.linalg.cholesky(covariance)
+    for penalty, last in zip(penalties, [0, *penalties], strict=False):
+        diagonal += np.float32(penalty - last)
+        lower = np.linalg.cholesky(hessian)
         inverse = solve_triangular(lower, np.eye(d, dtype=np.float32), lower=True, overwrite_b=True)
-        unit = np.float32(CURVATURE**-0.5)
+        value = _objective(rows, targets, penalty)
 
-        def objective(
-            point: Doubles, inverse: Floats = inverse, unit: np.float32 = unit, penalty: float = penalty
-        ) -> tuple[float, Doubles]:
-            v, offset = np.split(point.astype(np.float32).reshape(classes, d + 1), [d], axis=1)
-            w = v @ inverse
-            values = w @ rows.T
-            values += unit * offset
-            loss = -float(np.einsum("cm,cm->", targets, values, dtype=np.float64))
-            largest = values.max(axis=0)
-            values -= largest
-            np.exp(values, out=values)
-            total = values.sum(axis=0)
-            loss += float((mass * (np.log(total) + largest)).sum(dtype=np.float64))
-            loss += penalty / 2 * float(np.einsum("cd,cd->", w, w, dtype=np.float64))
-            values *= mass / total
-            values -= targets
-            gradient = values @ rows
-            gradient += np.float32(penalty) * w
-            parts = [gradient @ inverse.T, unit * values.sum(axis=1, keepdims=True)]
-            return loss, np.concatenate(parts, axis=1).ravel().astype(np.float64)
+        def whitened(v: Doubles, inverse: Floats = inverse, value: _Value = value) -> tuple[float, Doubles]:
+            at = v.reshape(classes, d + 1).astype(np.float32)
+            loss, gradient = value(np.concatenate([at[:, :d] @ inverse, at[:, d:] * unit], axis=1))
+            pulled = np.concatenate([gradient[:, :d] @ inverse.T, gradient[:, d:] * unit], axis=1)
+            return loss, pulled.ravel().astype(np.float64)
 
-        start = np.concatenate([weights @ lower, bias / unit], axis=1).ravel().astype(np.float64)
+        start = np.concatenate([point[:, :d] @ lower, point[:, d:] / unit], axis=1).ravel().astype(np.float64)
         options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS, "ftol": 0, "gtol": 1e-5}
-        end = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
-        v, offset = np.split(end.astype(np.float32).reshape(classes, d + 1), [d], axis=1)
-        weights, bias = v @ inverse, unit * offset
-        found.append((weights - weights.mean(axis=0), bias[:, 0] - bias.mean()))
+        with counting(f"fitting at a penalty of {penalty:g}", ITERATIONS, "iterations") as advance:
+            end = minimize(
+                whitened, start, jac=True, method="L-BFGS-B", options=options, callback=lambda _, on=advance: on(1)
+            ).x
+        end = end.reshape(classes, d + 1).astype(np.float32)
+        point = np.concatenate([end[:, :d] @ inverse, end[:, d:] * unit], axis=1)
+        point -= point.mean(axis=0)  # a common shift changes no probability
+        found.append((point[:, :d], point[:, d]))
     return found
+
+
+_Value = Callable[[Floats], tuple[float, Floats]]
+
+
+def _objective(rows: Floats, targets: Floats, penalty: float) -> _Value:
+    """f and its gradient at float32 [classes, d + 1], weights and bias; targets are [classes, m]."""
+    mass: Floats = targets.sum(axis=0)
+
+    def value(point: Floats) -> tuple[float, Floats]:
+        weights = point[:, :-1]
+        values = weights @ rows.T
+        values += point[:, -1:]
+        loss = -float(np.einsum("cm,cm->", targets, values, dtype=np.float64))
+        largest = values.max(axis=0)
+        values -= largest
+        np.exp(values, out=values)
+        total = values.sum(axis=0)
+        loss += float((mass * (np.log(total) + largest)).sum(dtype=np.float64))
+        loss += penalty / 2 * float(np.einsum("cd,cd->", weights, weights, dtype=np.float64))
+        values *= mass / total
+        values -= targets
+        gradient = np.concatenate([values @ rows, values.sum(axis=1, keepdims=True)], axis=1)
+        gradient[:, :-1] += np.float32(penalty) * weights
+        return loss, gradient
+
+    return value
