@@ -144,7 +144,7 @@ def precision_and_recall(matches: Matches, weights: Doubles) -> tuple[Doubles, D
     """Average precision (of 101 recalls) and recall at each threshold: two float64 [draws, 10], NaN without objects.
 
     As pycocotools accumulates: precision is made monotone, and recall is searched from the left. Only hits are looked
-    at, since precision falls at every other detection. Copies of an image stand side by side among equal scores.
+    at: precision falls at every other detection. Of equal scores the copies of one detection stand side by side.
     """
     objects = weights @ matches.objects
     taken = weights[:, matches.images]
