@@ -104,7 +104,7 @@ class Matched:
         rows = []
         for of_class in self.matches:
             precision, _ = precision_and_recall(of_class[0], self._ones)
-            rows.append((100 * precision.mean(), 100 * precision[0, 0], int(of_class[0].objects.sum())))
+            rows.append((100 * float(precision.mean()), 100 * float(precision[0, 0]), int(of_class[0].objects.sum())))
         return rows
 
     def resampled(self, seed: int) -> Doubles:
