@@ -4,10 +4,10 @@ import numpy as np
 
 from tasks.data.targets import PictureObjects
 from tasks.scoring.detection.average_precision import Detections
-from tasks.scoring.detection.drawing import MISSED, RIGHT, WIDEST, WRONG, drawn
+from tasks.scoring.detection.drawing import MISSED, RIGHT, WIDEST, WRONG, Pixels, drawn
 
 
-def colours(found: np.ndarray) -> set[tuple[int, ...]]:  # type: ignore[type-arg]
+def colours(found: Pixels) -> set[tuple[int, ...]]:
     return {colour for colour in (RIGHT, WRONG, MISSED) if (found == colour).all(axis=2).sum() > 20}
 
 
@@ -27,11 +27,8 @@ def test_right_is_green_wrong_is_red_and_missed_is_yellow() -> None:
     assert colours(drawn(photograph, truth, of([]), "ab")) == {MISSED}
     assert colours(drawn(photograph, truth, of([(near, 0, 0.9)]), "ab")) == {RIGHT, MISSED}
     assert colours(drawn(photograph, truth, of([(near, 1, 0.9)]), "ab")) == {WRONG, MISSED}
-    assert colours(drawn(photograph, truth, of([(near, 0, 0.9), ([30.0, 42, 90, 100], 0, 0.8)]), "ab")) == {
-        RIGHT,
-        WRONG,
-        MISSED,
-    }
+    twice = [(near, 0, 0.9), ([30.0, 42, 90, 100], 0, 0.8)]
+    assert colours(drawn(photograph, truth, of(twice), "ab")) == {RIGHT, WRONG, MISSED}
     assert colours(drawn(photograph, truth, of([(near, 0, 0.2)]), "ab")) == {MISSED}  # not sure enough
     both = [(near, 0, 0.9), ([150.0, 40, 220, 120], 1, 0.5)]
     assert colours(drawn(photograph, truth, of(both), "ab")) == {RIGHT}
