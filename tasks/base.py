@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from export.reference import Frame
+from export.geometry import Frame
 from export.spec import Metric, PreprocessSpec
 from tasks.data.base import Scope
 from tasks.data.targets import Kind, Masks, Objects

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from export.reference import Frame
+from export.geometry import Frame
 from export.spec import PreprocessSpec
 from tasks.base import Batchwise, Fitted, Splits
 from tasks.data.targets import VOID, Mask, Masks

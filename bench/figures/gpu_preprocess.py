@@ -18,8 +18,8 @@ from engines.cuda.nvimgcodec import NvImageDecoder
 from engines.preprocess.device import Feeder, program_for
 from engines.preprocess.kernel import Target, geometry
 from export.errors import Unavailable
+from export.geometry import crop_offsets, resized_size
 from export.picture import Image, decode
-from export.reference import crop_offsets, resized_size
 from export.spec import PreprocessSpec
 from export.store import Store
 

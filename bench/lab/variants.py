@@ -11,8 +11,9 @@ import numpy as np
 from engines.preprocess.host import HostKernel, library
 from engines.preprocess.resize import resize
 from export.errors import Unavailable
+from export.geometry import resized_size
 from export.picture import Image
-from export.reference import crop_or_pad, resize_and_crop, resized_size
+from export.reference import crop_or_pad, resize_and_crop
 from export.spec import PreprocessSpec
 from export.store import Store
 

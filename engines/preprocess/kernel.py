@@ -19,7 +19,7 @@ import numpy.typing as npt
 from engines.preprocess.normalize import scale_and_shift
 from engines.preprocess.pillow import rows_first
 from export.errors import UserError
-from export.reference import crop_offsets, resized_size
+from export.geometry import crop_offsets, resized_size
 from export.spec import Interpolation, PreprocessSpec
 
 SOURCE = Path(__file__).parents[1] / "csrc" / "preprocess.cu"

@@ -19,8 +19,9 @@ from PIL import Image as Pil
 
 from engines.preprocess import libtorch
 from engines.preprocess.pillow import rows_first
+from export.geometry import resized_size
 from export.picture import Image
-from export.reference import crop_or_pad, resize_and_crop, resized_size
+from export.reference import crop_or_pad, resize_and_crop
 from export.spec import PreprocessSpec
 
 Size = tuple[int, int]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from batches import ON_LABELS, opened, rows_of, score, with_features
+from batches import opened, rows_of, score, with_features
 
 from tasks.base import Batchwise, Fitted, Score, Splits
 from tasks.catalog import TASKS, task
@@ -18,6 +18,8 @@ from tasks.scoring import softmax_regression
 
 KNOWN = 7
 SEED = 3
+LABELS = [name for name in TASKS if task(name).meta.kind == "labels"]
+"""The tasks that the digits can be used for."""
 
 
 def splits_for(name: str, digits: Splits) -> Splits:
@@ -49,7 +51,7 @@ def read_back(fitted: Fitted, folder: Path) -> Fitted:
         return Fitted(fitted.train, arrays=dict(file), **json.loads((folder / "fit.json").read_text()))
 
 
-@pytest.mark.parametrize("name", ON_LABELS)
+@pytest.mark.parametrize("name", LABELS)
 def test_a_fit_is_written_read_back_and_judged_without_fitting(
     name: str, digit_splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +73,7 @@ def test_a_fit_is_written_read_back_and_judged_without_fitting(
     assert (reseeded.metrics != wanted.metrics) == (name != "retrieval")  # which draws nothing
 
 
-@pytest.mark.parametrize("name", ON_LABELS)
+@pytest.mark.parametrize("name", LABELS)
 def test_rows_on_disk_are_scored_as_rows_in_memory(name: str, digit_splits: Splits, tmp_path: Path) -> None:
     splits = splits_for(name, digit_splits)
 
@@ -88,9 +90,7 @@ def test_tasks_that_name_one_fit_make_the_same_one(digit_splits: Splits) -> None
     splits = opened(digit_splits, KNOWN)
     tests = {"open": splits.test, "closed": rows_of(splits.test, splits.test.labels < KNOWN)}
     shared = [
-        (one, other)
-        for one, other in permutations(ON_LABELS, 2)
-        if task(one).meta.fitted_as == task(other).meta.fitted_as
+        (one, other) for one, other in permutations(LABELS, 2) if task(one).meta.fitted_as == task(other).meta.fitted_as
     ]
     assert ("linear_probe", "out_of_scope") in shared
     for one, other in shared:

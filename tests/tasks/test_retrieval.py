@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from batches import ON_LABELS, rows_of, score, with_features, with_junk
+from batches import rows_of, score, with_features, with_junk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from export.errors import UserError
 from export.torchvision_ops import import_torchvision
 from tasks import retrieval
 from tasks.base import Splits
-from tasks.catalog import task
+from tasks.catalog import TASKS, task
 from tasks.retrieval import Retrieval, ranked
 from tasks.scoring.features import GRID, Floats, Indices, l2_normalized, on_grid
 from tasks.scoring.metrics import Doubles
@@ -55,8 +55,9 @@ def without_val(digit_splits: Splits) -> Splits:
 def test_retrieval_needs_no_val_and_what_chooses_on_val_says_so(without_val: Splits, digit_splits: Splits) -> None:
     without, plain = (score(Retrieval(), splits) for splits in (without_val, digit_splits))
     np.testing.assert_array_equal(without.per_sample, plain.per_sample)
-    for name in ON_LABELS:
-        if name != "retrieval" and task(name).meta.scope == "closed":
+    for name in TASKS:
+        meta = task(name).meta
+        if name != "retrieval" and (meta.kind, meta.scope) == ("labels", "closed"):
             with pytest.raises(UserError, match=r"no val split(.|\n)*is for the task retrieval"):
                 task(name).fit(without_val.train, without_val.val, seed=0)
 

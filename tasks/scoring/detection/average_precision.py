@@ -104,7 +104,7 @@ class Matched:
         rows = []
         for of_class in self.matches:
             precision, _ = precision_and_recall(of_class[0], self._ones)
-            rows.append((100 * precision.mean(), 100 * precision[0, 0], int(of_class[0].objects.sum())))
+            rows.append((100 * float(precision.mean()), 100 * float(precision[0, 0]), int(of_class[0].objects.sum())))
         return rows
 
     def resampled(self, seed: int) -> Doubles:
@@ -144,7 +144,7 @@ def precision_and_recall(matches: Matches, weights: Doubles) -> tuple[Doubles, D
     """Average precision (of 101 recalls) and recall at each threshold: two float64 [draws, 10], NaN without objects.
 
     As pycocotools accumulates: precision is made monotone, and recall is searched from the left. Only hits are looked
-    at, since precision falls at every other detection. Copies of an image stand side by side among equal scores.
+    at: precision falls at every other detection. Of equal scores the copies of one detection stand side by side.
     """
     objects = weights @ matches.objects
     taken = weights[:, matches.images]

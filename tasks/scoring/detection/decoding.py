@@ -28,8 +28,8 @@ def decoded(found: Mapping[str, Tensor], grid: Grid, scale: float, present: Tens
     peaks = heat.sigmoid() * (heat == functional.max_pool2d(heat, 3, 1, 1))
     scores, places = peaks.flatten(1).topk(count)
     cells = places % grid.cells
-    boxes = network.boxes(found["sides"], torch.from_numpy(grid.centres()), scale).flatten(2).transpose(1, 2)
-    best = boxes.gather(1, cells[..., None].expand(-1, -1, 4))
+    sides = found["sides"].flatten(2).transpose(1, 2).gather(1, cells[..., None].expand(-1, -1, 4))
+    best = network.boxes(sides, torch.from_numpy(grid.centres()).flatten(1).T[cells], scale)
     out = {"boxes": best, "scores": scores, "labels": present[places // grid.cells]}
     if "prototypes" in found:
         rows = found["coefficients"].flatten(2).transpose(1, 2)

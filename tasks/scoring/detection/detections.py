@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from export.reference import Frame
+from export.geometry import Frame
 from tasks.scoring.detection.average_precision import Detections
 from tasks.scoring.detection.shapes import pasted
 from tasks.scoring.features import Floats

@@ -66,18 +66,19 @@ class Detector(Task):
                 "crop_mode squash",
             )
         held, scaling = maps.read(train, "train")
+        grid, most = Grid.of(train), max(int((~one.crowd).sum()) for one in objects.pictures)
         examples = training.Examples(
             self.recipe,
             held,
             scaling,
-            Grid.of(train),
+            grid,
             placed,
             [shapes.learned(objects[row], one, train.frame(row)) for row, one in enumerate(placed)]
             if self.recipe.shapes
             else [],
             present,
             float(np.exp(np.log(sides).mean())),
-            detections(max(int((~one.crowd).sum()) for one in objects.pictures)),
+            min(detections(most), len(present) * grid.cells),
         )
         tried = training.search(examples, maps.read(val, "val")[0], seed, journal)
         best = training.best(tried)
@@ -90,8 +91,8 @@ class Detector(Task):
         return Fitted(train, seed, arrays, chosen, [head.row() for head in tried])
 
     def head(self, fitted: Fitted) -> Head:
-        """From the taps, float32 [n, c, h, w], to ``boxes`` float32 [n, k, 4], x1 y1 x2 y2 in the input's pixels, and
-        ``scores`` and ``labels`` float32 [n, k], best first; a score of 0 stands for no detection.
+        """From the taps, float32 [n, c, h, w], to ``boxes`` float32 [n, k, 4], x1, y1, x2, y2 in its input's pixels,
+        and ``scores`` and ``labels``, float32 [n, k], best first; a score of 0 stands for no detection.
 
         With shapes also ``masks``, float32 [n, k, 48, 48]: logits at the centres of 48 x 48 equal parts of each box.
         """

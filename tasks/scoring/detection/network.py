@@ -76,6 +76,10 @@ def _normalised(rows: Tensor, weights: Mapping[str, Tensor], name: str) -> Tenso
 
 
 def boxes(sides: Tensor, centres: Tensor, scale: float) -> Tensor:
-    """x1, y1, x2, y2 in the input's pixels, of every cell [n, 4, h, w]. The distances are exp(sides) · scale."""
+    """x1, y1, x2, y2 in the input's pixels [..., 4]: the centres [..., 2] of cells, and exp(sides) · scale from there.
+
+    Args:
+        sides: [..., 4].
+    """
     away = torch.exp(sides.clamp(max=LARGEST)) * scale
-    return torch.cat([centres - away[:, :2], centres + away[:, 2:]], 1)
+    return torch.cat([centres - away[..., :2], centres + away[..., 2:]], -1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from export.reference import Frame
+from export.geometry import Frame
 from tasks.data.targets import PictureObjects
 from tasks.scoring.detection.recipe import ROI_SCALE, ROI_SIDE
 from tasks.scoring.detection.targets import Placed

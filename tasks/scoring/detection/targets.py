@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from export.reference import Frame
+from export.geometry import Frame
 from tasks.data.targets import PictureObjects
 from tasks.scoring.detection.grid import Grid
 from tasks.scoring.detection.recipe import GAUSSIAN

@@ -162,7 +162,8 @@ def loss(weights: Mapping[str, Tensor], examples: Examples, rows: Indices, drawn
     if not len(owned[0]):
         return total + 0 * found["sides"].sum()
     image, y, x = (torch.from_numpy(part) for part in owned)
-    predicted = network.boxes(found["sides"], torch.from_numpy(grid.centres()), examples.scale)[image, :, y, x]
+    centres = torch.from_numpy(grid.centres())[:, y, x].T
+    predicted = network.boxes(found["sides"][image, :, y, x], centres, examples.scale)
     right = np.concatenate(
         [part.boxes[w.owners[w.owners >= 0]] for part, w in zip(placed, wanted, strict=True)]
     ).astype(np.float32)

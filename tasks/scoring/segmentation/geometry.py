@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from export.reference import Frame
+from export.geometry import Frame
 from tasks.scoring.features import Floats, Indices
 from tasks.scoring.metrics import Doubles
 

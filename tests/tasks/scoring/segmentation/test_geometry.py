@@ -9,7 +9,7 @@ from scenes import mask
 from specs import SPECS
 from torch.nn.functional import interpolate
 
-from export.reference import Frame
+from export.geometry import Frame
 from export.spec import PreprocessSpec
 from tasks.scoring.features import Floats
 from tasks.scoring.segmentation.geometry import mask_of, resampling, shares_of
