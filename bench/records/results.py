@@ -7,7 +7,7 @@ together here: what differs in its protocol is refused by :mod:`bench.verdict.ta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.records import archive
@@ -31,10 +31,16 @@ class Unread:
 
 @dataclass(frozen=True)
 class Results:
-    """All records of a folder, by file name; ``unread`` are the files that could not be read."""
+    """All records of a folder, by file name.
+
+    Attributes:
+        unread: the files that could not be read.
+        pictures: the folder of the pictures that records name; None where there is none.
+    """
 
     records: tuple[Record, ...]
     unread: tuple[Unread, ...] = ()
+    pictures: Path | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Results:
@@ -60,7 +66,7 @@ class Results:
         if not records:
             why = f"{len(unread)} files could not be read; the first: {unread[0].reason}" if unread else ""
             raise UserError(f"{str(folder)!r} holds no record.", why, f"{RUN} --out {folder}")
-        return cls(tuple(records), tuple(unread))
+        return cls(tuple(records), tuple(unread), folder / "pictures")
 
     def choose(self, machine: str | None = None, data: Iterable[str] = (), protocols: Iterable[str] = ()) -> Results:
         """Keep what was chosen.
@@ -89,7 +95,7 @@ class Results:
             for one in hashes:
                 _require(one, kept, "protocol", _protocol, lambda r: r.protocol)
             kept = _narrow(kept, lambda r: any(_protocol(r).means(one) for one in hashes))
-        return Results(tuple(kept), self.unread)
+        return replace(self, records=tuple(kept))
 
     @staticmethod
     def _of_machine(records: list[Record], machine: str) -> list[Record]:

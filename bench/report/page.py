@@ -13,6 +13,7 @@ from bench.records.results import Results
 from bench.report import notes
 from bench.report.grid import grid
 from bench.report.plots import distributions, embedded, points
+from bench.report.predictions import predictions
 from bench.verdict.picking import headline, pick, price, reasons
 from bench.verdict.ranking import Ranking
 from bench.verdict.row import Row, reason
@@ -41,6 +42,7 @@ def page(results: Results, cost: str = "") -> str:
         _table(ranking, cost),
         _failed(found),
         _aside(ranking, found),
+        predictions(found, results.pictures),
         notes.settings(found),
         _latency(bool(curves)),
         notes.how(ranking, cost, found),
