@@ -94,6 +94,7 @@ def listed(files: Files) -> Listed | None:
         notes += said
     else:
         why = {}
+    if len({item.split for item in items}) > 1 and all(one.split for one in read):
         notes.append("splits from the files " + ", ".join(f"{one.name} ({one.split})" for one in read))
     why |= dict.fromkeys((one.name for one in read), "annotations, read for the objects")
     return Listed(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tasks.data.dense.turning import SIDEWAYS, stored_mask, stored_points
 
@@ -48,14 +50,13 @@ def shape(written: Any, height: int, width: int, orientation: int = 1) -> Shape 
     if isinstance(written, dict):
         code = _code(written, height, width, orientation)
     else:
-        outlines = [_outline(outline, orientation, height, width) for outline in _polygons(written)]
-        outlines = [outline for outline in outlines if len(outline) >= 6]
+        outlines = [_points(outline, orientation, height, width) for outline in _polygons(written)]
+        outlines = [points for points in outlines if len(points) >= 3]
         if not outlines:
             return None
-        codes = coco.frPyObjects(outlines, height, width)
-        crossed = any(
-            _crossed(one, float(coco.area(of)), height, width) for one, of in zip(outlines, codes, strict=True)
-        )
+        codes = coco.frPyObjects([points.ravel().tolist() for points in outlines], height, width)
+        areas = [float(coco.area(one)) for one in codes]
+        crossed = any(_crossed(points, pixels, height, width) for points, pixels in zip(outlines, areas, strict=True))
         code = coco.merge(codes)
     area = float(coco.area(code))
     if not area:
@@ -71,28 +72,28 @@ def _polygons(written: Any) -> list[list[float]]:
     for outline in nested:
         if not isinstance(outline, list) or not all(isinstance(number, int | float) for number in outline):
             raise Malformed("holds something that is no number")
-        if not np.isfinite(outline).all():
+        if not all(map(isfinite, outline)):
             raise Malformed("holds a number that is not finite")
         if len(outline) % 2:
             raise Malformed("has an odd count of coordinates")
     return nested
 
 
-def _outline(outline: list[float], orientation: int, height: int, width: int) -> list[float]:
-    points = np.asarray(outline, np.float64).reshape(-1, 2)
+def _points(outline: list[float], orientation: int, height: int, width: int) -> npt.NDArray[np.float64]:
+    """[n, 2], on the stored picture."""
+    points = np.array(outline, np.float64).reshape(-1, 2)
     if orientation != 1:
         points = stored_points(points, orientation, height, width)
-    # beyond a frame's width outside, where a point lies changes no pixel that is seen but by its slope
-    return [float(number) for number in points.clip(-1e6, 1e6).ravel()]
+    return points.clip(-1e6, 1e6)  # so far out, where a point lies changes no pixel that is seen
 
 
-def _crossed(outline: list[float], pixels: float, height: int, width: int) -> bool:
+def _crossed(points: npt.NDArray[np.float64], pixels: float, height: int, width: int) -> bool:
     """Whether the signed area of an outline is far from what it covers, as of a figure eight; only within the frame."""
-    x, y = np.asarray(outline).reshape(-1, 2).T
-    if min(x.min(), y.min()) < 0 or x.max() > width or y.max() > height:
+    if points.min() < 0 or (points.max(0) > (width, height)).any():
         return False
-    signed = abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
-    around = float(np.hypot(x - np.roll(x, -1), y - np.roll(y, -1)).sum())
+    after = np.concatenate([points[1:], points[:1]])
+    signed = abs(float((points[:, 0] * after[:, 1] - points[:, 1] * after[:, 0]).sum())) / 2
+    around = float(np.hypot(*(after - points).T).sum())
     return abs(signed - pixels) > around + 0.1 * pixels
 
 
