@@ -44,6 +44,7 @@ class Planned:
         calibration: the photographs from which a lower precision is made; None where there is no data.
         finished: the precision is that of a finished ONNX file, which is taken as it is.
         trouble: what is wrong with the backbone's file, where that is known already; raised once its key is asked for.
+        first: the sweep's first engine that runs here: heads that are deployed are fitted on what it emits.
     """
 
     backbone: Backbone
@@ -55,6 +56,7 @@ class Planned:
     calibration: CalibrationSet | None = None
     finished: bool = False
     trouble: UserError | None = None
+    first: Engine | None = None
 
     @property
     def profile(self) -> Profile:
@@ -94,11 +96,14 @@ class Planned:
 
     @cached_property
     def origin(self) -> Planned:
-        """The cell on whose outputs a deployed head is fitted: the same engine in fp32. Backbone and head are then
-        lowered together, as one network."""
-        if self.finished or self.precision is Precision.FP32:
+        """The cell on whose outputs a deployed head is fitted: in fp32, on the sweep's first engine.
+
+        There is one head for a backbone, then, whatever it is lowered to and compiled for: backbone and head as one
+        network. Engines in fp32 agree to five digits, which parity checks.
+        """
+        if self.finished:
             return self
-        return replace(self, precision=Precision.FP32)
+        return replace(self, precision=Precision.FP32, engine=self.first or self.engine)
 
     @cached_property
     def throughput(self) -> Engine:
@@ -213,7 +218,9 @@ class Planned:
     def joint_onnx_key(self, images: DataSet, scorer: Task) -> str:
         """Of the file of backbone and head, in this cell's precision."""
         joint = joined_key(self.origin.onnx_key, self.fit_key(images, scorer))
-        return joint if self.origin is self else lowered_key(joint, self.precision, self.calibration, self.store)
+        if self.made is Precision.FP32:
+            return joint
+        return lowered_key(joint, self.precision, self.calibration, self.store)
 
     def joint_plan_key(self, images: DataSet, scorer: Task) -> str:
         """Of the plan of backbone and head."""
@@ -312,6 +319,8 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
     available = [e.available() for e in engines]
     if not any(a.ok for a in available):
         engines[0].require()
+    feeding = [e for e, a in zip(engines, available, strict=True) if e.computes and _fed(e, a, sweep.preprocess).ok]
+    first = next(iter(feeding), None)
     cells = [
         Planned(
             one.backbone,
@@ -322,6 +331,7 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
             store,
             finished=finished,
             trouble=one.trouble,
+            first=first,
         )
         for precision in precisions
         for e, a in zip(engines, available, strict=True)

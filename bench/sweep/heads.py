@@ -12,6 +12,7 @@ from export.artifact import Artifact
 from export.convert.joining import joined
 from export.convert.verify import session
 from export.lower.precision import lowered_artifact
+from export.spec import Precision
 from tasks.base import Batchwise, Head, Task
 from tasks.data.base import DataSet
 
@@ -41,7 +42,7 @@ class Joint:
         fit = planned.fit_key(self.images, self.scorer)
         head = self.head
         whole = joined(base, head.model, fit, self.name, head.compared, head.parameters, planned.store)
-        if planned.origin is planned:
+        if planned.made is Precision.FP32:
             return whole
         return lowered_artifact(whole, planned.precision, planned.calibration, planned.store)
 
