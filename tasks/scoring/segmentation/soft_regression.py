@@ -22,8 +22,8 @@ from export.progress import counting
 from tasks.scoring.features import Floats
 from tasks.scoring.metrics import Doubles
 
-ITERATIONS = 15
-"""Of L-BFGS, for each penalty."""
+ITERATIONS = 12
+"""Of L-BFGS, for each penalty. On CamVid, mIoU on val lies within a point from 8 iterations to 40."""
 CURVATURE = 0.02
 """α."""
 EXPONENT = -0.5

@@ -83,9 +83,9 @@ def test_pseudo_values_vary_as_the_bootstrap_does() -> None:
     assert means.std() == pytest.approx(score.main.stderr, rel=0.1)
     own = [
         reference([truths[i] for i in drawn], [guesses[i] for i in drawn])[0]
-        for drawn in np.random.default_rng(1).integers(80, size=(150, 80))
+        for drawn in np.random.default_rng(1).integers(80, size=(80, 80))
     ]
-    assert np.std(own) == pytest.approx(score.main.stderr, rel=0.2)
+    assert np.std(own) == pytest.approx(score.main.stderr, rel=0.25)
 
 
 def test_a_pseudo_value_says_how_the_mean_iou_changes_with_a_picture() -> None:
