@@ -224,7 +224,8 @@ class Score:
         metrics: the main metric first; each with its standard error and n.
         per_sample: float [n_test]: each test sample's part in the main metric (its mean is the main value, for tasks
             where that is so), in the order of the test split, so that two cells can be compared sample by sample: the
-            mean of resampled parts must vary as the main value does with other test images.
+            mean of resampled parts must vary as the main value does with other test images. Windows of one picture
+            are one sample (:attr:`tasks.data.targets.Masks.pictures`).
         per_draw: float [draws]: where the main value is a mean over seeded draws of training images, the same draws for
             every cell, each draw's mean over the test samples; empty where there is one fit only.
         by_class: rows with ``class`` and what is known of it (JSON values), for the report; empty where there are none.

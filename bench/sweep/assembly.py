@@ -20,6 +20,7 @@ from tasks.catalog import TASKS, task
 from tasks.data.altered.corruption import corrupted, named
 from tasks.data.altered.scope import beside
 from tasks.data.altered.shift import shifted
+from tasks.data.altered.windows import windowed
 from tasks.data.base import DataSet
 from tasks.data.catalog import open_dataset
 from tasks.data.layout import few
@@ -55,6 +56,7 @@ def assemble(sweep: SweepSpec, store: Store) -> Assembly:
     for images in data:
         _say(images)
     cells = sized(suited(cells, data, named_all=sweep.tasks == (ALL,)), data)
+    data = tuple(cut(images, cells[0].backbone.size) for images in data)
     return Assembly(tuple(calibrated(cells, data[0]) if data else cells), data)
 
 
@@ -124,6 +126,17 @@ def sized(cells: Sequence[Planned], data: Sequence[DataSet]) -> list[Planned]:
     if not (size or resize):
         return list(cells)
     return [replace(cell, backbone=replace(cell.backbone, size=size, resize=resize)) for cell in cells]
+
+
+def cut(images: DataSet, size: str) -> DataSet:
+    """A data set as it is shown at an input of that size: with masks, its large pictures as windows, which is said."""
+    if not (size and images.kind == "masks"):
+        return images
+    height, width = map(int, size.split("x"))
+    found = windowed(images, height, width)
+    if found is not images and not images.parts:
+        say(f"data {images.name}: {found.remarks[-1]}")
+    return found
 
 
 def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:

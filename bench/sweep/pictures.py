@@ -11,6 +11,7 @@ from export.progress import say
 from export.store import write_atomic
 from tasks.base import Batchwise, Fitted, Score, Task
 from tasks.data.base import DataSet
+from tasks.data.targets import Masks
 
 SHOWN = 3
 """Pictures at either end: those that raise the score the most, and those that lower it the most."""
@@ -41,7 +42,9 @@ def _draw(task: Task, fit: Fitted, test: Batchwise, score: Score, images: DataSe
         return ""
     samples = images.split("test")
     drawn = []
-    for row in chosen(score.per_sample):
+    for picture in chosen(score.per_sample):
+        # of a picture that is cut into windows, the first one stands for it
+        row = int(test.targets.firsts[picture]) if isinstance(test.targets, Masks) else picture
         one = task.picture(fit, test, row, decode(images.read(samples[row].id)))
         if one is not None:
             drawn.append(one)

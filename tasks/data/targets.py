@@ -34,17 +34,27 @@ class Masks:
         classes: names, in the order of the classes; the same for all splits.
         sizes: int64 [n, 2], (height, width) of the pictures, and so of their masks.
         read: row → its mask.
+        pictures: int64 [n], where some rows are windows of a larger picture: the number of each row's picture, in the
+            order of their first rows; None where every row is a picture of its own.
     """
 
     classes: tuple[str, ...]
     sizes: Indices
     read: Callable[[int], Mask]
+    pictures: Indices | None = None
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def __getitem__(self, row: int) -> Mask:
         return self.read(row)
+
+    @property
+    def firsts(self) -> Indices:
+        """The first row of each picture, in their order."""
+        if self.pictures is None:
+            return np.arange(len(self))
+        return np.unique(self.pictures, return_index=True)[1]
 
 
 @dataclass(frozen=True)

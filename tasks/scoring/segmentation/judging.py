@@ -21,6 +21,8 @@ from tasks.scoring.segmentation.overlap import Overlaps, agreement
 def score(fitted: Fitted, test: Batchwise, found: Iterable[Floats]) -> Score:
     """The score of logits, float32 [classes, h, w], one picture after the other in the order of test.
 
+    Windows of one picture are one unit: n, standard errors and ``per_sample`` count pictures.
+
     ``fitted.arrays`` holds ``cells``, [classes]: how many of each class the fit has seen.
 
     Raises:
@@ -32,7 +34,7 @@ def score(fitted: Fitted, test: Batchwise, found: Iterable[Floats]) -> Score:
     counted = np.zeros((len(test), 3, classes))
     for row, logits in enumerate(found):
         counted[row] = agreement(test.masks[row], mask_of(logits, test.frame(row)), classes)
-    overlaps = Overlaps.of(counted)
+    overlaps = Overlaps.of(counted, test.masks.pictures)
     lacking = np.flatnonzero(overlaps.true.any(axis=0) & (fitted.arrays[CELLS] == 0))
     names = ", ".join(test.classes[i] for i in lacking)
     return overlaps.score(

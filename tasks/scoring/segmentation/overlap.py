@@ -17,6 +17,7 @@ import numpy.typing as npt
 from export.spec import Metric
 from tasks.base import Score
 from tasks.data.targets import VOID, Mask
+from tasks.scoring.features import Indices
 from tasks.scoring.metrics import Doubles
 from tasks.scoring.resampling import bootstrap_weights
 from tasks.scoring.segmentation.cells import unlabelled
@@ -38,6 +39,8 @@ def agreement(truth: Mask, found: Mask, classes: int) -> Doubles:
 class Overlaps:
     """Pixels by picture and class, without void: float64 [n, classes], all three.
 
+    Windows of one picture are counted together: they are no more independent than its parts.
+
     Attributes:
         right: of that class, and found to be. true: of that class. found: found to be of it.
     """
@@ -47,8 +50,15 @@ class Overlaps:
     found: Doubles
 
     @classmethod
-    def of(cls, counts: Doubles) -> Overlaps:
-        """Of what :func:`agreement` gives for each picture, float64 [n, 3, classes]."""
+    def of(cls, counts: Doubles, pictures: Indices | None = None) -> Overlaps:
+        """Of what :func:`agreement` gives, float64 [rows, 3, classes].
+
+        Args:
+            pictures: the number of each row's picture; None where every row is one.
+        """
+        if pictures is not None:
+            rows, counts = counts, np.zeros((int(pictures.max(initial=-1)) + 1, *counts.shape[1:]))
+            np.add.at(counts, pictures, rows)
         return cls(counts[:, 0], counts[:, 1], counts[:, 2])
 
     @property

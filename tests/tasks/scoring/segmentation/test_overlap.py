@@ -75,6 +75,18 @@ def test_pixels_of_a_class_that_is_only_predicted_count_as_missed() -> None:
     assert scored([truth], [guess]).main.value == 75
 
 
+def test_pictures_in_windows_score_as_whole_ones() -> None:
+    truths, guesses = pictures(12, 5)
+    whole = scored(truths, guesses)
+    rows = [np.array_split(np.stack([t, g]), 3, axis=2) for t, g in zip(truths, guesses, strict=True)]
+    counts = [agreement(*part, len(NAMES)) for parts in rows for part in parts]
+    order = np.random.default_rng(0).permutation(36)
+    found = Overlaps.of(np.stack(counts)[order], np.repeat(np.arange(12), 3)[order]).score(NAMES, 0)
+    assert found.metrics == whole.metrics
+    assert found.by_class == whole.by_class
+    np.testing.assert_array_equal(found.per_sample, whole.per_sample)
+
+
 def test_pseudo_values_vary_as_the_bootstrap_does() -> None:
     truths, guesses = pictures(80, 3)
     score = scored(truths, guesses)
