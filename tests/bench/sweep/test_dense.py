@@ -144,6 +144,16 @@ def test_the_same_numbers_come_from_maps_that_are_kept_and_that_are_computed_aga
         assert scores[0][name] == pytest.approx(scores[1][name], abs=1.5)
 
 
+def test_a_head_may_end_in_a_map_of_classes_which_changes_no_score(sweep: Sweep) -> None:
+    """It is another network, with its own plan and its own time."""
+    _, [plain], _ = sweep(resize="squash")
+    _, records, _ = sweep(resize="squash", class_map="full", scenarios=("single_stream",))
+    mapped = next(r for r in records if isinstance(r, ScoreRecord) and r.keys.joint not in ("", plain.keys.joint))
+    assert mapped.keys.fit == plain.keys.fit
+    assert mapped.per_sample == pytest.approx(plain.per_sample, abs=1e-3)
+    assert any(isinstance(r, TimingRecord) and r.subject.settings.get("class_map") == "full" for r in records)
+
+
 def test_an_untrained_twin_is_scored_marked_and_never_ranked(sweep: Sweep) -> None:
     twin = "test_efficientnet@random"
     _, records, folder = sweep(models=(NET, NET + "@random"), resize="squash")
