@@ -134,7 +134,7 @@ class SweepSpec:
         default="",
         metadata=_what(
             "SIZE",
-            "let a segmentation head that is deployed end in a map of classes: own (at the head's stride) or full (at the "
+            "let a deployed segmentation head end in a map of classes: own (at the head's stride) or full (at the "
             "input size, which costs time); by default it ends in logits at the head's stride",
             CLASS_MAPS,
         ),
