@@ -69,12 +69,15 @@ def model(
     graph = Graph()
     for key, values in weights.items():
         graph.constant(key, values if values.ndim == 4 or key in _FLAT else values[:, None, None])
-    rows = _features(graph, taps, grid, weights)
-    cells = {
-        key: graph.add("Conv", [rows, f"{key}_weight", f"{key}_bias"], key)
-        for key in ("heat", "sides", "prototypes", "coefficients")
-        if f"{key}_weight" in weights
-    }
+    rows = _features(graph, taps, grid)
+    cells = {}
+    for block, outputs in BLOCKS.items():
+        pad = weights[f"{block}_weight"].shape[-1] // 2
+        own = graph.add("Conv", [rows, f"{block}_weight"], f"{block}_conv", pads=[pad] * 4)
+        own = graph.add("Relu", [_normalised(graph, own, block)], f"{block}_relu")
+        for key in outputs:
+            if f"{key}_weight" in weights:
+                cells[key] = graph.add("Conv", [own, f"{key}_weight", f"{key}_bias"], key)
     index, cell = _peaks(graph, cells["heat"], grid, count)
     graph.constant("present", present)
     graph.add("Gather", ["present", index], "labels")
@@ -116,9 +119,7 @@ def folded(
     return out | {"lateral_bias": bias.astype(np.float32)}
 
 
-def _features(
-    graph: Graph, taps: Mapping[str, Sequence[int]], grid: Grid, weights: Mapping[str, npt.NDArray[Any]]
-) -> str:
+def _features(graph: Graph, taps: Mapping[str, Sequence[int]], grid: Grid) -> str:
     """What every prediction is made from, [n, 64, h, w]."""
     parts = []
     for index, (tap, (_, height, width)) in enumerate(taps.items()):
@@ -136,12 +137,7 @@ def _features(
     graph.constant("zeros", np.zeros(GROUPS))
     graph.constant("groups", [0, GROUPS, WIDTH // GROUPS * grid.height, grid.width], np.int64)
     graph.constant("channels", [0, WIDTH, grid.height, grid.width], np.int64)
-    rows = _normalised(graph, rows, "sum")
-    for block in BLOCKS:
-        pad = weights[f"{block}_weight"].shape[-1] // 2
-        rows = graph.add("Conv", [rows, f"{block}_weight"], f"{block}_conv", pads=[pad] * 4)
-        rows = graph.add("Relu", [_normalised(graph, rows, block)], f"{block}_relu")
-    return rows
+    return graph.add("Relu", [_normalised(graph, rows, "sum")], "sum_relu")
 
 
 def _factor(large: int, small: int) -> float:
