@@ -52,7 +52,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def fitted(splits: Splits) -> Fitted:
-    return Detection().fit(splits.train, splits.val, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "EPOCHS", (3, 6))
+        return Detection().fit(splits.train, splits.val, 0)
 
 
 def same(one: Fitted, other: Fitted) -> bool:
