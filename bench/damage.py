@@ -14,12 +14,14 @@ from export.command import add_store, console, new_parser
 
 if TYPE_CHECKING:
     from bench.sweep.damage import Row
+    from bench.sweep.head_damage import HeadRow
 
 PRECISIONS = "fp32,bf16,int8"
 EXAMPLES = """\
 examples:
   bob damage --models mobilenetv2 --precisions int8
   bob damage --engines openvino --precisions fp32,bf16,int8 --data ~/photos
+  bob damage --models mobilenetv2 --precisions int8 --data ~/street --tasks semantic_segmentation
 """
 
 
@@ -33,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
     add(p, "models", default="the demo's, without random weights")
     add(p, "engines", "data", default="the demo's")
     add(p, "precisions", default=PRECISIONS)
-    add(p, "limit")
+    add(p, "tasks", default="of masks or boxes: those whose heads are deployed")
+    add(p, "size", "resize", "taps", "void", "limit")
     add_store(p)
     p.add_argument("--json", action="store_true", help="print the rows as JSON")
     return p
@@ -44,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     from bench.sweep.assembly import assemble
     from bench.sweep.damage import Row, compared
+    from bench.sweep.head_damage import HeadRow, compared_heads
     from bench.sweep.spec import read
     from bench.verdict.files import as_json
     from export.progress import say
@@ -57,14 +61,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         engines=args.engines,
         precisions=args.precisions or PRECISIONS,
         data=args.data or demo.data,
+        tasks=args.tasks,
+        size=args.size,
+        resize=args.resize,
+        taps=args.taps,
+        void=args.void,
         limit=args.limit,
         scenarios=(),
     )
     asked = assemble(sweep, Store(args.store, say))
-    found = [row for images in asked.data for row in compared(asked.cells, images)]
+    found = [
+        row for images in asked.data for row in (compared_heads if images.targets else compared)(asked.cells, images)
+    ]
     rows = [row for row in found if isinstance(row, Row)]
-    print(as_json(rows) if args.json else table(rows))
-    return 0 if len(rows) == len(found) else 1
+    of_heads = [row for row in found if isinstance(row, HeadRow)]
+    if args.json:
+        print(as_json([*rows, *of_heads]))
+    else:
+        print("\n\n".join(filter(None, (table(rows) if rows else "", table_of_heads(of_heads) if of_heads else ""))))
+    return 0 if len(rows) + len(of_heads) == len(found) else 1
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -94,6 +109,26 @@ def table(rows: Sequence[Row]) -> str:
         )
         warnings += [f"{row.cell} on {row.data}: {text}" for text in d.warnings]
     return markdown.table(heads, lines, numbers=range(2, 8)) + markdown.bullets(warnings)
+
+
+def table_of_heads(rows: Sequence[HeadRow]) -> str:
+    """Markdown: one line a cell and head."""
+    from bench.verdict import markdown
+
+    heads = ["cell", "data", "task", "eager fp32", "change, points", "cosine, min (mean)", "image with the least"]
+    lines = [
+        [
+            row.cell,
+            row.data,
+            row.task.replace("_", " "),
+            f"{row.metric} {row.reference:.1f}",
+            f"{row.change.value:+.1f} ({row.change.low:+.1f} … {row.change.high:+.1f})",
+            f"{row.cosine_least:.4f} ({row.cosine_mean:.4f})",
+            row.worst,
+        ]
+        for row in rows
+    ]
+    return markdown.table(heads, lines, numbers=range(3, 6))
 
 
 cli = console(main)

@@ -23,6 +23,8 @@ Blocks = dict[str, dict[str, str]]
 ROWS = 5
 """Of the table in README.md."""
 AGAIN = "bob rank --published"
+DENSE = ("camvid", "bccd", "carparts")
+"""Data sets of docs/dense.md."""
 ABSENT = "No records are published with this version yet: `make demo` makes some."
 
 
@@ -55,11 +57,12 @@ def contents(root: Path) -> dict[str, bytes]:
     from bench.records.results import PUBLISHED, Results
     from bench.verdict.choose import ranking_of
 
+    dense = _filled(root, _dense(root))
     if not PUBLISHED.is_file():
-        return _filled(root, _absent())
+        return {**_filled(root, _absent()), **dense}
     results = Results.load(PUBLISHED)
     ranking = ranking_of(results)
-    return {**_filled(root, _blocks(ranking, results)), **pictures(ranking, results)}
+    return {**_filled(root, _blocks(ranking, results)), **pictures(ranking, results), **dense}
 
 
 def pictures(ranking: Ranking, results: Results) -> dict[str, bytes]:
@@ -100,6 +103,22 @@ def _blocks(ranking: Ranking, results: Results) -> Blocks:
             "table": f"{long}\n\n{_source(results, libraries=True)}",
         },
     }
+
+
+def _dense(root: Path) -> Blocks:
+    """The tables of tasks with heads, one for each file of records in docs/dense."""
+    from bench.records.results import Results
+    from bench.verdict.heads import heads
+    from bench.verdict.table import rows
+
+    blocks = dict.fromkeys(("machine", *DENSE), ABSENT)
+    for name in DENSE:
+        file = root / "docs" / "dense" / f"{name}.xz"
+        if file.is_file():
+            results = Results.load(file)
+            blocks[name] = heads(rows(results)[0])
+            blocks["machine"] = _source(results, libraries=True)
+    return {"docs/dense.md": blocks}
 
 
 def _filled(root: Path, documents: Blocks) -> dict[str, bytes]:

@@ -241,6 +241,9 @@ class Score:
         return self.metrics[0]
 
 
+ClassMap = Literal["", "own", "full"]
+
+
 @dataclass(frozen=True)
 class Head:
     """A fit as an ONNX model, to be joined to the backbone.
@@ -313,6 +316,15 @@ class Task(ABC):
         A classifier's output is ``logits``, float32 [n, c], a column for each label that train has.
         """
         return None
+
+    def shipped(self, fitted: Fitted, class_map: ClassMap = "") -> Head | None:
+        """The head as it is joined to the backbone and timed.
+
+        Args:
+            class_map: for a head that classifies pixels: it also gives a map of classes, at its own stride or at the
+                input's full size. Other heads stay as they are.
+        """
+        return self.head(fitted)
 
     def picture(
         self, fitted: Fitted, test: Batchwise, row: int, photograph: npt.NDArray[np.uint8]

@@ -7,10 +7,10 @@ from tasks.scoring.detection.detector import Detector
 from tasks.scoring.detection.recipe import Recipe
 
 PROTOCOL = (
-    "Head without anchors on frozen maps of all taps: 1x1 laterals to 64 channels, summed at stride 8, two 3x3 "
-    "convolutions; trained with TTFNet's targets (Gaussian per class by CenterNet's focal loss, box sides by GIoU), "
-    "AdamW, 12 epochs; rate of {2e-3, 5e-3}, epochs of {6, 12} and seed of two by AP on val. COCO's box AP of what "
-    "the compiled plan of backbone and head emits."
+    "Head without anchors on frozen maps of all taps: 1x1 laterals to 64 channels, summed at stride 8, a 3x3 "
+    "convolution, then one each for classes and for boxes; trained with TTFNet's targets (Gaussian per class by "
+    "CenterNet's focal loss, box sides by GIoU), AdamW, 12 epochs; rate of {2e-3, 5e-3}, epochs of {6, 12} and seed "
+    "of two by AP on val. COCO's box AP of what the compiled plan of backbone and head emits."
 )
 
 

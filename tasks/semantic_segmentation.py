@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tasks.base import MAPS, Batchwise, Fitted, Head, Score, Task, TaskMeta
+from tasks.base import MAPS, Batchwise, ClassMap, Fitted, Head, Score, Task, TaskMeta
 from tasks.scoring.segmentation import linear_head
 from tasks.scoring.segmentation.judging import picture_of_head, score_of_head
 
@@ -42,6 +42,15 @@ class SemanticSegmentation(Task):
     def head(self, fitted: Fitted) -> Head:
         """The feature maps → ``logits``, float32 [n, classes, h, w] on the grid of the finest map."""
         return linear_head.head(fitted)
+
+    def shipped(self, fitted: Fitted, class_map: ClassMap = "") -> Head:
+        """The same with a second output ``classes``, uint8 or int32 [n, h, w], where a map of classes is asked for."""
+        head = self.head(fitted)
+        if not class_map:
+            return head
+        spec = fitted.train.spec
+        assert spec is not None
+        return linear_head.class_map(head, (spec.height, spec.width) if class_map == "full" else None)
 
     def picture(
         self, fitted: Fitted, test: Batchwise, row: int, photograph: npt.NDArray[np.uint8]

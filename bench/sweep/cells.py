@@ -215,9 +215,13 @@ class Planned:
         learned = fitted_on.feature_keys(images, outputs)[: len(outputs)]
         return keys.fit_key(learned, images.learning, scorer.meta.fitted_as, self.sweep.seed)
 
+    def head_key(self, images: DataSet, scorer: Task) -> str:
+        """Of the head that is joined to the backbone: its fit, and what it ends in."""
+        return " ".join(filter(None, (self.fit_key(images, scorer), self.sweep.class_map)))
+
     def joint_onnx_key(self, images: DataSet, scorer: Task) -> str:
         """Of the file of backbone and head, in this cell's precision."""
-        joint = joined_key(self.origin.onnx_key, self.fit_key(images, scorer))
+        joint = joined_key(self.origin.onnx_key, self.head_key(images, scorer))
         if self.made is Precision.FP32:
             return joint
         return lowered_key(joint, self.precision, self.calibration, self.store)
@@ -254,7 +258,7 @@ class Planned:
         return keys.timing_protocol(self._timing(images, timed, machine, head))
 
     def _timing(self, images: DataSet, timed: Scenario, machine: str, head: Task | None) -> dict[str, Any]:
-        own = {"head": [head.meta.name, head.meta.version]} if head else {}
+        own = {"head": [head.meta.name, head.meta.version, self.sweep.class_map]} if head else {}
         return {
             **own,
             "scenario": timed.name,

@@ -151,6 +151,8 @@ class Desk:
     def timing(self, planned: Planned, images: DataSet, timed: Scenario, head: Task | None = None) -> Asked:
         """A timing, of the backbone or of backbone and ``head``, before there is one."""
         how = {"seconds": planned.sweep.seconds, "repeats": planned.sweep.repeats, **timed.asks(planned.settings)}
+        if head and planned.sweep.class_map:
+            how["class_map"] = planned.sweep.class_map
         subject = ScenarioSubject(
             scenario=timed.name,
             version=timed.version,

@@ -13,7 +13,7 @@ from export.convert.joining import joined
 from export.convert.verify import session
 from export.lower.precision import lowered_artifact
 from export.spec import Precision
-from tasks.base import Batchwise, Head, Task
+from tasks.base import Batchwise, Fitted, Head, Task
 from tasks.data.base import DataSet
 
 
@@ -25,6 +25,13 @@ class Joint:
     images: DataSet
     scorer: Task
     head: Head
+
+    @classmethod
+    def of(cls, planned: Planned, images: DataSet, scorer: Task, fit: Fitted) -> Joint:
+        """Of what a task learned, which has a head."""
+        head = scorer.shipped(fit, planned.sweep.class_map)  # type: ignore[arg-type]  # the sweep has checked it
+        assert head is not None
+        return cls(planned, images, scorer, head)
 
     @property
     def name(self) -> str:
@@ -39,7 +46,7 @@ class Joint:
         """
         planned = self.planned
         base = planned.origin.artifact()
-        fit = planned.fit_key(self.images, self.scorer)
+        fit = planned.head_key(self.images, self.scorer)
         head = self.head
         whole = joined(base, head.model, fit, self.name, head.compared, head.parameters, planned.store)
         if planned.made is Precision.FP32:

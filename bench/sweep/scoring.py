@@ -84,14 +84,12 @@ class Scoring:
         learned = self._learned_from(scorer)
         outputs = self._outputs(scorer, learned)
         taps = learned.taps(outputs)
-        head = scorer.head(fit) if scorer.meta.head else None
-        if head is None:
+        if scorer.meta.head != "deployed":
             test = learned.part(images, "test", outputs)
+            head = scorer.head(fit) if scorer.meta.head == "applied" else None
+            test = on_host(head, test) if head else test
             return Judged(test, learned.plan, self._parity(learned.plan), learned.extraction, taps)
-        if scorer.meta.head == "applied":
-            test = on_host(head, learned.part(images, "test", outputs))
-            return Judged(test, learned.plan, self._parity(learned.plan), learned.extraction, taps)
-        joint = Joint(self.planned, images, scorer, head)
+        joint = Joint.of(self.planned, images, scorer, fit)
         plan = joint.plan(self.planned.throughput)
         view = self._view(self.planned, plan)
         test = view.part(images, "test", [output.name for output in plan.artifact.outputs])

@@ -53,6 +53,7 @@ def _how(metavar: str, help: str) -> dict[str, Option]:
 
 
 RESIZES = ("squash", "letterbox")
+CLASS_MAPS = ("own", "full")
 PRECISIONS = tuple(map(str, Precision))
 ALL = "all"
 DATA_SETS = "tasks.data.named:NAMED"
@@ -127,6 +128,15 @@ class SweepSpec:
             "A,B",
             "feature maps that tasks on maps read: map_s8,map_s16, or block6,block12 of a plain vision transformer; by "
             "default strides 8, 16 and 32, or the last block",
+        ),
+    )
+    class_map: str = field(
+        default="",
+        metadata=_what(
+            "SIZE",
+            "let a deployed segmentation head end in a map of classes: own (at the head's stride) or full (at the "
+            "input size, which costs time); by default it ends in logits at the head's stride",
+            CLASS_MAPS,
         ),
     )
     void: tuple[int, ...] = field(
@@ -205,6 +215,8 @@ class SweepSpec:
             raise UserError(f"size must be height x width, not {self.size!r}.", "", "--size 352x480")
         if self.resize not in ("", *RESIZES):
             raise unknown("resize", self.resize, RESIZES)
+        if self.class_map not in ("", *CLASS_MAPS):
+            raise unknown("class_map", self.class_map, CLASS_MAPS)
         if self.maps_gib < 0:
             raise UserError(f"maps_gib must be 0 or more, not {self.maps_gib:g}.")
         object.__setattr__(self, "batches", tuple(sorted({1, *self.batches})))

@@ -101,9 +101,7 @@ def _joint(planned: Planned, images: DataSet, head: Task) -> Plan:
     """The plan of backbone and head, made when it was scored; or made now, of the fit in the store."""
     with Scoring(planned, [(images, head)]) as scoring:
         fit = scoring.fitted(images, head)
-    made = head.head(fit)
-    assert made is not None
-    return Joint(planned, images, head, made).plan(planned.engine)
+        return Joint.of(planned, images, head, fit).plan(planned.engine)
 
 
 def _timed(planned: Planned, plan: Plan, missing: Sequence[Missing], images: DataSet, desk: Desk) -> Timed:

@@ -52,7 +52,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def fitted(splits: Splits) -> Fitted:
-    return Detection().fit(splits.train, splits.val, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "EPOCHS", (3, 6))
+        return Detection().fit(splits.train, splits.val, 0)
 
 
 def same(one: Fitted, other: Fitted) -> bool:
@@ -120,7 +122,7 @@ def test_a_fit_that_was_killed_ends_as_if_it_had_not_been(splits: Splits) -> Non
 @pytest.mark.usefixtures("quick")
 def test_the_probe_sees_one_cell_at_a_time(splits: Splits) -> None:
     fitted = DetectionProbe().fit(splits.train, splits.val, 0)
-    assert fitted.arrays["weight_block1_weight"].shape == (64, 64, 1, 1)
+    assert fitted.arrays["weight_what_weight"].shape == (64, 64, 1, 1)
     assert DetectionProbe.meta.settings != Detection.meta.settings
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.scoring.detection.grid import Grid
-from tasks.scoring.detection.recipe import BLOCKS, EPSILON, GROUPS, LARGEST, MASK_SIDE, PROTOTYPES, WIDTH
+from tasks.scoring.detection.recipe import BRANCHES, EPSILON, GROUPS, LARGEST, MASK_SIDE, PROTOTYPES, SHARED, WIDTH
 from tasks.scoring.features import Floats, Indices
 
 if TYPE_CHECKING:
@@ -69,12 +69,14 @@ def model(
     graph = Graph()
     for key, values in weights.items():
         graph.constant(key, values if values.ndim == 4 or key in _FLAT else values[:, None, None])
-    rows = _features(graph, taps, grid, weights)
-    cells = {
-        key: graph.add("Conv", [rows, f"{key}_weight", f"{key}_bias"], key)
-        for key in ("heat", "sides", "prototypes", "coefficients")
-        if f"{key}_weight" in weights
-    }
+    pad = weights[f"{SHARED}_weight"].shape[-1] // 2
+    rows = _block(graph, _summed(graph, taps, grid), SHARED, pad)
+    cells = {}
+    for block, outputs in BRANCHES.items():
+        own = _block(graph, rows, block, pad)
+        for key in outputs:
+            if f"{key}_weight" in weights:
+                cells[key] = graph.add("Conv", [own, f"{key}_weight", f"{key}_bias"], key)
     index, cell = _peaks(graph, cells["heat"], grid, count)
     graph.constant("present", present)
     graph.add("Gather", ["present", index], "labels")
@@ -116,10 +118,8 @@ def folded(
     return out | {"lateral_bias": bias.astype(np.float32)}
 
 
-def _features(
-    graph: Graph, taps: Mapping[str, Sequence[int]], grid: Grid, weights: Mapping[str, npt.NDArray[Any]]
-) -> str:
-    """What every prediction is made from, [n, 64, h, w]."""
+def _summed(graph: Graph, taps: Mapping[str, Sequence[int]], grid: Grid) -> str:
+    """The taps' laterals, [n, 64, h, w]."""
     parts = []
     for index, (tap, (_, height, width)) in enumerate(taps.items()):
         bias = ["lateral_bias"] if index == 0 else []
@@ -136,12 +136,12 @@ def _features(
     graph.constant("zeros", np.zeros(GROUPS))
     graph.constant("groups", [0, GROUPS, WIDTH // GROUPS * grid.height, grid.width], np.int64)
     graph.constant("channels", [0, WIDTH, grid.height, grid.width], np.int64)
-    rows = _normalised(graph, rows, "sum")
-    for block in BLOCKS:
-        pad = weights[f"{block}_weight"].shape[-1] // 2
-        rows = graph.add("Conv", [rows, f"{block}_weight"], f"{block}_conv", pads=[pad] * 4)
-        rows = graph.add("Relu", [_normalised(graph, rows, block)], f"{block}_relu")
-    return rows
+    return _normalised(graph, rows, "sum")
+
+
+def _block(graph: Graph, rows: str, name: str, pad: int) -> str:
+    rows = graph.add("Conv", [rows, f"{name}_weight"], f"{name}_conv", pads=[pad] * 4)
+    return graph.add("Relu", [_normalised(graph, rows, name)], f"{name}_relu")
 
 
 def _factor(large: int, small: int) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tasks.scoring.detection.grid import Grid
-from tasks.scoring.detection.recipe import BLOCKS, EPSILON, GROUPS, LARGEST, PROTOTYPES, WIDTH, Recipe
+from tasks.scoring.detection.recipe import BRANCHES, EPSILON, GROUPS, LARGEST, PROTOTYPES, SHARED, WIDTH, Recipe
 
 PRIOR = -2.19
 """Logit of a tenth: how likely an object is before anything is learned (RetinaNet)."""
@@ -17,6 +17,9 @@ PRIOR = -2.19
 
 def initial(channels: Mapping[str, int], classes: int, recipe: Recipe, seed: int) -> dict[str, Tensor]:
     """Weights by name, float32, seeded.
+
+    Those before a GroupNorm are small (torch's default for convolutions): the norm takes their size away, and the
+    smaller they are, the further a step turns them.
 
     Args:
         channels: of each tap, by name.
@@ -32,11 +35,11 @@ def initial(channels: Mapping[str, int], classes: int, recipe: Recipe, seed: int
     }
     made |= {"sum_scale": torch.ones(WIDTH), "sum_bias": torch.zeros(WIDTH)}
     side = recipe.kernel
-    for block in BLOCKS:
-        made[f"{block}_weight"] = normal(WIDTH, WIDTH, side, side, deviation=(2 / (WIDTH * side**2)) ** 0.5)
+    for block in (SHARED, *BRANCHES):
+        made[f"{block}_weight"] = normal(WIDTH, WIDTH, side, side, deviation=(3 * WIDTH * side**2) ** -0.5)
         made |= {f"{block}_scale": torch.ones(WIDTH), f"{block}_bias": torch.zeros(WIDTH)}
-    made |= {"heat_weight": normal(classes, WIDTH, 1, 1, deviation=0.01), "heat_bias": torch.full((classes,), PRIOR)}
-    made |= {"sides_weight": normal(4, WIDTH, 1, 1, deviation=0.01), "sides_bias": torch.zeros(4)}
+    made |= {"heat_weight": normal(classes, WIDTH, 1, 1, deviation=0.05), "heat_bias": torch.full((classes,), PRIOR)}
+    made |= {"sides_weight": normal(4, WIDTH, 1, 1, deviation=0.05), "sides_bias": torch.zeros(4)}
     if recipe.shapes:
         made["prototypes_weight"] = normal(PROTOTYPES, WIDTH, 1, 1, deviation=WIDTH**-0.5)
         made["prototypes_bias"] = torch.zeros(PROTOTYPES)
@@ -62,13 +65,19 @@ def forward(weights: Mapping[str, Tensor], taps: Mapping[str, Tensor], grid: Gri
         lateral = functional.conv2d(tap, weights[f"lateral_{name}_weight"])
         same = lateral.shape[2:] == size
         parts.append(lateral if same else functional.interpolate(lateral, size, mode="bilinear", align_corners=False))
-    rows = _normalised(sum(parts[1:], parts[0]), weights, "sum")
-    for block in BLOCKS:
-        kernel = weights[f"{block}_weight"]
-        rows = functional.conv2d(rows, kernel, padding=kernel.shape[-1] // 2)
-        rows = functional.relu(_normalised(rows, weights, block))
-    outputs = (name for name in ("heat", "sides", "prototypes", "coefficients") if f"{name}_weight" in weights)
-    return {name: functional.conv2d(rows, weights[f"{name}_weight"], weights[f"{name}_bias"]) for name in outputs}
+    rows = _block(_normalised(sum(parts[1:], parts[0]), weights, "sum"), weights, SHARED)
+    out = {}
+    for block, outputs in BRANCHES.items():
+        own = _block(rows, weights, block)
+        for name in outputs:
+            if f"{name}_weight" in weights:
+                out[name] = functional.conv2d(own, weights[f"{name}_weight"], weights[f"{name}_bias"])
+    return out
+
+
+def _block(rows: Tensor, weights: Mapping[str, Tensor], name: str) -> Tensor:
+    kernel = weights[f"{name}_weight"]
+    return functional.relu(_normalised(functional.conv2d(rows, kernel, padding=kernel.shape[-1] // 2), weights, name))
 
 
 def _normalised(rows: Tensor, weights: Mapping[str, Tensor], name: str) -> Tensor:

@@ -88,7 +88,7 @@ class Tried:
 
 
 def search(examples: Examples, val: Maps, seed: int, journal: Journal) -> list[Tried]:
-    """All heads that were tried, best on val first: each rate with the first seed, the better one with the others."""
+    """All heads that were tried: each rate with the first seed, then the better rate with the others."""
     total = (len(RATES) + SEEDS - 1) * EPOCHS[-1] * len(examples.placed)
     with one_thread(), counting("training of the head", total) as advance:
         tried = [head for rate in RATES for head in trained(examples, val, rate, seed, journal, advance)]

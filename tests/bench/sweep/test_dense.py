@@ -12,12 +12,14 @@ import pytest
 from fakes import photograph
 from PIL import Image
 
+from bench.damage import table_of_heads
 from bench.measure.machine import environment
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
 from bench.records.results import Results
 from bench.report.page import page
 from bench.sweep.assembly import assemble
 from bench.sweep.desk import Desk
+from bench.sweep.head_damage import HeadRow, compared_heads
 from bench.sweep.maps import make_room
 from bench.sweep.pipeline import Tally, run
 from bench.sweep.spec import SweepSpec
@@ -160,6 +162,16 @@ def test_large_pictures_are_shown_as_windows_and_scored_whole(sweep: Sweep, caps
     assert said in page(Results.load(folder))
 
 
+def test_a_head_may_end_in_a_map_of_classes_which_changes_no_score(sweep: Sweep) -> None:
+    """It is another network, with its own plan and its own time."""
+    _, [plain], _ = sweep(resize="squash")
+    _, records, _ = sweep(resize="squash", class_map="full", scenarios=("single_stream",))
+    mapped = next(r for r in records if isinstance(r, ScoreRecord) and r.keys.joint not in ("", plain.keys.joint))
+    assert mapped.keys.fit == plain.keys.fit
+    assert mapped.per_sample == pytest.approx(plain.per_sample, abs=1e-3)
+    assert any(isinstance(r, TimingRecord) and r.subject.settings.get("class_map") == "full" for r in records)
+
+
 def test_an_untrained_twin_is_scored_marked_and_never_ranked(sweep: Sweep) -> None:
     twin = "test_efficientnet@random"
     _, records, folder = sweep(models=(NET, NET + "@random"), resize="squash")
@@ -171,6 +183,32 @@ def test_an_untrained_twin_is_scored_marked_and_never_ranked(sweep: Sweep) -> No
     assert len(ranking.ranked) == 1
     [aside] = [row for row in range(len(ranking.sheet.labels)) if row not in ranking.ranked]
     assert "untrained" in ranking.sheet.why[aside]
+
+
+def test_what_deployment_costs_a_head_is_told_image_by_image(
+    scenes: Path, weights: dict[str, str], store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = SweepSpec(
+        models=(NET,),
+        engines=("ort",),
+        precisions=("fp32", "int8"),
+        weights=weights,
+        data=(str(scenes),),
+        tasks=(TASK,),
+        scenarios=(),
+        void=(9,),
+        size="64x96",
+        resize="squash",
+        threads=1,
+    )
+    asked = assemble(spec, store)
+    rows = list(compared_heads(asked.cells, asked.data[0]))
+    assert [type(row) for row in rows] == [HeadRow, HeadRow]
+    full, narrow = (row for row in rows if isinstance(row, HeadRow))
+    assert full.change.value == pytest.approx(0, abs=0.1)
+    assert full.cosine_least > 0.9999 > narrow.cosine_least
+    assert narrow.worst.startswith("test/images/")
+    assert table_of_heads([full, narrow]).count("\n") == 3
 
 
 @pytest.mark.parametrize(

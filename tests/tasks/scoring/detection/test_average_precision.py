@@ -73,7 +73,7 @@ def reference(truth: Objects, found: Sequence[Detections], most: int = 100) -> n
         out: list[dict[str, object]] = []
         for image, part in enumerate(parts):
             for index, (x1, y1, x2, y2) in enumerate(part.boxes.tolist()):
-                row = {"id": len(out) + 1, "image_id": image, "category_id": int(part.labels[index])}
+                row: dict[str, object] = {"id": len(out) + 1, "image_id": image, "category_id": int(part.labels[index])}
                 row |= {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
                 if isinstance(part, PictureObjects):
                     row |= {"area": float(part.areas[index]), "iscrowd": int(part.crowd[index])}
@@ -170,7 +170,7 @@ def test_a_weight_is_a_number_of_copies(ties: str) -> None:
     copies = np.random.default_rng(0).integers(0, 4, (5, len(found)))
     values = matched(truth, found).values(copies.astype(np.float64))
     for weights, value in zip(copies, values, strict=True):
-        rows = np.repeat(np.arange(len(found)), weights)
+        rows = np.repeat(np.arange(len(found)), weights).tolist()
         taken = objects([truth[row] for row in rows], len(truth.classes))
         np.testing.assert_allclose(value, reference(taken, [found[row] for row in rows]), atol=1e-6)
 
