@@ -153,7 +153,8 @@ def test_an_image_of_any_size_keeps_it(name: str, size: tuple[int, int]) -> None
     image = np.random.default_rng(0).random((*size, 3), np.float32)
     for level in (0, 4):
         found = CORRUPTIONS[name](image, level, np.random.default_rng(1))
-        assert (found.shape, found.dtype) == (image.shape, np.float32)
+        assert found.shape == image.shape
+        assert found.dtype == np.float32
         assert np.isfinite(found).all()
 
 
@@ -176,11 +177,10 @@ def test_a_fractal_covers_images_of_every_shape_and_repeats_without_a_seam() -> 
 
     square = fractal(SIDE, SIDE)
     np.testing.assert_array_equal(fractal(100, SIDE), square[:100])
-    assert (square.min(), square.max()) >= (0, 0.9)
+    assert 0 <= square.min() < 0.3 < 0.7 < square.max() <= 1
     long = fractal(2, LONGEST + 100)
     np.testing.assert_array_equal(long[:, LONGEST:], long[:, :100])
     steps = np.abs(np.diff(long[0]))
-    assert steps[LONGEST - 1] <= steps.max()
     assert steps[LONGEST - 1] < 0.05
 
 
