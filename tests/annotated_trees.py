@@ -99,6 +99,12 @@ def pictures(names: Sequence[str], folder: str = "images/") -> Tree:
     return {folder + name: photograph(i, H, W) for i, name in enumerate(names)}
 
 
+def repictured(tree: Tree, first: int = 100) -> Tree:
+    """The same annotations of other photographs."""
+    images = [name for name in tree if name.endswith(".jpg")]
+    return tree | {name: photograph(first + i, H, W) for i, name in enumerate(images)}
+
+
 def xml(boxes: Sequence[tuple[Any, ...]], size: tuple[int, int] = (H, W), filename: str = "") -> str:
     """A Pascal VOC page: boxes are (name, xmin, ymin, xmax, ymax[, difficult])."""
     objects = "".join(

@@ -17,7 +17,7 @@ from export.places import expanded
 from export.progress import now_and_then, say
 from export.store import Store
 from tasks.catalog import TASKS, task
-from tasks.data.altered.corruption import corrupted, named
+from tasks.data.altered.corruption import MOVING, corrupted, named
 from tasks.data.altered.scope import beside
 from tasks.data.altered.shift import shifted
 from tasks.data.altered.windows import windowed
@@ -55,6 +55,7 @@ def assemble(sweep: SweepSpec, store: Store) -> Assembly:
     data = tuple(_data(sweep, store))
     for images in data:
         _say(images)
+    _require_stored(sweep, data)
     cells = sized(suited(cells, data, named_all=sweep.tasks == (ALL,)), data)
     data = tuple(cut(images, cells[0].backbone.size) for images in data)
     return Assembly(tuple(calibrated(cells, data[0]) if data else cells), data)
@@ -101,6 +102,17 @@ def suited(cells: Sequence[Planned], data: Sequence[DataSet], named_all: bool) -
             )
     names = tuple(scorer.meta.name for scorer in fit)
     return [replace(cell, sweep=replace(cell.sweep, tasks=names)) for cell in cells] if lonely else list(cells)
+
+
+def _require_stored(sweep: SweepSpec, data: Sequence[DataSet]) -> None:
+    """Refuse to turn pictures by their EXIF orientation where masks or boxes are those of the stored ones."""
+    annotated = [images for images in data if images.targets]
+    if annotated and orientation(sweep.preprocess) != "stored":
+        raise UserError(
+            f"--preprocess {sweep.preprocess} turns pictures by their EXIF orientation.",
+            f"{annotated[0].name} has {NEEDS[annotated[0].kind]}, which are of the pictures as stored.",
+            f"--preprocess {sweep.preprocess.partition(':')[0]}",
+        )
 
 
 LONGEST = 480
@@ -159,12 +171,14 @@ def _data(sweep: SweepSpec, store: Store) -> Iterator[DataSet]:
     fits = [next(sets) for _ in refs]
     seen = [next(sets) for _ in sweep.shifted]
     outside = [next(sets) for _ in sweep.out_of_scope]
-    settings = [setting for text in sweep.corruptions for setting in named(text)]
     yield from fits
     for other in seen:
         for fitted in fits:
             yield from shifted(fitted, other)
     for fitted in fits:
+        settings = [setting for text in sweep.corruptions for setting in named(text, fitted.kind)]
+        if fitted.targets and any(text.partition(":")[0] == ALL for text in sweep.corruptions):
+            say(f"data {fitted.name}: not corrupted by {', '.join(MOVING)}, which moves what is in a picture")
         for name, severity in settings:
             yield from shifted(fitted, corrupted(fitted, name, severity, sweep.seed, orientation(sweep.preprocess)))
     for other in outside:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from tasks.data.altered.joined import joined, kind_of
 from tasks.data.base import SPLITS, DataSet, Sample, Scope, Shifted, Split
 
 
@@ -17,7 +18,14 @@ def composed(
     scope: Scope = "closed",
     shift: Shifted | None = None,
 ) -> DataSet:
-    """The data set of ``samples``, each with its origin (see :func:`taken`); its digest follows from the parts'."""
+    """The data set of ``samples``, each with its origin (see :func:`taken`); its digest follows from the parts'.
+
+    Of parts with masks or objects, it has theirs.
+
+    Raises:
+        UserError: the parts are of different kinds.
+    """
+    kind = kind_of(parts)
     origins = {s.id: s.origin for s in samples if s.origin}
 
     def read(sample_id: str) -> bytes:
@@ -45,6 +53,8 @@ def composed(
         junk=tuple((query, image) for query, image in junk if query is not None and image is not None),
         scope=scope,
         shift=shift,
+        kind=kind,
+        targets=None if kind == "labels" else joined(classes, kind, parts),
     )
 
 

@@ -4,6 +4,9 @@ As there, an image is first resized so that its short side is 256 pixels and cut
 corrupted at one of five severities; the constants are the paper's. Each image draws its own noise, seeded by its id, so
 every backbone sees the same. Unlike there, frost is drawn instead of photographed, and motion is blurred by a line of
 weights instead of ImageMagick: results are not comparable with published ones of ImageNet-C.
+
+An image with masks or boxes is corrupted whole and at its own size, as Michaelis et al. 2019 do for detection, so that
+they stay true of it. The constants are the same, in pixels of that image: the larger it is, the less a blur hides.
 """
 
 from __future__ import annotations
@@ -23,12 +26,15 @@ from export.picture import VERSION as decoding
 from export.picture import Orientation, decode
 from tasks.data.altered.filters import along, convolved, sampled, smooth, wide_blur
 from tasks.data.base import DataSet
+from tasks.data.targets import Kind
 
 SIDE, SHORT = 224, 256
+LONGEST = 2048
+"""Pixels of the side of the largest fractal."""
 SEVERITIES = (1, 2, 3, 4, 5)
 
 Image = npt.NDArray[np.float32]
-"""RGB, float32 [224, 224, 3], from 0 to 1; what comes out is clipped to that."""
+"""RGB, float32 [height, width, 3], from 0 to 1; what comes out is of the same size, and is clipped to that range."""
 Draw = np.random.Generator
 
 
@@ -61,12 +67,13 @@ def _defocus_blur(image: Image, level: int, draw: Draw) -> Image:
 def _glass_blur(image: Image, level: int, draw: Draw) -> Image:
     sigma, reach, rounds = ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2))[level]
     shaken = smooth(image, sigma)
-    inner = slice(reach, SIDE - reach)
-    place = np.arange(SIDE * SIDE).reshape(SIDE, SIDE)[inner, inner]
+    height, width, _ = image.shape
+    inner = slice(reach, height - reach), slice(reach, width - reach)
+    place = np.arange(height * width).reshape(height, width)[inner]
     for _ in range(rounds):
         dy, dx = draw.integers(-reach, reach, size=(2, *place.shape), dtype=np.int16)
         moved = shaken.copy()
-        moved[inner, inner] = np.take(shaken.reshape(-1, 3), place + SIDE * dy.astype(np.int64) + dx, axis=0)
+        moved[inner] = np.take(shaken.reshape(-1, 3), place + width * dy.astype(np.int64) + dx, axis=0)
         shaken = moved
     return smooth(np.clip(shaken, 0, 1), sigma)
 
@@ -80,11 +87,12 @@ def _zoom_blur(image: Image, level: int, draw: Draw) -> Image:
     last, step = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))[level]
     factors = np.arange(1, last, step)
     picture = Pil.fromarray(_bytes(image))
+    width, height = picture.size
     total = np.zeros(image.shape, np.uint16)
     for factor in factors:  # in 8 bits: what that rounds is lost in the mean
-        margin = (SIDE - SIDE / factor) / 2
-        box = (margin, margin, SIDE - margin, SIDE - margin)
-        total += np.asarray(picture.resize((SIDE, SIDE), Pil.Resampling.BILINEAR, box=box))
+        left, top = ((side - side / factor) / 2 for side in picture.size)
+        box = (left, top, width - left, height - top)
+        total += np.asarray(picture.resize(picture.size, Pil.Resampling.BILINEAR, box=box))
     found: Image = (image + total.astype(np.float32) / 255) / np.float32(len(factors) + 1)
     return found
 
@@ -97,7 +105,7 @@ def _snow(image: Image, level: int, draw: Draw) -> Image:
         (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
         (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
     )[level]
-    flakes = mean + deviation * draw.standard_normal((SIDE, SIDE, 1), np.float32)
+    flakes = mean + deviation * draw.standard_normal((*image.shape[:2], 1), np.float32)
     flakes = _zoomed(flakes.astype(np.float32), size)
     flakes = np.clip(np.where(flakes < least, 0, flakes), 0, 1)
     flakes = along(flakes, radius, sigma, draw.uniform(-135, -45))
@@ -109,7 +117,7 @@ def _snow(image: Image, level: int, draw: Draw) -> Image:
 
 def _frost(image: Image, level: int, draw: Draw) -> Image:
     kept, white = ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))[level]
-    crystals = np.abs(_plasma(draw, 1.3) - 0.5) * 2  # ridges where a fractal crosses its middle
+    crystals = np.abs(_plasma(image, draw, 1.3) - 0.5) * 2  # ridges where a fractal crosses its middle
     crystals = (1 - crystals) ** 3
     found: Image = kept * image + white * crystals[..., None] * np.array([0.9, 0.97, 1.0], np.float32)
     return found
@@ -118,7 +126,7 @@ def _frost(image: Image, level: int, draw: Draw) -> Image:
 def _fog(image: Image, level: int, draw: Draw) -> Image:
     thickness, decay = ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))[level]
     brightest = image.max()
-    found: Image = (image + thickness * _plasma(draw, decay)[..., None]) * brightest / (brightest + thickness)
+    found: Image = (image + thickness * _plasma(image, draw, decay)[..., None]) * brightest / (brightest + thickness)
     return found
 
 
@@ -145,23 +153,25 @@ def _elastic_transform(image: Image, level: int, draw: Draw) -> Image:
         (side * 0.12, side * 0.01, side * 0.02),
     )[level]
     # an affine map that moves three points around the centre by up to `shear`
-    third = SIDE // 3
-    points = np.array([[1, 1], [1, -1], [-1, -1]]) * third + SIDE // 2
+    height, width, _ = image.shape
+    third = min(height, width) // 3
+    points = np.array([[1, 1], [1, -1], [-1, -1]]) * third + (height // 2, width // 2)
     moved = points + draw.uniform(-shear, shear, points.shape)
     ones = np.ones((3, 1))
     affine = np.linalg.solve(np.hstack([moved, ones]), np.hstack([points, ones]))
-    rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
     y, x = (a * rows + b * columns + c for a, b, c in affine[:, :2].T.astype(np.float32))
     warped = sampled(image, y, x, repeat_edge=False)
-    noise = 2 * draw.random((2, SIDE, SIDE), np.float32) - 1
+    noise = 2 * draw.random((2, height, width), np.float32) - 1
     dy, dx = (strength * wide_blur(plane, sigma) for plane in noise)
     return sampled(warped, rows + dy, columns + dx, repeat_edge=True)
 
 
 def _pixelate(image: Image, level: int, draw: Draw) -> Image:
-    small = int(SIDE * (0.6, 0.5, 0.4, 0.3, 0.25)[level])
-    coarse = Pil.fromarray(_bytes(image)).resize((small, small), Pil.Resampling.BOX)
-    return _unit(coarse.resize((SIDE, SIDE), Pil.Resampling.BOX))
+    picture = Pil.fromarray(_bytes(image))
+    width, height = (max(1, int(side * (0.6, 0.5, 0.4, 0.3, 0.25)[level])) for side in picture.size)
+    coarse = picture.resize((width, height), Pil.Resampling.BOX)
+    return _unit(coarse.resize(picture.size, Pil.Resampling.BOX))
 
 
 def _jpeg_compression(image: Image, level: int, draw: Draw) -> Image:
@@ -188,18 +198,23 @@ CORRUPTIONS: dict[str, Callable[[Image, int, Draw], Image]] = {
     "jpeg_compression": _jpeg_compression,
 }
 """Each takes the image, the severity less 1, and what it draws its noise from."""
+MOVING = ("elastic_transform",)
+"""Those that move what is in an image: its masks and boxes would be wrong."""
 VERSION = 2
 """Raised whenever the same image would come out otherwise."""
 
 
-def named(text: str) -> list[tuple[str, int]]:
+def named(text: str, kind: Kind = "labels") -> list[tuple[str, int]]:
     """``all``, ``fog`` (all five severities) or ``fog:3`` as (name, severity).
+
+    Args:
+        kind: of the targets of the images. Where they are masks or objects, ``all`` is all but :data:`MOVING`.
 
     Raises:
         UserError: no such corruption or severity.
     """
     name, _, severity = text.partition(":")
-    names = list(CORRUPTIONS) if name == "all" else [name]
+    names = [one for one in CORRUPTIONS if kind == "labels" or one not in MOVING] if name == "all" else [name]
     if name != "all" and name not in CORRUPTIONS:
         raise unknown("corruption", name, [*CORRUPTIONS, "all"], "bob run --help")
     if severity and severity not in map(str, SEVERITIES):
@@ -208,18 +223,27 @@ def named(text: str) -> list[tuple[str, int]]:
 
 
 def corrupted(data: DataSet, name: str, severity: int, seed: int = 0, orientation: Orientation = "stored") -> DataSet:
-    """The test images of ``data``, each corrupted as it is read; all are test.
+    """The test images of ``data``, each corrupted as it is read, with their targets; all are test.
 
     Args:
         name: of :data:`CORRUPTIONS`. severity: 1 to 5. seed: of the noise, together with the image's id.
-        orientation: how an image is read before it is corrupted.
+        orientation: how an image is read before it is corrupted; masks and boxes are those of the stored one.
+
+    Raises:
+        UserError: it is of :data:`MOVING`, and the images have masks or objects.
     """
+    if data.targets and name in MOVING:
+        raise UserError(
+            f"{name} moves what is in a picture, and {data.name} has {data.kind}.",
+            "They would not move with it.",
+            "--corruptions all leaves it out; or name others",
+        )
 
     def read(sample_id: str) -> bytes:
-        square = _square(Pil.fromarray(decode(data.read(sample_id), orientation)))
+        stored = Pil.fromarray(decode(data.read(sample_id), orientation))
         token = hashlib.sha256(f"{seed}\0{name}\0{severity}\0{sample_id}".encode("utf-8", "surrogateescape")).digest()
         draw = np.random.default_rng(int.from_bytes(token[:8], "big"))
-        altered = CORRUPTIONS[name](_unit(square), severity - 1, draw)
+        altered = CORRUPTIONS[name](_unit(stored if data.targets else _square(stored)), severity - 1, draw)
         out = io.BytesIO()
         Pil.fromarray(_bytes(altered)).save(out, "BMP")  # lossless, and fast
         return out.getvalue()
@@ -236,6 +260,8 @@ def corrupted(data: DataSet, name: str, severity: int, seed: int = 0, orientatio
         licence=data.licence,
         published=data.published,
         junk=data.junk,
+        kind=data.kind,
+        targets=data.targets,
     )
 
 
@@ -292,18 +318,28 @@ def _zoomed(image: Image, factor: float) -> Image:
     """Enlarged about its centre, and cut to its own size."""
     from scipy.ndimage import zoom
 
-    side = int(np.ceil(SIDE / factor))
-    top = (SIDE - side) // 2
-    inner = image[top : top + side, top : top + side]
-    large = zoom(inner, (factor, factor, 1), order=1)
-    trim = (large.shape[0] - SIDE) // 2
-    found: Image = large[trim : trim + SIDE, trim : trim + SIDE]
+    found = image
+    for axis, side in enumerate(image.shape[:2]):
+        found = _middle(found, axis, int(np.ceil(side / factor)))
+    found = zoom(found, (factor, factor, 1), order=1)
+    for axis, side in enumerate(image.shape[:2]):
+        found = _middle(found, axis, side)
     return found
 
 
-def _plasma(draw: Draw, decay: float) -> npt.NDArray[np.float32]:
-    """Diamond-square fractal [224, 224] from 0 to 1 (Fournier et al. 1982); each octave is ``decay`` weaker."""
-    side, wobble = 256, 100.0
+def _middle(image: Image, axis: int, side: int) -> Image:
+    start = (image.shape[axis] - side) // 2
+    return np.take(image, range(start, start + side), axis)
+
+
+def _plasma(image: Image, draw: Draw, decay: float) -> npt.NDArray[np.float32]:
+    """Diamond-square fractal of the image's size, from 0 to 1 (Fournier et al. 1982); each octave is ``decay`` weaker.
+
+    It is cut from a square whose side is a power of two. The square's opposite edges meet, so that it repeats without a
+    seam where an image is longer than :data:`LONGEST`.
+    """
+    height, width, _ = image.shape
+    side, wobble = min(max(256, 1 << (max(height, width) - 1).bit_length()), LONGEST), 100.0
     field = np.zeros((side, side), np.float32)
     step = side
     while step >= 2:
@@ -319,5 +355,5 @@ def _plasma(draw: Draw, decay: float) -> npt.NDArray[np.float32]:
         field[half::step, ::step] = down / 4 + draw.uniform(-wobble, wobble, down.shape)
         step, wobble = half, wobble / decay
     field -= field.min()
-    found: npt.NDArray[np.float32] = field[:SIDE, :SIDE] / field.max()
+    found: npt.NDArray[np.float32] = field[np.ix_(np.arange(height) % side, np.arange(width) % side)] / field.max()
     return found

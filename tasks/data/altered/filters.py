@@ -112,7 +112,7 @@ def _folded(index: npt.NDArray[np.int64], length: int, repeat_edge: bool) -> npt
 
 
 def wide_blur(plane: Plane, sigma: float) -> Plane:
-    """A square plane blurred by a Gaussian that ends at 3 σ; beyond its edges it is mirrored, the edge repeated.
+    """A plane blurred by a Gaussian that ends at 3 σ; beyond its edges it is mirrored, the edge repeated.
 
     Such a filter is diagonal in the cosine transform of that symmetry (DCT-II), so that a σ as wide as the plane costs
     no more than a small one. A product of matrices would do as well, but its library's threads would wait on the
@@ -120,8 +120,8 @@ def wide_blur(plane: Plane, sigma: float) -> Plane:
     """
     from scipy.fft import dctn, idctn
 
-    gains = _gains(len(plane), sigma)
-    return np.asarray(idctn(dctn(plane) * gains[:, None] * gains))
+    down, across = (_gains(side, sigma) for side in plane.shape)
+    return np.asarray(idctn(dctn(plane) * down[:, None] * across))
 
 
 @lru_cache

@@ -16,8 +16,16 @@ def beside(fitted: DataSet, outside: DataSet) -> DataSet:
     Those have one further class, the last, named :data:`~tasks.data.base.OUTSIDE`; what their own is does not matter.
 
     Raises:
-        UserError: the second is empty, or has a class or an image that the first has too.
+        UserError: the second is empty, or has a class or an image that the first has too; or one of them has no classes
+            of whole images.
     """
+    for part in (fitted, outside):
+        if part.kind != "labels":
+            raise UserError(
+                f"{part.name} has {part.kind}; out-of-scope images need one class an image.",
+                "Whether a picture of several classes is of none of them is not defined.",
+                "a sweep without --out-of-scope",
+            )
     if not outside.samples:
         raise UserError(
             f"{outside.name} has no images.", "Detection needs at least one.", "another set after --out-of-scope"

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from annotated_trees import masked, repictured, turned
 from foreign_files import PHOTOGRAPHS, Situation
 from PIL import Image
+from trees import write
 
 from bench.measure.machine import environment
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
@@ -193,3 +195,28 @@ def test_data_sets_of_one_name_are_named_with_their_folders(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert named(tmp_path, *places) == names
+
+
+def assembled(data: Path, tmp_path: Path, **fields: object) -> list[str]:
+    """The names of the data sets of a sweep of segmentation on ``data``."""
+    file = Situation().write(tmp_path, "net")
+    asked = {"data": (str(data),), "tasks": ("semantic_segmentation",), "scenarios": (), **fields}
+    spec = SweepSpec((str(file),), ("ort",), **asked)  # type: ignore[arg-type]
+    return [images.name for images in assemble(spec, Store(tmp_path / "store", lambda line: None)).data]
+
+
+def test_masks_are_tested_under_shift_and_corruption(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    streets = write(tmp_path / "streets", masked())
+    rain = write(tmp_path / "rain", repictured(masked("{role}/{i}")))
+    names = assembled(streets, tmp_path, shifted=(str(rain),), corruptions=("all:3",))
+    assert names[:2] == ["streets", "streets→rain"]
+    assert len(names) == 2 + 14
+    assert "streets: not corrupted by elastic_transform" in capsys.readouterr().err
+
+
+def test_pictures_are_not_turned_away_from_their_masks(tmp_path: Path) -> None:
+    tree = masked()
+    streets = write(tmp_path / "streets", tree | {"test/images/8.jpg": turned(8, 6)})
+    with pytest.raises(UserError, match=r"cpu:exif turns pictures(.|\n)*streets has masks(.|\n)*--preprocess cpu$"):
+        assembled(streets, tmp_path, preprocess="cpu:exif")
+    assert assembled(streets, tmp_path) == ["streets"]

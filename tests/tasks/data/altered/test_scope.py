@@ -78,3 +78,12 @@ def test_what_is_in_scope_gets_a_sentence(write_tree: WriteTree, tmp_path: Path,
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty holds no images"):
         open_dataset(str(tmp_path / "empty"), store, whole=True)
+
+
+def test_pictures_of_several_classes_get_a_sentence(
+    write_tree: WriteTree, tmp_path: Path, store: Store, fitted: DataSet
+) -> None:
+    junk = other(write_tree, store, tmp_path / "junk", {"car": 3})
+    for pair in ((replace(fitted, kind="masks"), junk), (fitted, replace(junk, name="photos", kind="masks"))):
+        with pytest.raises(UserError, match="photos has masks; out-of-scope images need one class an image"):
+            beside(*pair)

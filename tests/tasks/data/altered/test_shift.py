@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import fakes
+import numpy as np
 import pytest
+from annotated_trees import boxed, coco, dumped, masked, pictures, repictured
+from trees import write
 
 from export.errors import UserError
 from export.store import Store
@@ -14,6 +17,7 @@ from tasks.data.altered.corruption import corrupted
 from tasks.data.altered.shift import shifted
 from tasks.data.base import DataSet
 from tasks.data.catalog import open_dataset
+from tasks.data.targets import Masks, Objects
 
 
 def written(folder: Path, classes: dict[str, range]) -> Path:
@@ -106,3 +110,52 @@ def test_another_second_set_is_another_digest(tmp_path: Path, store: Store, fitt
     classes = {"cat": range(100, 103), "dog": range(110, 114), "owl": range(120, 122)}
     one, two = seen(tmp_path, store, classes, "one"), seen(tmp_path, store, {**classes, "owl": range(130, 132)}, "two")
     assert shifted(fitted, one)[0].digest != shifted(fitted, replace(two, name="one"))[0].digest
+
+
+def test_masks_keep_their_classes_by_name(tmp_path: Path, store: Store) -> None:
+    fitted = open_dataset(str(write(tmp_path / "streets", masked() | {"classes.txt": "road\nsky\ncar\n"})), store)
+    rain = repictured(masked("{role}/{i}", values=(0, 1)) | {"classes.txt": "car\nroad\n"})
+    seen = open_dataset(str(write(tmp_path / "rain", rain)), store, whole=True)
+    [found] = shifted(fitted, seen)
+    assert (found.name, found.kind, found.classes) == ("streets→rain", "masks", ("road", "sky", "car"))
+    assert found.shift is not None
+    assert found.shift.without == fitted.digest
+    assert (found.learning, found.untested()) == (fitted.learning, [])
+    assert {s.label for s in found.samples} == {0}
+    tests = found.split("test")
+    assert found.targets is not None
+    assert seen.targets is not None
+    now, before = found.targets(tests), seen.targets(seen.samples)
+    assert isinstance(now, Masks)
+    assert isinstance(before, Masks)
+    assert len(now) == 10
+    for row in range(len(now)):
+        np.testing.assert_array_equal(now[row], np.array([2, 0])[before[row]])
+    foreign = replace(seen, classes=("car", "snow"))
+    with pytest.raises(UserError, match="rain has classes that streets lacks: snow"):
+        shifted(fitted, foreign)
+
+
+def test_objects_are_tested_by_what_both_sets_have(tmp_path: Path, store: Store, fitted: DataSet) -> None:
+    def objects(name: str, first: int, order: tuple[int, int], **more: object) -> DataSet:
+        names, those = boxed()
+        those = {of: [one | more for one in each] for of, each in those.items()}
+        categories = [{"id": order[0], "name": "cat"}, {"id": order[1], "name": "dog"}]
+        tree = repictured(pictures(names), first)
+        tree["annotations.json"] = dumped(coco(names, those, categories=categories))
+        return open_dataset(str(write(tmp_path / name, tree)), store, whole=name != "home")
+
+    home, away = objects("home", 200, (3, 7)), objects("away", 300, (7, 3))
+    [found] = shifted(home, away)
+    assert (found.kind, found.classes, away.classes) == ("boxes", ("cat", "dog"), ("dog", "cat"))
+    assert found.targets is not None
+    tests = found.targets(found.split("test"))
+    assert isinstance(tests, Objects)
+    assert [one.labels.tolist() for one in tests.pictures] == [[1, 0]] * 10, "category 3 is away's dog"
+    shaped = objects("shaped", 400, (3, 7), segmentation=[[1, 1, 9, 1, 9, 9]])
+    assert shaped.kind == "shapes"
+    assert [shifted(*pair)[0].kind for pair in ((home, shaped), (shaped, away))] == ["boxes", "boxes"]
+    with pytest.raises(UserError, match="photos has labels, and home has boxes"):
+        shifted(home, fitted)
+    with pytest.raises(UserError, match="home has boxes, and photos has labels"):
+        shifted(fitted, home)
