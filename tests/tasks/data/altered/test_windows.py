@@ -205,20 +205,20 @@ def test_a_set_that_is_put_together_has_the_windows_of_its_parts() -> None:
         *(taken(1, s, 0, "test") for s in seen.samples),
     ]
     shift = Shifted("drawn", "seen", fitted.digest)
-    whole = composed("drawn→seen", samples, CLASSES, (fitted, seen), "", shift=shift)
-    parts = (fitted, seen)
-
-    def targets(asked: Sequence[Sample]) -> Masks:
-        inner = [s.origin[1] for s in asked if s.origin]
-        return masks_of([mask(drawn(name), *SIZES[name]) for name in inner])
-
-    found = windowed(replace(whole, kind="masks", targets=targets), 32, 48)
-    own = [windowed(part, 32, 48) for part in parts]
+    found = windowed(composed("drawn→seen", samples, CLASSES, (fitted, seen), "", shift=shift), 32, 48)
+    own = [windowed(part, 32, 48) for part in (fitted, seen)]
     assert [part.digest for part in found.parts] == [part.digest for part in own]
     assert found.shift == replace(shift, without=own[0].digest)
+    assert found.learning == own[0].learning, "one fit serves both"
     for sample in found.samples:
         part, inner = found.source(sample)
         assert inner in {s.id for s in own[part].samples}, "outputs of the parts are those of the whole"
         assert found.read(sample.id) == own[part].read(inner)
     assert len(found.split("train")) == 5
     assert len(found.split("test")) == 9
+    assert found.targets is not None
+    masks = found.targets(found.split("test"))
+    assert isinstance(masks, Masks)
+    assert masks.pictures is not None
+    assert masks.pictures.tolist() == [0, 1, 1, 1, 1, 2, 3, 3, 3]
+    assert all(masks[row].shape == tuple(masks.sizes[row]) for row in range(9))
