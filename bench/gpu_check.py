@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.figures.gpu import figures
     from bench.records.results import Results
     from bench.sweep.assembly import assemble
-    from bench.sweep.cells import expand
     from bench.sweep.desk import Desk
+    from bench.sweep.expansion import expand
     from bench.sweep.pipeline import run
     from bench.sweep.spec import read
     from bench.verdict.matrix import matrix

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.sweep.calibration import calibrated
-from bench.sweep.cells import Planned, expand, suits
+from bench.sweep.cells import Planned, suits
+from bench.sweep.expansion import expand
 from bench.sweep.spec import ALL, SweepSpec
 from engines.preprocess.catalog import orientation
 from export.errors import UserError

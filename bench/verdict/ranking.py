@@ -286,10 +286,8 @@ class Ranking:
         return sorted(self.standings, key=paid)
 
     def default_cost(self) -> str:
-        """The cost that accuracy is plotted against when none is asked for: median latency, else the first there is.
-
-        Where one task's head is all that is ranked and it was timed with the backbone, the latency of both.
-        """
+        """The cost that accuracy is plotted against: median latency (with the head, where one head is all that is
+        ranked), else the first there is."""
         names = [c.name for c in self.sheet.costs]
         whole = [c.name for c in self.sheet.costs if c.head and c.name.endswith(LATENCY)]
         if len(whole) == len(self.sheet.settings) == 1:

@@ -38,7 +38,6 @@ from export.zoo.sources import (
 ZOO = Path(__file__).with_name("zoo.yaml")
 RANDOM = "@random"
 
-
 _POOLING = {"token": "class token, after the last norm", "avg": "mean of the patches, before the classifier"}
 """What timm's argument ``global_pool`` makes the feature, where a row gives it."""
 
@@ -52,10 +51,8 @@ class Backbone:
         source: the network, and where its weights come from.
         preprocess: fields of PreprocessSpec that the checkpoint's own configuration does not give.
         output: "features" (pooled, before the classifier) or "logits" (through the checkpoint's own classifier).
-        size: the input's size where it is not the checkpoint's own, "HEIGHTxWIDTH"; the network takes the nearest
-            multiple of its largest stride.
-        resize: how a picture of another shape is brought to that size, where it is not the checkpoint's own way:
-            "squash" stretches it, "letterbox" pads it. Both show all of it.
+        size: "HEIGHTxWIDTH" where it is not the checkpoint's own; rounded to a multiple of the largest stride.
+        resize: "squash" (stretch) or "letterbox" (pad), where pictures are not resized in the checkpoint's own way.
     """
 
     name: str

@@ -14,7 +14,7 @@ from fakes import MeanColour, PillowPath, photograph, plan
 from bench.measure.queries import Queries
 from bench.measure.scenarios import SCENARIOS, Settings, Setup, scenario
 from bench.measure.search import SIZES, Floats, Search, indexes
-from bench.sweep.cells import expand
+from bench.sweep.expansion import expand
 from bench.sweep.spec import SweepSpec
 from export.errors import Unavailable, UserError
 from export.store import Store

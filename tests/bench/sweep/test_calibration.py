@@ -7,7 +7,7 @@ import pytest
 from fakes import dataset
 
 from bench.sweep.calibration import calibrated
-from bench.sweep.cells import expand
+from bench.sweep.expansion import expand
 from bench.sweep.spec import SweepSpec
 from export.lower.calibration import VAL
 from export.store import Store

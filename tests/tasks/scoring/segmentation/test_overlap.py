@@ -79,7 +79,7 @@ def test_pictures_in_windows_score_as_whole_ones() -> None:
     truths, guesses = pictures(12, 5)
     whole = scored(truths, guesses)
     rows = [np.array_split(np.stack([t, g]), 3, axis=2) for t, g in zip(truths, guesses, strict=True)]
-    counts = [agreement(*part, len(NAMES)) for parts in rows for part in parts]
+    counts = [agreement(part[0], part[1], len(NAMES)) for parts in rows for part in parts]
     order = np.random.default_rng(0).permutation(36)
     found = Overlaps.of(np.stack(counts)[order], np.repeat(np.arange(12), 3)[order]).score(NAMES, 0)
     assert found.metrics == whole.metrics

@@ -5,7 +5,8 @@ from fakes import dataset
 
 from bench.measure.scenarios import scenario
 from bench.sweep.calibration import calibrated
-from bench.sweep.cells import Planned, expand
+from bench.sweep.cells import Planned
+from bench.sweep.expansion import expand
 from bench.sweep.spec import read
 from export.errors import UserError
 from export.store import Store
