@@ -33,6 +33,7 @@ FIGURES: Registry[Callable[[Store, Path], Iterator[Figure]]] = Registry(
         "bootstrap": "bench.figures.bootstrap_speed:figures",
         "top1": "bench.figures.top1:figures",
         "precision": "bench.figures.precision:figures",
+        "joint": "bench.figures.joint:figures",
     },
     listing="python -m bench.figures --help",
 )
