@@ -80,14 +80,15 @@ def figures(store: Store, shared: Path) -> Iterator[Figure]:
                 share,
                 f"≤ {MOST:g}",
                 lambda v: v <= MOST,
-                f"{BACKBONE} at {SIZE} with a linear head of {CLASSES} classes, ms: {ms}; {REPEATS} interleaved repeats "
+                f"{BACKBONE} at {SIZE} with a linear head of {CLASSES} classes, ms: {ms}; {REPEATS} repeats in turns "
                 f"of {SECONDS:g} s on {processor()}",
             )
 
 
 def _head(base: Artifact, maps: Mapping[str, Any], pictures: list[Any]) -> Head:
     def mask(row: int) -> Mask:
-        return np.minimum(pictures[row].mean(axis=2) * CLASSES // 256, CLASSES - 1).astype(np.int16)
+        brightness: Mask = (pictures[row].mean(axis=2) * CLASSES // 256).astype(np.int16)
+        return np.minimum(brightness, np.int16(CLASSES - 1))
 
     sizes = np.array([one.shape[:2] for one in pictures])
     half = len(pictures) // 2
