@@ -4,7 +4,7 @@ The parts are the backbone up to the maps that the head reads, and the head. Eac
 since sessions in one process spin beside each other, and in turns. The head is fitted on photographs whose brightness
 is the class: what it has learned does not move its time.
 
-``python -m bench.figures.joint FILE INPUTS ENGINE SECONDS`` is such a process: it prints the median in ns.
+``python -m bench.figures.joint FILE INPUTS SECONDS`` is such a process: it prints the median in ns.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -35,18 +34,17 @@ from export.reference import normalize, resize_and_crop
 from export.store import Store
 from export.zoo.backbones import resolve
 from tasks.base import Batchwise, Head
-from tasks.catalog import task
+from tasks.catalog import TASKS, task
 from tasks.data.targets import Mask, Masks
 
 BACKBONE, SIZE = "efficientnet_lite0", "352x480"
-ENGINES = ("ort", "openvino")
 IMAGES, SECONDS, REPEATS = 24, 4.0, 7
 CLASSES = 11
 MOST = 1.02
 
 
 def figures(store: Store, shared: Path) -> Iterator[Figure]:
-    """One for each engine."""
+    """One: what is measured is the file, on one engine."""
     import onnx
     from onnx import utils
 
@@ -67,28 +65,27 @@ def figures(store: Store, shared: Path) -> Iterator[Figure]:
         for name, (model, inputs) in files.items():
             onnx.save(model, folder / f"{name}.onnx")
             np.savez(folder / f"{name}.npz", **dict(inputs))
-        for engine in ENGINES:
-            p50 = {name: list[float]() for name in files}
-            for _ in range(REPEATS):
-                for name in files:
-                    arguments = (str(folder / f"{name}.onnx"), str(folder / f"{name}.npz"), engine, str(SECONDS))
-                    p50[name].append(float(timed("bench.figures.joint", *arguments)[1]))
-            share = [j / (b + h) for j, b, h in zip(p50["joint"], p50["backbone"], p50["head"], strict=True)]
-            ms = ", ".join(f"{name} {median(times) / 1e6:.1f}" for name, times in p50.items())
-            yield figure(
-                f"Joint plan / sum of its parts, p50 ({engine})",
-                share,
-                f"≤ {MOST:g}",
-                lambda v: v <= MOST,
-                f"{BACKBONE} at {SIZE} with a linear head of {CLASSES} classes, ms: {ms}; {REPEATS} repeats in turns "
-                f"of {SECONDS:g} s on {processor()}",
-            )
+        p50 = {name: list[float]() for name in files}
+        for _ in range(REPEATS):
+            for name in files:
+                arguments = (str(folder / f"{name}.onnx"), str(folder / f"{name}.npz"), str(SECONDS))
+                p50[name].append(float(timed("bench.figures.joint", *arguments)[1]))
+    share = [j / (b + h) for j, b, h in zip(p50["joint"], p50["backbone"], p50["head"], strict=True)]
+    ms = ", ".join(f"{name} {median(times) / 1e6:.1f}" for name, times in p50.items())
+    yield figure(
+        "Joint plan / sum of its parts, p50 (ONNX Runtime)",
+        share,
+        f"≤ {MOST:g}",
+        lambda v: v <= MOST,
+        f"{BACKBONE} at {SIZE} with a linear head of {CLASSES} classes, ms: {ms}; {REPEATS} repeats in turns of "
+        f"{SECONDS:g} s on {processor()}",
+    )
 
 
 def _head(base: Artifact, maps: Mapping[str, Any], pictures: list[Any]) -> Head:
     def mask(row: int) -> Mask:
-        brightness: Mask = (pictures[row].mean(axis=2) * CLASSES // 256).astype(np.int16)
-        return np.minimum(brightness, np.int16(CLASSES - 1))
+        brightness = pictures[row].mean(axis=2) * CLASSES // 256
+        return np.asarray(np.minimum(brightness, CLASSES - 1), np.int16)
 
     sizes = np.array([one.shape[:2] for one in pictures])
     half = len(pictures) // 2
@@ -97,7 +94,8 @@ def _head(base: Artifact, maps: Mapping[str, Any], pictures: list[Any]) -> Head:
         masks = Masks(tuple(map(str, range(CLASSES))), sizes[start:stop], lambda row: mask(start + row))
         return Batchwise({name: rows[start:stop] for name, rows in maps.items()}, masks, base.preprocess)
 
-    scorer = task("semantic_segmentation")
+    scorers = map(task, TASKS)
+    scorer = next(one for one in scorers if (one.meta.kind, one.meta.head) == ("masks", "deployed"))
     head = scorer.head(scorer.fit(part(0, half), part(half, len(pictures)), seed=0))
     assert head is not None
     return head
@@ -105,30 +103,19 @@ def _head(base: Artifact, maps: Mapping[str, Any], pictures: list[Any]) -> Head:
 
 def main() -> int:
     """Time one file, and print the median."""
-    file, inputs, engine, seconds = Path(sys.argv[1]), dict(np.load(sys.argv[2])), sys.argv[3], float(sys.argv[4])
+    runtime, inputs, seconds = session(Path(sys.argv[1])), dict(np.load(sys.argv[2])), float(sys.argv[3])
     count = len(next(iter(inputs.values())))
     queries = [{name: np.ascontiguousarray(rows[i : i + 1]) for name, rows in inputs.items()} for i in range(count)]
-    run = _opened(file, engine)
     for query in queries:
-        run(query)
+        runtime.run(None, query)
     times: list[int] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         start = time.perf_counter_ns()
-        run(queries[len(times) % count])
+        runtime.run(None, queries[len(times) % count])
         times.append(time.perf_counter_ns() - start)
     print(median(times))
     return 0
-
-
-def _opened(file: Path, engine: str) -> Callable[[Mapping[str, Any]], object]:
-    if engine == "ort":
-        runtime = session(file)
-        return lambda query: runtime.run(None, dict(query))
-    openvino: Any = import_module("openvino")
-
-    request = openvino.Core().compile_model(file, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
-    return lambda query: request.infer(dict(query))
 
 
 if __name__ == "__main__":

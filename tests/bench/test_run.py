@@ -357,7 +357,9 @@ def test_images_out_of_scope_are_scored_by_their_task_alone(
         Image.fromarray(pixels).save(tmp_path / "noise" / "white" / f"{i}.jpg")
     asked = ["--tasks", "all", "--out-of-scope", str(tmp_path / "noise")]
     assert main(sweep(*asked, "--scenario", "none", "--dry-run", "--json")) == 0
-    assert json.loads(capsys.readouterr().out)[0]["scores_left"] == sum(task(name).meta.kind == "labels" for name in TASKS)
+    assert json.loads(capsys.readouterr().out)[0]["scores_left"] == sum(
+        task(name).meta.kind == "labels" for name in TASKS
+    )
     few = ["--tasks", "knn,out_of_scope", "--out-of-scope", str(tmp_path / "noise")]
     assert main(sweep(*few, "--scenario", "single_stream")) == 0
     out, _ = capsys.readouterr()
