@@ -45,7 +45,7 @@ def module_with_outputs(module: torch.nn.Module, output: str, taps: Sequence[str
     strides = [int(info["reduction"]) for info in cast(Any, module).feature_info] if taps else []
     plain = len(set(strides)) < 2
     own = _blocks(strides, taps) if plain else _scales(strides, taps)
-    maps = sorted({place for place in own.values() if place is not None})
+    maps = any(place is not None for place in own.values())
 
     class WithOutputs(torch.nn.Module):
         def __init__(self) -> None:
@@ -59,14 +59,13 @@ def module_with_outputs(module: torch.nn.Module, output: str, taps: Sequence[str
                 return _flat(timm_model(x))
             if not maps:
                 last, found = timm_model.forward_features(x), []
-            elif plain:
-                last, found = timm_model.forward_intermediates(x, indices=maps, norm=True, output_fmt="NCHW")
-            else:
-                last, found = timm_model.forward_intermediates(x, indices=maps, output_fmt="NCHW")
-            at = dict(zip(maps, found, strict=True))
+            else:  # all of them: what no tap needs is not traced
+                last, found = timm_model.forward_intermediates(
+                    x, output_fmt="NCHW", **({"norm": True} if plain else {})
+                )
             return (
                 _flat(timm_model.forward_head(last)),
-                *(last if place is None else at[place] for place in own.values()),
+                *(last if place is None else found[place] for place in own.values()),
             )
 
     def _flat(y: torch.Tensor) -> torch.Tensor:
