@@ -16,7 +16,8 @@ BRANCHES = {"what": ("heat",), "where": ("sides", "prototypes", "coefficients")}
 from it: with two shared ones, 18 classes are learned far more slowly."""
 LARGEST = 6.0
 """Of the logarithm of a distance from a cell's centre to a side, in units of the scale: what is more is cut off."""
-EPOCHS = (6, 12)
+TRIAL_EPOCHS, EPOCHS = 3, 12
+"""Of a training that compares rates, and of one that is kept: the rate rises and falls within each."""
 RATES = (2e-3, 5e-3)
 SEEDS = 2
 BATCH = 4
@@ -54,7 +55,8 @@ class Recipe:
             "width": WIDTH,
             "groups": GROUPS,
             "stride": STRIDE,
-            "epochs": list(EPOCHS),
+            "trial_epochs": TRIAL_EPOCHS,
+            "epochs": EPOCHS,
             "rates": list(RATES),
             "seeds": SEEDS,
             "batch": BATCH,
