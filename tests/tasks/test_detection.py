@@ -47,13 +47,15 @@ def splits() -> Splits:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two epochs instead of twelve."""
-    monkeypatch.setattr(training, "EPOCHS", (1, 2))
+    monkeypatch.setattr(training, "TRIAL_EPOCHS", 1)
+    monkeypatch.setattr(training, "EPOCHS", 2)
 
 
 @pytest.fixture(scope="module")
 def fitted(splits: Splits) -> Fitted:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "EPOCHS", (3, 6))
+        patch.setattr(training, "TRIAL_EPOCHS", 1)
+        patch.setattr(training, "EPOCHS", 5)
         return Detection().fit(splits.train, splits.val, 0)
 
 
@@ -85,14 +87,17 @@ def test_objects_are_found_by_the_deployed_head(splits: Splits, fitted: Fitted) 
 
 
 def test_the_best_on_val_is_taken(fitted: Fitted) -> None:
-    assert len(fitted.sweep) == 6
-    assert fitted.chosen["val_AP"] == max(row["val_AP"] for row in fitted.sweep)
-    assert fitted.chosen["val_AP"] in fitted.chosen["val_AP_of_seeds"]
-    assert {(row["rate"], row["seed"]) for row in fitted.sweep if row["seed"] == 0} == {(2e-3, 0), (5e-3, 0)}
+    trials, heads = fitted.sweep[:2], fitted.sweep[2:]
+    assert [(row["rate"], row["seed"], row["epochs"]) for row in trials] == [(2e-3, 0, 1), (5e-3, 0, 1)]
+    rate = max(trials, key=lambda row: row["val_AP"])["rate"]
+    assert [(row["rate"], row["seed"], row["epochs"]) for row in heads] == [(rate, 0, 5), (rate, 1, 5)]
+    assert fitted.chosen["val_AP_of_seeds"] == [row["val_AP"] for row in heads]
+    assert fitted.chosen["val_AP"] == max(fitted.chosen["val_AP_of_seeds"])
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_same_seed_gives_the_same_head(splits: Splits) -> None:
+def test_the_same_seed_gives_the_same_head(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "SEEDS", 1)
     before = torch.get_num_threads()
     one = Detection().fit(splits.train, splits.val, 0)
     torch.set_num_threads(2)
@@ -187,6 +192,7 @@ def test_maps_that_are_no_numbers_are_refused(splits: Splits) -> None:
 def test_one_class_and_pictures_without_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "RATES", (5e-3,))
     monkeypatch.setattr(training, "SEEDS", 1)
+    monkeypatch.setattr(training, "EPOCHS", 2)
     discs = [drawn_objects.picture_of(np.array([[x, 10.0, x + 40, 60]]), [0]) for x in range(0, 80, 10)]
     part = few([*discs, NOTHING], ("disc",))
     task = Detection()
@@ -201,7 +207,7 @@ def test_hundreds_of_objects_smaller_than_a_cell(monkeypatch: pytest.MonkeyPatch
     """Most share their cell with others. There are 64 cells, and one class."""
     monkeypatch.setattr(training, "RATES", (5e-3,))
     monkeypatch.setattr(training, "SEEDS", 1)
-    monkeypatch.setattr(training, "EPOCHS", (1,))
+    monkeypatch.setattr(training, "EPOCHS", 1)
     generator = np.random.default_rng(0)
     low = generator.integers(0, 90, (250, 2)).astype(np.float64)
     dense = drawn_objects.picture_of(np.concatenate([low, low + 2], 1), [0] * 250)

@@ -13,6 +13,8 @@ from tasks.scoring.detection import training
 def test_shapes_are_found_by_the_deployed_head(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "RATES", (5e-3,))
     monkeypatch.setattr(training, "SEEDS", 1)
+    monkeypatch.setattr(training, "TRIAL_EPOCHS", 1)
+    monkeypatch.setattr(training, "EPOCHS", 8)
     splits, task = drawn_objects.splits(), InstanceSegmentation()
     fitted = task.fit(splits.train, splits.val, 0)
     found = drawn_objects.emitted(task, fitted, splits.test)

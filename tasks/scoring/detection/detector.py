@@ -80,15 +80,14 @@ class Detector(Task):
             float(np.exp(np.log(sides).mean())),
             min(detections(most), len(present) * grid.cells),
         )
-        tried = training.search(examples, maps.read(val, "val")[0], seed, journal)
-        best = training.best(tried)
-        others = [head.quality[0] for head in tried if (head.rate, head.epochs) == (best.rate, best.epochs)]
+        trials, heads = training.search(examples, maps.read(val, "val")[0], seed, journal)
+        best = training.best(heads)
         arrays: dict[str, npt.NDArray[Any]] = {f"{_LEARNED}{name}": array for name, array in best.weights.items()}
         arrays |= {f"mean_{tap}": values for tap, values in scaling.mean.items()}
         arrays |= {f"scale_{tap}": values for tap, values in scaling.scale.items()}
         arrays |= {"present": present, "reach": np.array(examples.scale), "count": np.array(examples.count)}
-        chosen = {**best.row(), "val_AP_of_seeds": others}
-        return Fitted(train, seed, arrays, chosen, [head.row() for head in tried])
+        chosen = {**best.row(), "val_AP_of_seeds": [head.quality[0] for head in heads]}
+        return Fitted(train, seed, arrays, chosen, [head.row() for head in trials + heads])
 
     def head(self, fitted: Fitted) -> Head:
         """From the taps, float32 [n, c, h, w], to ``boxes`` float32 [n, k, 4], x1, y1, x2, y2 in its input's pixels,

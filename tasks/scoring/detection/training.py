@@ -1,4 +1,4 @@
-"""The training of a detector's head on maps that do not change: which rate, how many epochs, which seed.
+"""The training of a detector's head on maps that do not change: which rate, and which seed.
 
 Everything is computed in float32, on one thread: with another number of threads the same seed gives another head (sums
 are made in another order), and two threads that share a core cost several times what one does.
@@ -36,6 +36,7 @@ from tasks.scoring.detection.recipe import (
     ROI_SIDE,
     ROIS,
     SEEDS,
+    TRIAL_EPOCHS,
     Recipe,
 )
 from tasks.scoring.detection.targets import Placed, targets
@@ -87,15 +88,13 @@ class Tried:
         return {"rate": self.rate, "seed": self.seed, "epochs": self.epochs, "val_AP": ap, "val_AP50": ap50}
 
 
-def search(examples: Examples, val: Maps, seed: int, journal: Journal) -> list[Tried]:
-    """All heads that were tried: each rate with the first seed, then the better rate with the others."""
-    total = (len(RATES) + SEEDS - 1) * EPOCHS[-1] * len(examples.placed)
+def search(examples: Examples, val: Maps, seed: int, journal: Journal) -> tuple[list[Tried], list[Tried]]:
+    """Short trainings, of each rate with the first seed; and long ones, of the better rate with each seed."""
+    total = (len(RATES) * TRIAL_EPOCHS + SEEDS * EPOCHS) * len(examples.placed)
     with one_thread(), counting("training of the head", total) as advance:
-        tried = [head for rate in RATES for head in trained(examples, val, rate, seed, journal, advance)]
-        rate = best(tried).rate
-        for other in range(1, SEEDS):
-            tried += trained(examples, val, rate, seed + other, journal, advance)
-    return tried
+        trials = [trained(examples, val, rate, TRIAL_EPOCHS, seed, journal, advance) for rate in RATES]
+        rate = best(trials).rate
+        return trials, [trained(examples, val, rate, EPOCHS, seed + other, journal, advance) for other in range(SEEDS)]
 
 
 def best(tried: Sequence[Tried]) -> Tried:
@@ -104,42 +103,41 @@ def best(tried: Sequence[Tried]) -> Tried:
 
 
 def trained(
-    examples: Examples, val: Maps, rate: float, seed: int, journal: Journal, advance: Callable[[int], None]
-) -> list[Tried]:
-    """One training, judged on val after each number of epochs that is a candidate."""
-    name = f"rate_{rate:g}_seed_{seed}"
+    examples: Examples,
+    val: Maps,
+    rate: float,
+    epochs: int,
+    seed: int,
+    journal: Journal,
+    advance: Callable[[int], None],
+) -> Tried:
+    """One training, judged on val at its end."""
+    name = f"rate_{rate:g}_epochs_{epochs}_seed_{seed}"
     weights = network.initial(examples.maps.channels, len(examples.present), examples.recipe, seed)
     for tensor in weights.values():
         tensor.requires_grad_()
-    optimizer = torch.optim.AdamW(weights.values(), lr=rate, weight_decay=DECAY)
-    kept: list[Tried] = []
-    start = 0
+    optimizer = torch.optim.AdamW(weights.values(), lr=rate, weight_decay=DECAY, fused=True)
+    start, count = 0, len(examples.placed)
     if (saved := journal.load(name)) is not None:
         start = int(saved["epoch"])
         _restore(saved, weights, optimizer)
-        for index, epochs in enumerate(e for e in EPOCHS if e <= start):
-            arrays = {key: saved[f"kept{index}_{key}"] for key in weights}
-            ap, ap50 = saved[f"kept{index}"].tolist()
-            kept.append(Tried(rate, seed, epochs, arrays, (ap, ap50)))
-        advance(start * len(examples.placed))
-    steps = -(-len(examples.placed) // BATCH)
-    for epoch in range(start, EPOCHS[-1]):
+        advance(start * count)
+    steps = -(-count // BATCH)
+    for epoch in range(start, epochs):
         drawn = np.random.default_rng([seed, epoch])
-        order = drawn.permutation(len(examples.placed))
+        order = drawn.permutation(count)
         for step in range(steps):
             for group in optimizer.param_groups:
-                group["lr"] = rate * one_cycle((epoch * steps + step + 1) / (EPOCHS[-1] * steps))
+                group["lr"] = rate * one_cycle((epoch * steps + step + 1) / (epochs * steps))
             rows = np.sort(order[step * BATCH : (step + 1) * BATCH])
             optimizer.zero_grad()
             loss(weights, examples, rows, drawn).backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(weights.values(), CLIP)
             optimizer.step()
             advance(len(rows))
-        if epoch + 1 in EPOCHS:
-            arrays = {key: tensor.detach().numpy().copy() for key, tensor in weights.items()}
-            kept.append(Tried(rate, seed, epoch + 1, arrays, quality(arrays, examples, val)))
-        journal.save(name, _saved(epoch + 1, weights, optimizer, kept))
-    return kept
+        journal.save(name, _saved(epoch + 1, weights, optimizer))
+    arrays = {key: tensor.detach().numpy() for key, tensor in weights.items()}
+    return Tried(rate, seed, epochs, arrays, quality(arrays, examples, val))
 
 
 def one_cycle(progress: float) -> float:
@@ -217,15 +215,12 @@ def _of_masks(name: str) -> bool:
     return name.startswith(("prototypes", "coefficients"))
 
 
-def _saved(epoch: int, weights: Mapping[str, Tensor], optimizer: torch.optim.AdamW, kept: Sequence[Tried]) -> Arrays:
+def _saved(epoch: int, weights: Mapping[str, Tensor], optimizer: torch.optim.AdamW) -> Arrays:
     out: Arrays = {"epoch": np.array(epoch)}
     for name, tensor in weights.items():
         out[f"weight_{name}"] = tensor.detach().numpy()
         for moment, value in optimizer.state[tensor].items():
             out[f"{moment}_{name}"] = value.numpy()
-    for index, head in enumerate(kept):
-        out[f"kept{index}"] = np.array(head.quality)
-        out |= {f"kept{index}_{name}": array for name, array in head.weights.items()}
     return out
 
 
