@@ -88,14 +88,14 @@ def _dry_run(asked: Assembly, desk: Desk, as_json: bool) -> int:
     """What each cell still owes. Weights may be looked for (a key needs their hash), but nothing is built."""
     rows = []
     for planned in asked.cells:
-        scenarios, note = planned.scenarios, planned.availability.reason
+        timings, note = planned.timed(asked.data), planned.availability.reason
         owed = planned.owed(asked.data)
-        row = {"cell": str(planned.cell), "scores": len(owed), "timings": len(scenarios), "note": note}
+        row = {"cell": str(planned.cell), "scores": len(owed), "timings": len(timings), "note": note}
         try:
             if planned.availability.ok:
                 due = [(images, scorer) for images, scorer in owed if not planned.unscored(scorer)]
                 done = [desk.finished(planned.score_key(images, scorer)) for images, scorer in due]
-                timed = [desk.finished(planned.timing_key(asked.data[0], s, desk.machine)) for s in scenarios]
+                timed = [desk.finished(planned.timing_key(asked.data[0], s, desk.machine, h)) for s, h in timings]
                 row |= {"scores_left": done.count(False), "timings_left": timed.count(False)}
                 row["note"] = next(filter(None, (planned.unscored(scorer) for _, scorer in owed)), "")
         except UserError as error:

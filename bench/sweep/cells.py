@@ -182,6 +182,11 @@ class Planned:
             if scorer.meta.head == "deployed" and not self.unscored(scorer)
         ]
 
+    def timed(self, data: Sequence[DataSet]) -> list[tuple[Scenario, Task | None]]:
+        """What is timed: every scenario of the backbone alone, and of it with each deployed head."""
+        heads = (None, *(scorer for _, scorer in self.deployed(data)))
+        return [(timed, head) for head in heads for timed in self.scenarios if not (head and timed.of_features)]
+
     @property
     def scenarios(self) -> list[Scenario]:
         return [scenario(name) for name in self.sweep.scenarios]
@@ -189,14 +194,7 @@ class Planned:
     def protocols(self, data: Sequence[DataSet], machine: str) -> set[str]:
         """The protocol hashes of everything that this cell owes."""
         scores = {self.score_protocol(images, scorer) for images, scorer in self.owed(data)}
-        alone = {self.timing_protocol(data[0], timed, machine) for timed in self.scenarios}
-        joint = {
-            self.timing_protocol(images, timed, machine, scorer)
-            for images, scorer in self.deployed(data)
-            for timed in self.scenarios
-            if not timed.of_features
-        }
-        return scores | alone | joint
+        return scores | {self.timing_protocol(data[0], timed, machine, head) for timed, head in self.timed(data)}
 
     def feature_keys(self, images: DataSet, outputs: Sequence[str]) -> list[str]:
         """Of the outputs for every source of ``images``."""

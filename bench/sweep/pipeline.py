@@ -191,10 +191,8 @@ def _timings(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool)
     """The timings likewise."""
     return [
         desk.timing(planned, data[0], timed, head)
-        for head in (None, *(scorer for _, scorer in planned.deployed(data)))
-        for timed in planned.scenarios
-        if not (head and timed.of_features)
-        and not (keyed and desk.finished(planned.timing_key(data[0], timed, desk.machine, head)))
+        for timed, head in planned.timed(data)
+        if not (keyed and desk.finished(planned.timing_key(data[0], timed, desk.machine, head)))
     ]
 
 
