@@ -238,12 +238,12 @@ def enlargement(source: str, scales: str, name: str) -> NodeProto:
 def scales(size: tuple[int, int], wanted: tuple[int, int]) -> Floats:
     """What Resize multiplies the four axes with, float32 [4].
 
-    It makes ⌊size · scale⌋ of it, in float32: a scale that falls short by a rounding would lose a row. Sizes in its
-    place would need the batch's among them.
+    It makes ⌊size · scale⌋ of it, in single or in double precision: a scale that falls short by a rounding in either
+    would lose a row. Sizes in its place would need the batch's among them.
     """
     found = np.ones(4, np.float32)
     for axis, (have, want) in enumerate(zip(size, wanted, strict=True), 2):
         found[axis] = want / have
-        while np.floor(np.float32(have) * found[axis]) < want:
+        while min(np.floor(np.float32(have) * found[axis]), np.floor(have * float(found[axis]))) < want:
             found[axis] = np.nextafter(found[axis], np.float32(np.inf))
     return found
