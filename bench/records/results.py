@@ -66,7 +66,7 @@ class Results:
         if not records:
             why = f"{len(unread)} files could not be read; the first: {unread[0].reason}" if unread else ""
             raise UserError(f"{str(folder)!r} holds no record.", why, f"{RUN} --out {folder}")
-        return cls(tuple(records), tuple(unread), folder / "pictures")
+        return cls(tuple(records), tuple(unread), place.parent / "pictures")
 
     def choose(self, machine: str | None = None, data: Iterable[str] = (), protocols: Iterable[str] = ()) -> Results:
         """Keep what was chosen.
