@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.base import MAPS, Batchwise, Fitted, Score, Task, TaskMeta
+from tasks.scoring.reading import read
 from tasks.scoring.segmentation import in_context
-from tasks.scoring.segmentation.cells import read
 from tasks.scoring.segmentation.judging import picture, score
 
 PROTOCOL = (

@@ -49,8 +49,8 @@ def assemble(sweep: SweepSpec, store: Store) -> Assembly:
     """Check every name, then open and index every data set.
 
     Raises:
-        UserError: as :func:`bench.sweep.cells.expand`, and as the data sets' own.
-        Unavailable: as :func:`bench.sweep.cells.expand`; or a data set is not available.
+        UserError: as :func:`bench.sweep.expansion.expand`, and as the data sets' own.
+        Unavailable: as :func:`bench.sweep.expansion.expand`; or a data set is not available.
     """
     cells = expand(sweep, store)
     data = tuple(_data(sweep, store))
@@ -88,21 +88,26 @@ def suited(cells: Sequence[Planned], data: Sequence[DataSet], named_all: bool) -
         say(f"tasks left out, because no data set is for them: {', '.join(scorer.meta.name for scorer in lonely)}")
     elif lonely:
         images = data[0]
-        known = [name for name in TASKS if suits(task(name), images)]
         raise UserError(
             f"The task {lonely[0].meta.name} needs {NEEDS[lonely[0].meta.kind]}.",
             f"{images.name} has {NEEDS[images.kind]}.",
-            f"--tasks {','.join(known)}" if known else "",
+            _tasks_for(images),
         )
     for images, serves in zip(data, kinds, strict=True):
         if tasks and not any(scorer.meta.kind in serves for scorer in fit):
             raise UserError(
                 f"No task of the sweep is for {images.name}.",
                 f"It has {NEEDS[images.kind]}; the tasks are {', '.join(scorer.meta.name for scorer in tasks)}.",
-                f"--tasks {','.join(name for name in TASKS if suits(task(name), images))}",
+                _tasks_for(images),
             )
     names = tuple(scorer.meta.name for scorer in fit)
     return [replace(cell, sweep=replace(cell.sweep, tasks=names)) for cell in cells] if lonely else list(cells)
+
+
+def _tasks_for(images: DataSet) -> str:
+    """The option that names the tasks for a data set; empty where there is none."""
+    known = [name for name in TASKS if suits(task(name), images)]
+    return f"--tasks {','.join(known)}" if known else ""
 
 
 def _require_stored(sweep: SweepSpec, data: Sequence[DataSet]) -> None:

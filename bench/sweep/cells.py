@@ -213,7 +213,7 @@ class Planned:
 
     def head_key(self, images: DataSet, scorer: Task) -> str:
         """Of the head that is joined to the backbone: its fit, and what it ends in."""
-        return " ".join(filter(None, (self.fit_key(images, scorer), self.sweep.class_map)))
+        return keys.head_key(self.fit_key(images, scorer), self.sweep.class_map)
 
     def joint_onnx_key(self, images: DataSet, scorer: Task) -> str:
         """Of the file of backbone and head, in this cell's precision."""

@@ -100,11 +100,7 @@ def _built(
             begin = time.perf_counter()
             done = stream(session, preprocess, data, samples, missing, progress)
             seconds = time.perf_counter() - begin
-        rows = done[name]
-        if not np.isfinite(rows).all():
-            bad = int((~np.isfinite(rows)).reshape(len(rows), -1).any(axis=1).sum())
-            raise CellError(f"The {name} of {bad} of {len(samples)} images hold NaN or Inf.")
-        np.save(folder / FILE, rows)
+        np.save(folder / FILE, done[name])
         return {"images": len(samples), "seconds": seconds}
 
     return {
@@ -124,7 +120,8 @@ def stream(
     """Outputs of ``samples``, float32 [n, …] by name, through the session's largest batch.
 
     Raises:
-        CellError: the plan has no such output, an image cannot be read, or the path does not take it.
+        CellError: the plan has no such output, an image cannot be read, the path does not take it, or an output holds
+            NaN or Inf.
     """
     batch = session.plan.profile.batches[-1]
     shapes = {o.name: o.shape for o in session.outputs}
@@ -156,4 +153,8 @@ def stream(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+    for name, rows in results.items():
+        if not np.isfinite(rows).all():
+            bad = int((~np.isfinite(rows)).reshape(len(rows), -1).any(axis=1).sum())
+            raise CellError(f"The {name} of {bad} of {len(samples)} images hold NaN or Inf.")
     return results

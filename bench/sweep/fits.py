@@ -15,7 +15,7 @@ import numpy as np
 from export.store import Store, write_atomic
 from tasks.base import Batchwise, Fitted, Task
 
-ARRAYS, VALUES = "arrays.npz", "values.json"
+KIND, ARRAYS, VALUES = "fit", "arrays.npz", "values.json"
 JOURNALS = "journals"
 """Where fits that are under way keep what they have reached, in the store."""
 
@@ -59,7 +59,7 @@ def fitted(task: Task, train: Batchwise, val: Batchwise, seed: int, key: str, st
         (folder / VALUES).write_text(json.dumps(values, ensure_ascii=False), "utf-8")
         return {"fit": task.meta.fitted_as.name}
 
-    entry = store.obtain("fit", key, build)
+    entry = store.obtain(KIND, key, build)
     shutil.rmtree(journal.folder, ignore_errors=True)
     values = json.loads(entry.file(VALUES).read_text("utf-8"))
     with np.load(entry.file(ARRAYS)) as saved:

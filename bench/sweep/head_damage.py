@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.sweep.cells import Planned
+from bench.sweep.damage import reference_of
 from bench.sweep.scoring import Judged, Scoring
-from engines.base import EngineSpec
-from engines.catalog import REFERENCE, engine
 from export.errors import UserError
 from export.parity import cosine
 from export.progress import say
-from export.spec import Precision
 from tasks.base import Score, Task
 from tasks.data.base import DataSet
 from tasks.scoring.resampling import Difference, paired_difference
@@ -47,23 +46,26 @@ class HeadRow:
 
 def compared_heads(cells: Sequence[Planned], images: DataSet) -> Iterator[HeadRow | UserError]:
     """A row for each cell that is scored and each head on this data set, or why there is none."""
-    for planned in cells:
-        if not (planned.availability.ok and planned.engine.computes) or planned.backbone.untrained:
-            continue
-        for _, scorer in planned.deployed([images]):
-            try:
-                yield _row(planned, images, scorer)
-            except UserError as error:
-                say(f"{planned.cell}: failed: {error}")
-                yield error
+    with ExitStack() as stack:
+        references: dict[tuple[str, str], tuple[Score, Judged]] = {}
+        for planned in cells:
+            if not (planned.availability.ok and planned.engine.computes) or planned.backbone.untrained:
+                continue
+            for _, scorer in planned.deployed([images]):
+                of = planned.backbone.name, scorer.meta.name
+                try:
+                    if of not in references:
+                        twin = stack.enter_context(Scoring(reference_of(planned), [(images, scorer)]))
+                        references[of] = _judged(twin, images, scorer)
+                    yield _row(planned, images, scorer, *references[of])
+                except UserError as error:
+                    say(f"{planned.cell}: failed: {error}")
+                    yield error
 
 
-def _row(planned: Planned, images: DataSet, scorer: Task) -> HeadRow:
-    eager = engine(EngineSpec(REFERENCE, threads=planned.sweep.threads))
-    twin = replace(planned, engine=eager, availability=eager.require(), precision=Precision.FP32)
-    with Scoring(twin, [(images, scorer)]) as one, Scoring(planned, [(images, scorer)]) as other:
-        before, reference = _judged(one, images, scorer)
-        after, found = _judged(other, images, scorer)
+def _row(planned: Planned, images: DataSet, scorer: Task, before: Score, reference: Judged) -> HeadRow:
+    with Scoring(planned, [(images, scorer)]) as scoring:
+        after, found = _judged(scoring, images, scorer)
         close = _cosines(reference, found, found.plan.artifact.compared)
     change = paired_difference(after.per_sample, before.per_sample, planned.sweep.seed)
     least, main = int(close.argmin()), before.main

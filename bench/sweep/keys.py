@@ -3,7 +3,9 @@
     onnx_key    = H(backbone, weights sha256, exporter, opset, precision, calibration set)     export.lower.precision
     plan_key    = H(onnx_key, engine, its version, options, profile, GPU architecture, driver)  engines.base
     feature_key = H(plan_key, preprocessing, data set digest, output)
+    maps_key    = H(plan_key, preprocessing, taps, which images)
     fit_key     = H(feature_keys of train and val, which samples, fit, its version, settings, seed)
+    head_key    = H(fit_key, what the head ends in); the onnx_key of backbone and head holds it   export.convert.joining
     score_key   = H(fit_key, feature_keys of test, task, its version, settings)
     timing_key  = H(plan_key, scenario, machine, images, preprocessing)
 
@@ -37,6 +39,11 @@ def shard_key(feature_key: str, start: int, size: int) -> str:
     return key("shard", of=feature_key, start=start, size=size)
 
 
+def maps_key(of: str, taps: Sequence[str], images: Sequence[tuple[str, str]]) -> str:
+    """Of the maps of some images. ``of``: the plan's maps under a preprocessing; ``images``: data set digest and id."""
+    return key("maps", of=of, taps=list(taps), images=[list(image) for image in images])
+
+
 def queries_key(data_digest: str, geometry: Json, preprocess: Json, seed: int, count: int) -> str:
     """Of the images that a timing rotates through: the files, and the pixels that an engine is given."""
     return key("queries", data=data_digest, geometry=dict(geometry), by=dict(preprocess), seed=seed, count=count)
@@ -51,6 +58,11 @@ def fit_key(features: Sequence[str], learning: str, fit: FitMeta, seed: int) -> 
     """
     meta = {"name": fit.name, "version": fit.version, "settings": dict(fit.settings)}
     return key("fit", features=list(features), learning=learning, fit=meta, seed=seed)
+
+
+def head_key(fit_key: str, class_map: str) -> str:
+    """Of a head that is joined to a backbone: its fit, and the map of classes that it gives besides, if any."""
+    return key("head", fit=fit_key, class_map=class_map)
 
 
 def score_key(fit_key: str, features: Sequence[str], data_digest: str, task: TaskMeta) -> str:

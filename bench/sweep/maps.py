@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from bench.sweep.features import Floats, Progress, stream
+from bench.sweep.keys import maps_key
 from bench.sweep.rows import Indices, OnDemand, ShardedRows
 from engines.base import Session
 from engines.preprocess.base import Preprocess
-from export.errors import CellError
-from export.store import MANIFEST, Store, key
+from export.store import MANIFEST, Store
 from tasks.base import Rows
 from tasks.data.base import DataSet, Sample
 
@@ -63,36 +63,45 @@ class Maps:
         """The maps of some images, float32 [n, c, h, w] by tap.
 
         Raises:
-            CellError: as :func:`bench.sweep.features.stream`; or maps hold NaN or Inf.
+            CellError: as :func:`bench.sweep.features.stream`.
         """
         self._session = self._session or self.open_session()
         begin = time.perf_counter()
         found = stream(self._session, self.preprocess, data, samples, list(self.shapes), progress)
         self.seconds += time.perf_counter() - begin
         self.images += len(samples)
-        for name, rows in found.items():
-            if not np.isfinite(rows).all():
-                bad = int((~np.isfinite(rows)).reshape(len(rows), -1).any(axis=1).sum())
-                raise CellError(f"The {name} of {bad} of {len(samples)} images hold NaN or Inf.")
         return found
 
-    def kept(self, data: DataSet, samples: Sequence[Sample], progress: Progress) -> dict[str, Rows]:
-        """The same from the disk, computed where they are not there, as rows that are read when asked for."""
+    def kept(
+        self, data: DataSet, samples: Sequence[Sample], limit: int, spared: Collection[str], progress: Progress
+    ) -> dict[str, Rows]:
+        """The same from the disk, computed where they are not there, as rows that are read when asked for.
+
+        Args:
+            limit: bytes of all maps on the disk; the oldest make place for these.
+            spared: keys of shards that stay, whatever their age.
+        """
         shards: dict[str, list[Any]] = {name: [] for name in self.shapes}
-        for start in range(0, len(samples), SHARD):
-            part = samples[start : start + SHARD]
-            images = [[data.sources[of].digest, inner] for of, inner in map(data.source, part)]
+        parts = [samples[start : start + SHARD] for start in range(0, len(samples), SHARD)]
+        for own, part in zip(self.shards(data, samples), parts, strict=True):
 
             def build(folder: Path, part: Sequence[Sample] = part) -> dict[str, Any]:
+                make_room(self.store, self.bytes(len(part)), limit, spared)
                 for name, rows in self.compute(data, part, progress).items():
                     narrow = np.abs(rows).max(initial=0) < LARGEST
                     np.save(folder / f"{name}.npy", rows.astype(np.float16) if narrow else rows)
                 return {"images": len(part)}
 
-            entry = self.store.obtain(KIND, key(KIND, of=self.key, taps=list(self.shapes), images=images), build)
+            entry = self.store.obtain(KIND, own, build)
             for name, found in shards.items():
                 found.append(np.load(entry.file(f"{name}.npy"), mmap_mode="r"))
         return {name: ShardedRows(found) for name, found in shards.items()}
+
+    def shards(self, data: DataSet, samples: Sequence[Sample]) -> list[str]:
+        """The keys of the shards that hold the maps of these images, in their order."""
+        images = [(data.sources[of].digest, inner) for of, inner in map(data.source, samples)]
+        starts = range(0, len(images), SHARD)
+        return [maps_key(self.key, list(self.shapes), images[start : start + SHARD]) for start in starts]
 
     def computed(self, data: DataSet, samples: Sequence[Sample]) -> dict[str, Rows]:
         """The same, computed whenever rows are asked for."""
@@ -109,16 +118,22 @@ class Maps:
             self._session = None
 
 
-def make_room(store: Store, needed: int, limit: int) -> None:
-    """Remove the oldest shards of maps until ``needed`` bytes more are within ``limit``; what is open stays."""
+def make_room(store: Store, needed: int, limit: int, spared: Collection[str] = ()) -> None:
+    """Remove the oldest shards of maps until ``needed`` bytes more are within ``limit``.
+
+    Args:
+        spared: keys of shards that stay.
+    """
     shelf = store.root / KIND
-    entries = []
+    held, entries = 0, []
     for folder in shelf.iterdir() if shelf.is_dir() else ():
         with suppress(OSError):  # another run removes it at this moment
-            if folder.is_dir():
-                size = sum(file.stat().st_size for file in folder.iterdir())
+            if folder.name.startswith(".") or not (folder / MANIFEST).is_file():  # under way, or a lock
+                continue
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            held += size
+            if folder.name not in spared:
                 entries.append(((folder / MANIFEST).stat().st_mtime, size, folder))
-    held = sum(size for _, size, _ in entries)
     for _, size, folder in sorted(entries):
         if held + needed <= limit:
             return

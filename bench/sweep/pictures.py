@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from export.errors import OutOfSpace
 from export.picture import decode
 from export.progress import say
 from export.store import write_atomic
@@ -23,9 +24,14 @@ def draw(task: Task, fit: Fitted, test: Batchwise, score: Score, images: DataSet
     """Write the sheet beside ``path``; its file name, or nothing where the task draws none.
 
     A sheet that cannot be drawn costs no score: that is said.
+
+    Raises:
+        OutOfSpace: the disk is full.
     """
     try:
         return _draw(task, fit, test, score, images, path)
+    except OutOfSpace:
+        raise
     except Exception as error:
         say(f"  no picture of {task.meta.name} on {images.name}: {type(error).__name__}: {error}")
         return ""

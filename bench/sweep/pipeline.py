@@ -158,7 +158,7 @@ def _score(scoring: Scoring, images: DataSet, scorer: Task, asked: Asked, desk: 
         chosen=dict(fit.chosen),
         sweep=[dict(row) for row in fit.sweep],
         by_class=[dict(row) for row in found.by_class],
-        extraction=judged.extraction,
+        extraction=scoring.extraction(images, scorer),
         keys=replace(
             planned.keys(plan),
             joint=plan.key if scorer.meta.head == "deployed" else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,18 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 
-class ShardedRows:
+class _Whole(ABC):
+    """Rows that numpy takes for an array: it then reads all of them."""
+
+    @abstractmethod
+    def __getitem__(self, index: slice | Indices, /) -> Floats: ...
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        whole = self[:]
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+
+class ShardedRows(_Whole):
     """float32 [n, …], of which only what is asked for is read.
 
     Args:
@@ -53,10 +65,6 @@ class ShardedRows:
             found[at] = self._shards[number][wanted[at] - start]
         return found
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        whole = self[:]
-        return whole if dtype is None else whole.astype(dtype, copy=False)
-
 
 class OnDemand:
     """Outputs of ``count`` images that are computed when they are asked for.
@@ -86,7 +94,7 @@ class OnDemand:
         return self._last
 
 
-class ComputedRows:
+class ComputedRows(_Whole):
     """One output's rows, float32 [n, …]."""
 
     def __init__(self, source: OnDemand, name: str) -> None:
@@ -104,7 +112,3 @@ class ComputedRows:
         if not len(rows):
             return np.empty((0, *self.shape[1:]), np.float32)
         return self._source.of(rows)[self._name]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        whole = self[:]
-        return whole if dtype is None else whole.astype(dtype, copy=False)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.records.parts import Extraction
-from bench.sweep import gate
+from bench.sweep import fits, gate
 from bench.sweep.cells import Planned
-from bench.sweep.fits import fitted
 from bench.sweep.heads import Joint, on_host
 from bench.sweep.view import View
 from engines.base import Plan
 from export.errors import CellError
 from export.parity import Parity
+from export.progress import say
 from tasks.base import MAPS, Batchwise, Fitted, Task
 from tasks.data.base import DataSet
 
@@ -30,7 +30,6 @@ class Judged:
     test: Batchwise
     plan: Plan
     parity: Parity | None
-    extraction: Extraction
     taps: tuple[dict[str, Any], ...]
 
 
@@ -45,6 +44,7 @@ class Scoring:
         self.planned, self._due = planned, due
         self._views: dict[str, View] = {}
         self._parities: dict[str, Parity | None] = {}
+        self._before = Extraction(0, 0.0)
 
     def __enter__(self) -> Scoring:
         return self
@@ -68,12 +68,16 @@ class Scoring:
         Raises:
             CellError: the network lacks what the task reads; or as the task's own.
         """
-        view = self._learned_from(scorer)
-        again = scorer.meta.rereads or sum(MAPS in other.meta.outputs for _, other in self._due) > 1
-        outputs = self._outputs(scorer, view)
+        planned, view = self.planned, self._learned_from(scorer)
+        outputs, self._before = self._outputs(scorer, view), self._computed()
+        key = planned.fit_key(images, scorer)
+        again = False
+        if MAPS in scorer.meta.outputs and planned.store.try_load(fits.KIND, key) is None:
+            again = scorer.meta.rereads or sum(MAPS in other.meta.outputs for _, other in self._due) > 1
+            if not again:
+                say("  maps of train and val: read once, and not kept")
         train, val = (view.part(images, split, outputs, again) for split in ("train", "val"))
-        planned = self.planned
-        return fitted(scorer, train, val, planned.sweep.seed, planned.fit_key(images, scorer), planned.store)
+        return fits.fitted(scorer, train, val, planned.sweep.seed, key, planned.store)
 
     def judged(self, images: DataSet, scorer: Task, fit: Fitted) -> Judged:
         """What the fit is judged on.
@@ -88,12 +92,23 @@ class Scoring:
             test = learned.part(images, "test", outputs)
             head = scorer.head(fit) if scorer.meta.head == "applied" else None
             test = on_host(head, test) if head else test
-            return Judged(test, learned.plan, self._parity(learned.plan), learned.extraction, taps)
+            return Judged(test, learned.plan, self._parity(learned.plan), taps)
         joint = Joint.of(self.planned, images, scorer, fit)
         plan = joint.plan(self.planned.throughput)
         view = self._view(self.planned, plan)
         test = view.part(images, "test", [output.name for output in plan.artifact.outputs])
-        return Judged(test, plan, self._parity(plan), learned.extraction, taps)
+        return Judged(test, plan, self._parity(plan), taps)
+
+    def extraction(self, images: DataSet, scorer: Task) -> Extraction:
+        """How the extraction went of all that was read for one score, once that is there: pooled features as their
+        shards were built, whenever that was; wide outputs as they were computed since :meth:`fitted`."""
+        pooled = self._learned_from(scorer).extracted(images)
+        wide, before = self._computed(), self._before
+        return Extraction(pooled.images + wide.images - before.images, pooled.seconds + wide.seconds - before.seconds)
+
+    def _computed(self) -> Extraction:
+        seen = [view.computed for view in self._views.values()]
+        return Extraction(sum(one.images for one in seen), sum(one.seconds for one in seen))
 
     def _learned_from(self, scorer: Task) -> View:
         planned = self.planned.origin if scorer.meta.head == "deployed" else self.planned

@@ -11,7 +11,7 @@ from bench.records.parts import Extraction
 from bench.sweep import keys
 from bench.sweep.cells import Planned
 from bench.sweep.features import extract
-from bench.sweep.maps import Maps, make_room
+from bench.sweep.maps import Maps
 from bench.sweep.rows import ShardedRows
 from engines.base import Plan
 from export.errors import CellError
@@ -34,9 +34,8 @@ class View:
 
     def __init__(self, planned: Planned, plan: Plan) -> None:
         self._planned, self.plan = planned, plan
-        self._kept: dict[str, Gathered] = {}
+        self._kept: dict[str, tuple[Gathered, Extraction]] = {}
         self._maps: dict[tuple[str, ...], Maps] = {}
-        self._seen: list[Extraction] = []
 
     def __enter__(self) -> View:
         return self
@@ -59,7 +58,7 @@ class View:
 
         Args:
             outputs: names of the plan's outputs; :data:`tasks.base.MAPS` for all its maps.
-            again: wide outputs are read more than once.
+            again: the wide outputs of train and val are read more than once.
 
         Raises:
             CellError: the plan lacks an output; or as :func:`bench.sweep.features.extract`.
@@ -96,48 +95,52 @@ class View:
             if len(shapes[name]) == 3
         )
 
+    def extracted(self, images: DataSet) -> Extraction:
+        """How the pooled features of the sources of a data set were extracted, as far as they were asked for."""
+        kept = [self._kept[source.digest][1] for source in images.sources if source.digest in self._kept]
+        return Extraction(sum(how.images for how in kept), sum(how.seconds for how in kept))
+
     @property
-    def extraction(self) -> Extraction:
-        """How the extraction of everything asked for so far went."""
-        seen = [*self._seen, *(Extraction(maps.images, maps.seconds) for maps in self._maps.values())]
-        return Extraction(sum(one.images for one in seen), sum(one.seconds for one in seen))
+    def computed(self) -> Extraction:
+        """The wide outputs that were computed so far."""
+        maps = self._maps.values()
+        return Extraction(sum(one.images for one in maps), sum(one.seconds for one in maps))
 
     def _features(self, images: DataSet, split: Split) -> Rows:
         first = images.sources[0].digest  # it is learned from, and kept for every test set
-        self._kept = {of: rows for of, rows in self._kept.items() if of == first or of in _digests(images)}
+        here = {source.digest for source in images.sources}
+        self._kept = {of: rows for of, rows in self._kept.items() if of == first or of in here}
         return picked(images, split, [self._of(source)[FEATURES] for source in images.sources])[:]
 
     def _of(self, source: DataSet) -> Gathered:
-        if source.digest in self._kept:
-            return self._kept[source.digest]
-        planned = self._planned
-        own = {FEATURES: keys.feature_key(self.plan.key, planned.preprocess, source.digest, FEATURES)}
-        with counting(f"  features of {source.name}", len(source.samples)) as advance:
-            found, how = extract(
-                lambda: planned.throughput.load(self.plan),
-                own,
-                planned.path(self.plan),
-                source,
-                planned.store,
-                advance,
-            )
-        self._kept[source.digest] = found
-        self._seen.append(how)
-        return found
+        if source.digest not in self._kept:
+            planned = self._planned
+            own = {FEATURES: keys.feature_key(self.plan.key, planned.preprocess, source.digest, FEATURES)}
+            with counting(f"  features of {source.name}", len(source.samples)) as advance:
+                self._kept[source.digest] = extract(
+                    lambda: planned.throughput.load(self.plan),
+                    own,
+                    planned.path(self.plan),
+                    source,
+                    planned.store,
+                    advance,
+                )
+        return self._kept[source.digest][0]
 
     def _wide(self, images: DataSet, split: Split, names: Sequence[str], again: bool) -> dict[str, Rows]:
         samples, of = images.split(split), tuple(names)
         maps = self._maps.get(of) or self._opened(of)
-        limit = int(self._planned.sweep.maps_gib * 2**30)
-        size = maps.bytes(len(samples))
         if not again:
             return maps.computed(images, samples)
-        if size > limit:
-            say(f"  maps of {split}: {size / 2**30:.1f} GiB are more than --maps-gib: computed each time they are read")
+        limit = int(self._planned.sweep.maps_gib * 2**30)
+        learned = [*images.split("train"), *images.split("val")]
+        if (size := maps.bytes(len(learned))) > limit:
+            say(f"  maps of {split}: {size / 2**30:.1f} GiB with train and val, more than --maps-gib; computed as read")
             return maps.computed(images, samples)
-        make_room(maps.store, size, limit)
-        with counting(f"  maps of {images.name}, {split}, {size / 2**20:,.0f} MiB", len(samples)) as advance:
-            return maps.kept(images, samples, advance)
+        spared = {shard for part in ("train", "val") for shard in maps.shards(images, images.split(part))}
+        mib = maps.bytes(len(samples)) / 2**20
+        with counting(f"  maps of {split}, kept ({mib:,.0f} MiB)", len(samples)) as advance:
+            return maps.kept(images, samples, limit, spared, advance)
 
     def _opened(self, names: tuple[str, ...]) -> Maps:
         planned, shapes = self._planned, {output.name: output.shape for output in self.plan.artifact.outputs}
@@ -168,10 +171,6 @@ def targets(images: DataSet, split: Split) -> Targets:
     if images.targets:
         return images.targets(samples)
     return Labels(np.array([s.label for s in samples], np.int64), images.classes, _junk(images, split))
-
-
-def _digests(images: DataSet) -> set[str]:
-    return {source.digest for source in images.sources}
 
 
 def _junk(images: DataSet, name: Split) -> npt.NDArray[np.int64]:

@@ -104,7 +104,7 @@ def _shown(ranking: Ranking, cost: str) -> list[Column]:
 
 def _with_heads(ranking: Ranking) -> list[str]:
     """The median latencies of backbones with a task's head."""
-    return [c.name for c in ranking.sheet.costs if c.head and c.name.endswith(LATENCY)]
+    return [c.name for c in ranking.sheet.costs if c.name == f"{c.head}.{LATENCY}"]
 
 
 def _score(ranking: Ranking, j: int, rows: Sequence[Standing], head: tuple[str, ...], last: int) -> Part:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from bench.records.record import ScoreRecord
 from bench.verdict.digits import number, with_error
 from bench.verdict.markdown import table
+from bench.verdict.ranking import LATENCY
 from bench.verdict.row import Row
 from export.spec import Metric
 
 BESIDE = ("pixel_accuracy", "AP50", "AP75", "box_AP", "box_AP50", "mask_AP50")
 """Metrics that stand beside a task's main one, where it reports them."""
 PARAMETERS = "head_parameters"
-LATENCY = "latency_p50_ms"
+SCENARIO = "single_stream"
 
 
 def heads(found: Sequence[Row]) -> str:
@@ -23,9 +24,11 @@ def heads(found: Sequence[Row]) -> str:
     shown = [(task, metric) for task in tasks for metric in _metrics(rows, task)]
     first = tasks[0] if tasks else ""
     rows.sort(key=lambda row: (row.cell.untrained, -_value(row, first)))
-    titles = [f"{task.partition('@')[0].replace('_', ' ')}: {metric.replace('_', ' ')}" for task, metric in shown]
-    latencies = sorted({name for row in rows for name in row.timings if name.startswith("single_stream")})
-    costs = ["p50, backbone, ms" if " with " not in name else f"p50, {_of(name)}, ms" for name in latencies]
+    called = {name: row.scores[name].subject.task.replace("_", " ") for row in rows for name in row.scores}
+    titles = [f"{called[task]}: {metric.replace('_', ' ')}" for task, metric in shown]
+    subjects = [record.subject for row in rows for record in row.timings.values()]
+    latencies = sorted({(one.head, one.name) for one in subjects if one.scenario == SCENARIO})
+    costs = [f"p50, with {called.get(head, head)}, ms" if head else "p50, backbone, ms" for head, _ in latencies]
     return table(
         ("backbone", "engine", "precision", *titles, *costs),
         [
@@ -34,16 +37,12 @@ def heads(found: Sequence[Row]) -> str:
                 row.cell.engine,
                 row.cell.precision + (" (fails parity)" if row.failed_parity else ""),
                 *(_text(row.scores.get(task), metric) for task, metric in shown),
-                *(_latency(row, name) for name in latencies),
+                *(_latency(row, name) for _, name in latencies),
             )
             for row in rows
         ],
         range(3, 3 + len(shown) + len(latencies)),
     )
-
-
-def _of(timing: str) -> str:
-    return "with " + timing.partition(" with ")[2].partition("@")[0].replace("_", " ")
 
 
 def _metrics(rows: Sequence[Row], task: str) -> list[str]:

@@ -289,7 +289,7 @@ class Ranking:
         """The cost that accuracy is plotted against: median latency (with the head, where one head is all that is
         ranked), else the first there is."""
         names = [c.name for c in self.sheet.costs]
-        whole = [c.name for c in self.sheet.costs if c.head and c.name.endswith(LATENCY)]
+        whole = [c.name for c in self.sheet.costs if c.name == f"{c.head}.{LATENCY}"]
         if len(whole) == len(self.sheet.settings) == 1:
             return whole[0]
         return LATENCY if LATENCY in names else names[0] if names else ""

@@ -88,9 +88,13 @@ def folded(fitted: Fitted) -> tuple[Floats, Floats]:
 def standardisation(train: Floats) -> tuple[Doubles, Doubles]:
     """Mean and 1 / deviation of each feature of train [n, d], both float64 [d]; the latter is 0 for a constant one."""
     mean: Doubles = np.asarray(train.mean(axis=0, dtype=np.float64))
-    deviation: Doubles = np.asarray(train.std(axis=0, dtype=np.float64))
+    return mean, scale_of(mean, np.asarray(train.std(axis=0, dtype=np.float64)))
+
+
+def scale_of(mean: Doubles, deviation: Doubles) -> Doubles:
+    """1 / deviation, float64 [d]; 0 where a feature is constant, up to the rounding of its mean."""
     constant = deviation <= 1e-6 * np.abs(mean)
-    return mean, np.where(constant, 0, 1 / np.where(constant, 1, deviation))
+    return np.where(constant, 0, 1 / np.where(constant, 1, deviation))
 
 
 def standardized(rows: Floats, mean: Doubles, scale: Doubles) -> Floats:

@@ -86,6 +86,31 @@ def test_objects_are_found_by_the_deployed_head(splits: Splits, fitted: Fitted) 
     assert head.compared == ("scores",)
 
 
+class Asked:
+    """Rows that count how often they are asked for: each time, a network may run."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows, self.times = np.asarray(rows), 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.rows.shape
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any, /) -> Any:
+        self.times += 1
+        return self.rows[index]
+
+
+def test_what_a_plan_emits_is_read_once_for_all_pictures(splits: Splits, fitted: Fitted) -> None:
+    task, part = Detection(), drawn_objects.emitted(Detection(), fitted, splits.test)
+    outputs = {name: Asked(rows) for name, rows in part.outputs.items()}
+    assert task.judge(fitted, replace(part, outputs=outputs)).metrics == task.judge(fitted, part).metrics
+    assert {rows.times for rows in outputs.values()} == {1}
+
+
 def test_the_best_on_val_is_taken(fitted: Fitted) -> None:
     trials, heads = fitted.sweep[:2], fitted.sweep[2:]
     assert [(row["rate"], row["seed"], row["epochs"]) for row in trials] == [(2e-3, 0, 1), (5e-3, 0, 1)]
@@ -185,7 +210,7 @@ def test_an_empty_split_is_refused(splits: Splits) -> None:
 def test_maps_that_are_no_numbers_are_refused(splits: Splits) -> None:
     maps = {name: np.array(rows) for name, rows in splits.train.outputs.items()}
     maps["map_s16"][3, 0, 0, 0] = np.nan
-    with pytest.raises(CellError, match="maps of 1 of 24 train"):
+    with pytest.raises(CellError, match="of row 3 of the train split holds NaN"):
         Detection().fit(replace(splits.train, outputs=maps), splits.val, 0)
 
 

@@ -165,9 +165,10 @@ def listed(files: Files) -> Listed | None:
             continue
         if len(those) > 1 or those[0] in found:
             picture = those[0]
-            both = f"{few(those)} share the mask {mask}" if len(those) > 1 else f"{found[picture]} and {mask}"
             raise UserError(
-                f"{picture} and its masks cannot be told apart: {both}.",
+                f"{few(those)} share the mask {mask}."
+                if len(those) > 1
+                else f"{picture} has two masks: {found[picture]} and {mask}.",
                 "A picture has one mask, of the same name in a folder of masks.",
                 "keep one mask for each picture",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.errors import UserError
+from export.geometry import Frame
 from export.spec import Metric
 from tasks.base import Batchwise, Fitted, Head, Journal, NoJournal, Score, Task
 from tasks.data.targets import Objects
@@ -19,7 +21,8 @@ from tasks.scoring.detection.detections import in_picture
 from tasks.scoring.detection.grid import Grid
 from tasks.scoring.detection.recipe import WIDTH, Recipe, detections
 from tasks.scoring.detection.targets import Placed
-from tasks.scoring.requirements import require_finite
+from tasks.scoring.features import Floats
+from tasks.scoring.reading import read
 
 _LEARNED = "weight_"
 """What the names of learned weights begin with, among the arrays of a fit."""
@@ -119,8 +122,10 @@ class Detector(Task):
         """
         truth, most = test.objects, int(fitted.arrays["count"])
         _require_objects("test", truth)
-        require_finite(tuple(test.outputs), test=test)
-        found = [self._found(test, row) for row in range(len(test))]
+        found: list[Detections] = []
+        for rows, outputs in read(test, "test", "judging"):
+            for place, row in enumerate(rows.tolist()):
+                found.append(self._found(outputs, place, test.frame(row)))
         boxes = matched(truth, found, most=most)
         if self.recipe.shapes:
             main = matched(truth, found, shapes=True, most=most)
@@ -130,22 +135,24 @@ class Detector(Task):
             metrics = _metrics(main, fitted.seed, "")
         metrics.append(Metric.cost("head_parameters", parameters(fitted), ""))
         learned = set(fitted.arrays["present"].tolist())
-        rows = []
+        by_class: list[dict[str, Any]] = []
         for label, (ap, ap50, n) in enumerate(main.by_class()):
             known = {"AP": ap, "AP50": ap50} if n else {"AP": None, "AP50": None}
-            rows.append({"class": truth.classes[label], **known, "n": n, **({} if label in learned else _UNSEEN)})
-        unseen = [truth.classes[label] for label, row in enumerate(rows) if row["n"] and label not in learned]
+            by_class.append({"class": truth.classes[label], **known, "n": n, **({} if label in learned else _UNSEEN)})
+        unseen = [truth.classes[label] for label, row in enumerate(by_class) if row["n"] and label not in learned]
         if unseen:
             note = f"classes without an object in train, AP 0: {', '.join(unseen)}"
             metrics[0] = replace(metrics[0], note=f"{metrics[0].note}; {note}" if metrics[0].note else note)
-        return Score(metrics, main.parts(), by_class=rows)
+        return Score(metrics, main.parts(), by_class=by_class)
 
     def picture(self, fitted: Fitted, test: Batchwise, row: int, photograph: drawing.Pixels) -> drawing.Pixels:
         """Boxes (and masks) of objects and of detections of a score of 0.3 and more, as :func:`drawing.drawn`."""
-        return drawing.drawn(photograph, test.objects[row], self._found(test, row), test.classes)
+        found = self._found(test.at(np.array([row])), 0, test.frame(row))
+        return drawing.drawn(photograph, test.objects[row], found, test.classes)
 
-    def _found(self, test: Batchwise, row: int) -> Detections:
-        return in_picture(test.at(np.array([row])), test.frame(row), shapes=self.recipe.shapes)
+    def _found(self, outputs: Mapping[str, Floats], place: int, frame: Frame) -> Detections:
+        one = {name: rows[place : place + 1] for name, rows in outputs.items()}
+        return in_picture(one, frame, shapes=self.recipe.shapes)
 
 
 def parameters(fitted: Fitted) -> int:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from export.errors import CellError
 from tasks.base import Batchwise
 from tasks.scoring.features import Floats, Indices
+from tasks.scoring.linear_classifier import scale_of
+from tasks.scoring.reading import read as blocks
 
 HELD = 2 << 30
 """Bytes of maps that are held in memory; of what is larger, each batch is read where it lies."""
-_BLOCK = 64 << 20
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -61,31 +60,17 @@ def read(part: Batchwise, split: str) -> tuple[Maps, Scaling]:
     fits = sum(2 * int(np.prod(shape)) for shape in shapes.values()) <= HELD
     held = {name: np.empty(shape, np.float16) for name, shape in shapes.items()} if fits else None
     sums = {name: np.zeros((2, shape[1])) for name, shape in shapes.items()}
-    bad = 0
-    for rows in _blocks(part):
-        broken = np.zeros(len(rows), bool)
-        for name, values in part.at(rows).items():
+    for rows, outputs in blocks(part, split, f"reading {split}"):
+        for name, values in outputs.items():
             wide = values.astype(np.float64)
             sums[name] += wide.sum(axis=(0, 2, 3)), np.square(wide).sum(axis=(0, 2, 3))
-            broken |= ~np.isfinite(values).all(axis=(1, 2, 3))
             if held is not None:
                 held[name][rows] = np.clip(values, -_LARGEST, _LARGEST)
-        bad += int(broken.sum())
-    if bad:
-        raise CellError(f"The maps of {bad} of {len(part)} {split} samples hold NaN or Inf.")
     mean, scale = {}, {}
     for name, (total, squares) in sums.items():
         count = len(part) * shapes[name][2] * shapes[name][3]
         centre = total / count
         deviation = np.sqrt(np.maximum(squares / count - centre**2, 0))
-        constant = deviation <= 1e-6 * np.abs(centre)
         mean[name] = centre.astype(np.float32)[:, None, None]
-        scale[name] = np.where(constant, 0, 1 / np.where(constant, 1, deviation)).astype(np.float32)[:, None, None]
+        scale[name] = scale_of(centre, deviation).astype(np.float32)[:, None, None]
     return Maps(part, held), Scaling(mean, scale)
-
-
-def _blocks(part: Batchwise) -> Iterator[Indices]:
-    each = sum(4 * int(np.prod(rows.shape[1:])) for rows in part.outputs.values())
-    step = max(1, _BLOCK // each)
-    for start in range(0, len(part), step):
-        yield np.arange(start, min(start + step, len(part)))

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from export.errors import CellError, UserError
-from export.progress import counting
+from export.errors import UserError
 from tasks.base import Batchwise, Rows
 from tasks.data.targets import VOID
 from tasks.scoring.features import Floats, Indices
+from tasks.scoring.reading import read
 from tasks.scoring.segmentation.geometry import resampling, shares_of
-
-BLOCK = 32 << 20
-"""Bytes of maps that are read together."""
 
 CELLS = "cells"
 """The array of a fit that says how many cells of each class it has seen, float64 [classes]."""
@@ -80,36 +77,14 @@ def slices_of(shapes: Shapes) -> dict[str, slice]:
     return {name: slice(end - shapes[name][0], end) for name, end in zip(shapes, ends, strict=True)}
 
 
-def read(part: Batchwise, split: str, doing: str) -> Iterator[tuple[Indices, dict[str, Floats]]]:
-    """Every output, some rows at a time and each row once: (rows, float32 [rows, c, h, w] by name).
-
-    Args:
-        split: as an error is to name it. doing: as the progress is to.
-
-    Raises:
-        CellError: a map holds NaN or Inf.
-    """
-    each = 4 * sum(int(np.prod(rows.shape[1:])) for rows in part.outputs.values())
-    step = max(1, BLOCK // max(1, each))
-    with counting(doing, len(part)) as advance:
-        for start in range(0, len(part), step):
-            rows = np.arange(start, min(start + step, len(part)))
-            outputs = part.at(rows)
-            for name, values in outputs.items():
-                bad = ~np.isfinite(values.reshape(len(rows), -1).sum(axis=1, dtype=np.float64))
-                if bad.any():
-                    raise CellError(f"The {name} of row {rows[bad][0]} of the {split} split holds NaN or Inf.")
-            yield rows, outputs
-            advance(len(rows))
-
-
 def draw(train: Batchwise, each: int, most: int, seed: int) -> Bank:
     """``each`` cells of every picture, fewer where they would be more than ``most`` in all, of those with a label.
 
     A picture's cells depend on the seed and on its mask, and not on its place among the others.
 
     Raises:
-        UserError: train is empty, or its masks have fewer than two classes. CellError: as :func:`read`.
+        UserError: train is empty, or its masks have fewer than two classes.
+        CellError: as :func:`tasks.scoring.reading.read`.
     """
     if not len(train):
         raise empty("train")

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from export.spec import Metric
 from tasks.base import Batchwise, Fitted, Score
 from tasks.scoring.features import Floats
+from tasks.scoring.reading import read
 from tasks.scoring.segmentation import linear_head
-from tasks.scoring.segmentation.cells import CELLS, empty, read
+from tasks.scoring.segmentation.cells import CELLS, empty
 from tasks.scoring.segmentation.drawing import side_by_side
 from tasks.scoring.segmentation.geometry import mask_of
 from tasks.scoring.segmentation.overlap import Overlaps, agreement

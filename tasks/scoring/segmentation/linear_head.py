@@ -17,8 +17,9 @@ from tasks.base import Batchwise, Fitted, Head
 from tasks.scoring.features import Floats, Indices
 from tasks.scoring.linear_classifier import standardisation
 from tasks.scoring.metrics import Doubles
+from tasks.scoring.reading import read
 from tasks.scoring.segmentation import cells, soft_regression
-from tasks.scoring.segmentation.cells import CELLS, Shapes, grid_of, read, require_val, shapes_of, slices_of
+from tasks.scoring.segmentation.cells import CELLS, Shapes, grid_of, require_val, shapes_of, slices_of
 from tasks.scoring.segmentation.geometry import mask_of, resampling
 from tasks.scoring.segmentation.overlap import Overlaps, agreement
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import photograph
 from PIL import Image
 
 from bench.damage import table_of_heads
@@ -28,16 +27,10 @@ from bench.verdict.table import rows
 from export.errors import UserError
 from export.store import Store
 
+pytestmark = pytest.mark.usefixtures("no_network")
+
 NET = "test_efficientnet.r160_in1k"
 TASK = "semantic_segmentation"
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parity is judged on drawn photographs instead of the published ones."""
-    drawn = [photograph(seed, 180, 200) for seed in range(4)]
-    monkeypatch.setattr("export.convert.verify.photographs", lambda store, images=None: drawn)
-    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("somebody asks the network"))
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +126,8 @@ def test_the_same_numbers_come_from_maps_that_are_kept_and_that_are_computed_aga
     tasks = (TASK, "segmentation_equal_width", "segmentation_knn")
     _, kept, _ = sweep(tasks=tasks, resize="squash")
     assert any((store.root / "maps").iterdir())
+    read = {r.subject.task: r.extraction for r in kept if isinstance(r, ScoreRecord)}
+    assert {how.images for how in read.values() if how} == {15 + 6, 6}, "train and val are computed for the first alone"
     make_room(store, 1 << 40, 1)
     assert not [entry for entry in (store.root / "maps").iterdir() if entry.is_dir()]
     for fit in (store.root / "fit").iterdir():

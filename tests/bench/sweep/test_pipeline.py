@@ -28,6 +28,8 @@ from tasks.catalog import TASKS
 from tasks.knn import Knn
 from tasks.scoring.metrics import accuracy
 
+pytestmark = pytest.mark.usefixtures("no_network")
+
 TINY = "nets:small"
 VIT = "test_vit.r160_in1k"
 
@@ -78,14 +80,6 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     get = TASKS.get
     known: dict[str, Any] = {toy.meta.name: toy for toy in (NearestMean, OfTokens, Buggy)}
     monkeypatch.setattr(TASKS, "get", lambda name: known.get(name) or get(name))
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parity is judged on drawn photographs instead of the published ones."""
-    drawn = [photograph(seed, 180, 200) for seed in range(8)]
-    monkeypatch.setattr("export.convert.verify.photographs", lambda store, images=None: drawn)
-    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("somebody asks the network"))
 
 
 @pytest.fixture(scope="module")

@@ -207,7 +207,7 @@ def test_colours_without_a_table_are_classes_or_refused(tmp_path: Path) -> None:
         ({"train/masks/3.png": saved(blocks(3, (0, 1)))[:-30]}, r"1 of 10 masks cannot be read(.|\n)*damaged"),
         (
             {"train/masks/3_mask.png": saved(blocks(3, (0, 1)))},
-            r"train/images/3.jpg and its masks cannot be told apart",
+            r"train/images/3.jpg has two masks: train/masks/3",
         ),
         ({"classes.txt": "a\nb\na\n"}, r"classes.txt has the name a twice"),
         ({"class_dict.csv": "colour\n1\n"}, r"class_dict.csv cannot be read"),

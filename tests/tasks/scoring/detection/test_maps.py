@@ -4,12 +4,13 @@ import drawn_objects
 import numpy as np
 import pytest
 
+from tasks.scoring import reading
 from tasks.scoring.detection import maps
 
 
 def test_maps_are_standardised_and_read_from_memory_as_from_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
     part = drawn_objects.split_of(drawn_objects.scenes(0, 9))
-    monkeypatch.setattr(maps, "_BLOCK", 4000)  # several blocks
+    monkeypatch.setattr(reading, "BLOCK", 4000)  # several blocks
     held, scaling = maps.read(part, "train")
     rows = np.arange(9)
     for name, values in held.batch(rows, scaling).items():

@@ -13,8 +13,9 @@ from export.errors import CellError, UserError
 from export.spec import PreprocessSpec
 from tasks.base import Batchwise
 from tasks.data.targets import VOID
-from tasks.scoring.segmentation import cells
-from tasks.scoring.segmentation.cells import at_cells, draw, read, require_val, shapes_of, slices_of
+from tasks.scoring import reading
+from tasks.scoring.reading import read
+from tasks.scoring.segmentation.cells import at_cells, draw, require_val, shapes_of, slices_of
 from tasks.scoring.segmentation.geometry import shares_of
 
 
@@ -89,7 +90,7 @@ class Counted:
 
 
 def test_maps_are_read_once_and_in_parts(train: Batchwise, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cells, "BLOCK", 4 * 4 * (6 * 48 + 10 * 12))
+    monkeypatch.setattr(reading, "BLOCK", 4 * 4 * (6 * 48 + 10 * 12))
     counted = {name: Counted(np.asarray(values)) for name, values in train.outputs.items()}
     bank = draw(replace(train, outputs=counted), 9, 10**6, 0)
     np.testing.assert_array_equal(bank.features, draw(train, 9, 10**6, 0).features)
