@@ -98,7 +98,8 @@ def _codes(values: Sequence[float], images: int, blob: bytearray, bits: int) -> 
 
 def _exact(values: np.ndarray[Any, np.dtype[np.float64]], step: float) -> float:
     """The step, where all values are multiples of it; else 0."""
-    return step if bool((np.abs(values / step - np.rint(values / step)) < 1e-6).all()) else 0.0
+    near = 1e-6 * min(step, 1.0)  # a value that is nearly nothing is no multiple of a hundred
+    return step if bool((np.abs(values - step * np.rint(values / step)) < near).all()) else 0.0
 
 
 def _unpacked(document: dict[str, Any], blob: bytes) -> Record:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_records import Lab
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.records.archive import BITS, pack, unpack
@@ -74,6 +74,7 @@ def test_right_and_wrong_answers_survive_exactly(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=50), st.integers(8, 16))
+@example([0.0, 2.0**-14], 8)
 def test_other_scores_are_rounded_and_the_metric_stays_their_mean(
     tmp_path_factory: pytest.TempPathFactory, values: list[float], bits: int
 ) -> None:
