@@ -14,6 +14,7 @@ TASKS: Registry[type[Task]] = Registry(
     {
         "knn": "tasks.knn:Knn",
         "linear_probe": "tasks.linear_probe:LinearProbe",
+        "classification": "tasks.classification:Classification",
         "few_shot": "tasks.few_shot:FewShot",
         "retrieval": "tasks.retrieval:Retrieval",
         "low_data": "tasks.low_data:LowData",

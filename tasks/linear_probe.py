@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tasks.base import FEATURES, Batchwise, Fitted, Head, Score, Task, TaskMeta
+from tasks.base import Batchwise, Fitted, Score, Task, TaskMeta
 from tasks.scoring import linear_classifier
 from tasks.scoring.confidence import confidence_metrics
-from tasks.scoring.linear_classifier import FIT, columns, folded
+from tasks.scoring.linear_classifier import FIT, columns
 from tasks.scoring.metrics import accuracy, softmax
 from tasks.scoring.requirements import require_finite, require_judgeable
 
@@ -31,19 +31,3 @@ class LinearProbe(Task):
         metrics, per_sample = accuracy(logits.argmax(axis=1), labels)
         metrics += confidence_metrics(softmax(logits), labels, fitted.seed)
         return Score(metrics, per_sample)
-
-    def head(self, fitted: Fitted) -> Head:
-        """One Gemm: features float32 [n, d] → logits float32 [n, c], a column for each label that train has."""
-        from onnx import TensorProto, helper, numpy_helper
-
-        weights, bias = folded(fitted)
-        classes, width = weights.shape
-        graph = helper.make_graph(
-            [helper.make_node("Gemm", [FEATURES, "weights", "bias"], ["logits"], transB=1)],
-            self.meta.name,
-            [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["n", width])],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", classes])],
-            [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        return Head(model.SerializeToString(), ("logits",), weights.size + bias.size)

@@ -12,7 +12,9 @@ from tasks.base import Batchwise
 from tasks.scoring.features import Floats, Indices
 
 BLOCK = 32 << 20
-"""Bytes that are read together."""
+"""Bytes that are read together, at most."""
+ROWS = 256
+"""Rows likewise: progress is shown between blocks."""
 
 
 def read(part: Batchwise, split: str, doing: str) -> Iterator[tuple[Indices, dict[str, Floats]]]:
@@ -25,7 +27,7 @@ def read(part: Batchwise, split: str, doing: str) -> Iterator[tuple[Indices, dic
         CellError: an output holds NaN or Inf.
     """
     each = 4 * sum(int(np.prod(rows.shape[1:])) for rows in part.outputs.values())
-    step = max(1, BLOCK // max(1, each))
+    step = min(ROWS, max(1, BLOCK // max(1, each)))
     with counting(doing, len(part)) as advance:
         for start in range(0, len(part), step):
             rows = np.arange(start, min(start + step, len(part)))
