@@ -24,6 +24,9 @@ GROUPS = {
         "report": ("bench.report.__main__", "write all of it as one HTML page"),
         "compare": ("bench.compare", "compare two results folders"),
     },
+    "ship": {
+        "ship": ("bench.ship", "write the picked cell as a folder that predicts without this project; or check one"),
+    },
     "look closer": {
         "damage": ("bench.damage", "which images a precision or an engine changes, against eager fp32"),
         "inversions": ("bench.inversions", "where the order of backbones changes once they are deployed"),

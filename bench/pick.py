@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from bench.verdict.choose import add_options, add_results, ranked
+from bench.verdict.choose import add_limits, add_options, add_results, limits_of, ranked
 from export.command import console, new_parser
 
 
@@ -19,20 +19,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_results(p)
     add_options(p)
-    p.add_argument(
-        "--max",
-        action="append",
-        default=[],
-        metavar="COLUMN=VALUE",
-        help="upper limit on a cost: latency_p50_ms=20; repeatable",
-    )
-    p.add_argument(
-        "--min",
-        action="append",
-        default=[],
-        metavar="COLUMN=VALUE",
-        help="lower limit on a rate: throughput_images_per_s=100; repeatable",
-    )
+    add_limits(p)
     p.add_argument("--json", action="store_true", help="the pick as JSON")
     return p
 
@@ -41,11 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Pick and say so; 0 when done."""
     args = parser().parse_args(argv)
     from bench.verdict.files import as_json
-    from bench.verdict.picking import Limit, document, pick, spoken
+    from bench.verdict.picking import document, pick, spoken
 
-    limits = [Limit.parse(text) for text in args.max] + [Limit.parse(text, least=True) for text in args.min]
     ranking = ranked(args)
-    found = pick(ranking, args.cost or "", limits)
+    found = pick(ranking, args.cost or "", limits_of(args))
     print(as_json(document(ranking, found)) if args.json else spoken(ranking, found))
     return 0
 

@@ -150,6 +150,20 @@ class Plan:
         return emulated(self.artifact.precision, self.arithmetic)
 
 
+@dataclass(frozen=True)
+class Standalone:
+    """How a plan's ONNX file is run without this project.
+
+    Attributes:
+        source: a Python file of :mod:`engines.shipped`. options: what its function is given, JSON values.
+        packages: the distributions that it needs.
+    """
+
+    source: Path
+    packages: tuple[str, ...]
+    options: Mapping[str, Any]
+
+
 class Engine(ABC):
     """Builds plans from artifacts and opens sessions on them.
 
@@ -234,6 +248,18 @@ class Engine(ABC):
 
     def _plan_of(self, entry: Entry, artifact: Artifact, profile: Profile) -> Plan:
         return Plan(entry.key, entry.path, entry.content, entry.bytes, self.spec, profile, artifact, entry.fields)
+
+    def standalone(self, plan: Plan) -> Standalone:
+        """What a shipped folder runs the plan's ONNX file with: override where :mod:`engines.shipped` has a file.
+
+        Raises:
+            CellError: there is none for this engine and provider.
+        """
+        raise CellError(
+            f"Engine {str(self.spec)!r} has no prediction program to ship.",
+            "Its plan can be shipped beside a cell of another engine.",
+            "bob ship --cell WORDS --engine NAME --target DEVICES",
+        )
 
     # -- hooks ---------------------------------------------------------------------------------------------------
 

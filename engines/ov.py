@@ -28,10 +28,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Availability, Engine, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Purpose, Session
+from engines.base import (
+    Availability,
+    Engine,
+    EngineSpec,
+    Outputs,
+    Pixels,
+    Placement,
+    Plan,
+    Profile,
+    Purpose,
+    Session,
+    Standalone,
+)
 from engines.library import failing, installed
 from engines.preprocess.normalize import Normalizer
 from engines.processor import instructions
+from engines.shipped import SHIPPED
 from export.artifact import Artifact
 from export.errors import CellError, first_line
 from export.spec import Precision
@@ -67,6 +80,11 @@ class OpenVinoEngine(Engine):
     @property
     def session(self) -> type[Session]:
         return OpenVinoSession
+
+    def standalone(self, plan: Plan) -> Standalone:
+        settings = {"INFERENCE_PRECISION_HINT": plan.fields["precision"], "PERFORMANCE_HINT": HINT}
+        options = {"device": DEVICES[self.spec.provider], "settings": settings}
+        return Standalone(SHIPPED / "ov.py", ("openvino",), options)
 
     def _probe(self, purpose: Purpose) -> Availability:
         version = installed("openvino")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from bench.records.asked import Asked
 from bench.records.parts import Failure
 from bench.records.record import Record
-from bench.sweep import pictures, timing
+from bench.sweep import history, pictures, timing
 from bench.sweep.assembly import Assembly
 from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk
@@ -62,6 +62,7 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
     Raises:
         OutOfSpace: the disk is full; what was finished is kept.
     """
+    history.keep(desk.folder, sweep.cells[0].sweep)
     tally = Tally()
     timed: list[timing.Timed] = []
     sound: list[Planned] = []

@@ -13,6 +13,7 @@ from export.errors import UserError
 
 if TYPE_CHECKING:
     from bench.records.results import Results
+    from bench.verdict.picking import Limit
     from bench.verdict.ranking import Ranking
 
 
@@ -42,6 +43,35 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--setting", action="append", default=[], metavar="NAME", help="rank by this one only; repeatable")
     p.add_argument("--ddof", type=int, choices=(0, 1), default=0, help="standard deviation over n − ddof (0)")
     p.add_argument("--missing", choices=("exclude", "average"), default="exclude", help="rows that lack a setting")
+
+
+def add_limits(p: argparse.ArgumentParser) -> None:
+    """The budget: shared by what picks a cell."""
+    p.add_argument(
+        "--max",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="upper limit on a cost: latency_p50_ms=20; repeatable",
+    )
+    p.add_argument(
+        "--min",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="lower limit on a rate: throughput_images_per_s=100; repeatable",
+    )
+
+
+def limits_of(args: argparse.Namespace) -> list[Limit]:
+    """The budget that the arguments of :func:`add_limits` give.
+
+    Raises:
+        UserError: a limit that is none.
+    """
+    from bench.verdict.picking import Limit
+
+    return [Limit.parse(text) for text in args.max] + [Limit.parse(text, least=True) for text in args.min]
 
 
 def load(args: argparse.Namespace) -> Results:

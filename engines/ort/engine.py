@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engines.base import Availability, Engine, EngineSpec, Profile, Purpose, Session
+from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Purpose, Session, Standalone
 from engines.cuda.device import device, why_no_device
 from engines.library import failing, installed
 from engines.ort.products import of_onnx
@@ -20,6 +20,7 @@ from engines.ort.providers import PROVIDERS, Provider, why_not
 from engines.ort.session import BATCH_AXIS, OPTIONS, BoundSession, OrtSession, compiled, inference_session, optimized
 from engines.preprocess.onnx_head import with_pixels_input
 from engines.processor import instructions
+from engines.shipped import SHIPPED
 from export.artifact import ONNX, Artifact
 from export.errors import first_line
 from export.spec import Precision
@@ -50,6 +51,11 @@ class OrtEngine(Engine):
     @property
     def session(self) -> type[Session]:
         return BoundSession if self._provider.bound else OrtSession
+
+    def standalone(self, plan: Plan) -> Standalone:
+        if self._provider.bound:
+            return super().standalone(plan)
+        return Standalone(SHIPPED / "ort.py", (CPU_ONLY,), {"provider": self._provider.name, "session": OPTIONS})
 
     def _probe(self, purpose: Purpose) -> Availability:
         found = [name for name in (CPU_ONLY, GPU) if installed(name)]
