@@ -13,7 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.scoring.detection.grid import Grid
-from tasks.scoring.detection.recipe import BRANCHES, EPSILON, GROUPS, LARGEST, MASK_SIDE, PROTOTYPES, SHARED, WIDTH
+from tasks.scoring.detection.recipe import (
+    BRANCHES,
+    EPSILON,
+    GROUPS,
+    LARGEST,
+    MASK_SIDE,
+    PROTOTYPES,
+    SHAPE_BRANCH,
+    SHARED,
+    WIDTH,
+)
 from tasks.scoring.features import Floats, Indices
 
 if TYPE_CHECKING:
@@ -72,10 +82,10 @@ def model(
     pad = weights[f"{SHARED}_weight"].shape[-1] // 2
     rows = _block(graph, _summed(graph, taps, grid), SHARED, pad)
     cells = {}
-    for block, outputs in BRANCHES.items():
-        own = _block(graph, rows, block, pad)
-        for key in outputs:
-            if f"{key}_weight" in weights:
+    for block, outputs in (BRANCHES | SHAPE_BRANCH).items():
+        if f"{block}_weight" in weights:
+            own = _block(graph, rows, block, pad)
+            for key in outputs:
                 cells[key] = graph.add("Conv", [own, f"{key}_weight", f"{key}_bias"], key)
     index, cell = _peaks(graph, cells["heat"], grid, count)
     graph.constant("present", present)

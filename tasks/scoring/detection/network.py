@@ -9,7 +9,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from tasks.scoring.detection.grid import Grid
-from tasks.scoring.detection.recipe import BRANCHES, EPSILON, GROUPS, LARGEST, PROTOTYPES, SHARED, WIDTH, Recipe
+from tasks.scoring.detection.recipe import (
+    BRANCHES,
+    EPSILON,
+    GROUPS,
+    LARGEST,
+    PROTOTYPES,
+    SHAPE_BRANCH,
+    SHARED,
+    WIDTH,
+    Recipe,
+)
 
 PRIOR = -2.19
 """Logit of a tenth: how likely an object is before anything is learned (RetinaNet)."""
@@ -35,7 +45,7 @@ def initial(channels: Mapping[str, int], classes: int, recipe: Recipe, seed: int
     }
     made |= {"sum_scale": torch.ones(WIDTH), "sum_bias": torch.zeros(WIDTH)}
     side = recipe.kernel
-    for block in (SHARED, *BRANCHES):
+    for block in (SHARED, *recipe.branches):
         made[f"{block}_weight"] = normal(WIDTH, WIDTH, side, side, deviation=(3 * WIDTH * side**2) ** -0.5)
         made |= {f"{block}_scale": torch.ones(WIDTH), f"{block}_bias": torch.zeros(WIDTH)}
     made |= {"heat_weight": normal(classes, WIDTH, 1, 1, deviation=0.05), "heat_bias": torch.full((classes,), PRIOR)}
@@ -70,10 +80,10 @@ def forward(weights: Mapping[str, Tensor], taps: Mapping[str, Tensor], grid: Gri
         parts.append(lateral if same else functional.interpolate(lateral, size, mode="bilinear", align_corners=False))
     rows = _block(_normalised(sum(parts[1:], parts[0]), weights, "sum"), weights, SHARED)
     out = {}
-    for block, outputs in BRANCHES.items():
-        own = _block(rows, weights, block)
-        for name in outputs:
-            if f"{name}_weight" in weights:
+    for block, outputs in (BRANCHES | SHAPE_BRANCH).items():
+        if f"{block}_weight" in weights:
+            own = _block(rows, weights, block)
+            for name in outputs:
                 out[name] = functional.conv2d(own, weights[f"{name}_weight"], weights[f"{name}_bias"])
     return out
 

@@ -212,7 +212,7 @@ def quality(weights: Arrays, examples: Examples, val: Maps) -> tuple[float, floa
 
 
 def _of_masks(name: str) -> bool:
-    return name.startswith(("prototypes", "coefficients"))
+    return name.startswith(("prototypes", "coefficients", "shape_"))
 
 
 def _saved(epoch: int, weights: Mapping[str, Tensor], optimizer: torch.optim.AdamW) -> Arrays:
