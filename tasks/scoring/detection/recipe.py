@@ -11,8 +11,8 @@ STRIDE = 8
 """Pixels of the network's input that a cell of the head's grid is wide and high, at most."""
 EPSILON = 1e-5
 SHARED = "shared"
-BRANCHES = {"what": ("heat",), "where": ("sides",)}
-SHAPE_BRANCH = {"shape": ("prototypes", "coefficients")}
+BRANCHES: dict[str, tuple[str, ...]] = {"what": ("heat",), "where": ("sides",)}
+SHAPE_BRANCH: dict[str, tuple[str, ...]] = {"shape": ("prototypes", "coefficients")}
 """After a block (convolution, norm, ReLU) that all share, a block each for classes, for boxes and, where there are
 masks, for these; and what is predicted from it. With two shared ones, 18 classes are learned far more slowly. Cheaper
 forms had a lower AP on val of BCCD (one seed each; as it is: 49.0): all three separable 45.6, branches of 1x1
