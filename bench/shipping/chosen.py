@@ -43,14 +43,16 @@ def meant(ranking: Ranking, words: str) -> int:
     """The row of a sheet that every one of some words names.
 
     Raises:
-        UserError: no row is meant, or several.
+        UserError: no ranked row is meant, or several.
     """
     sheet = ranking.sheet
-    names = [set(_words(label)) for label in sheet.labels]
-    found = [row for row, said in enumerate(names) if said.issuperset(words.split())]
+    named = [row for row, label in enumerate(sheet.labels) if set(_words(label)).issuperset(words.split())]
+    found = [row for row in named if sheet.status[row] == "ok"]
     if len(found) == 1:
         return found[0]
-    shown = sorted(sheet.name(row) for row in found or range(len(names)))
+    if named and not found:
+        raise UserError(f"{sheet.name(named[0])} cannot be shipped.", f"It is not ranked: {sheet.why[named[0]]}.")
+    shown = sorted(sheet.name(row) for row in found or range(len(sheet.labels)) if sheet.status[row] == "ok")
     raise UserError(
         f"--cell {words!r} names {f'{len(found)} cells' if found else 'no cell'}.",
         f"{'They are' if found else 'There are'}: {'; '.join(shown[:8])}{'; …' if len(shown) > 8 else ''}.",
@@ -95,6 +97,8 @@ def chosen(results: Results, ranking: Ranking, row: int, folder: Path, name: str
         planned = next((cell for cell in made.cells if cell.cell.identity == wanted), None)
         if planned and planned.owed(made.data[:1]):
             [(images, scorer), *_] = planned.owed(made.data[:1])
+            if why := planned.unscored(scorer):
+                raise UserError(f"{ranking.sheet.name(row)} cannot be shipped.", why)
             return Chosen(found, ranking.sheet.name(row), planned, images, scorer)
     raise missing or UserError(
         f"No sweep of {folder} has {ranking.sheet.name(row)} any more.",

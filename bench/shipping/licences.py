@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-FREE = ("apache", "mit", "bsd", "cc0", "cc-by-4", "cc by 4", "cc-by-3", "cc by 3", "unlicense", "isc", "public domain")
+FREE = (
+    "apache",
+    "mit",
+    "bsd",
+    "cc0",
+    "cc-by-4",
+    "cc by 4",
+    "cc-by-3",
+    "cc by 3",
+    "unlicense",
+    "isc",
+    "public domain",
+    "user's own",
+)
 """Beginnings of licences that allow to pass a work on and to sell what is made of it, with their notice."""
+OWN = "user's own"
 NO_COMMERCE = ("nc", "non-commercial", "noncommercial", "research")
 NO_CHANGE = ("nd", "noderivatives")
 
@@ -15,6 +29,8 @@ def restriction(what: str, licence: str) -> str:
         what: it is the licence of. licence: SPDX or words; empty where none is known.
     """
     text = licence.lower().strip()
+    if text == OWN:
+        return ""
     if not text:
         return f"No licence is known of {what}: without one it may not be passed on."
     if text.startswith(FREE):
