@@ -30,6 +30,8 @@ TRIED = 1000
 """Test photographs that the program is tried on, at most, spread evenly over the test split."""
 SUMS = "SHA256SUMS"
 """Of every other file, as ``sha256sum`` writes and checks them."""
+READ_AS = {"shapes": "boxes"}
+"""Kind of targets → the function of the program that reads what the network found; else it has the kind's name."""
 PLANS = "plans"
 LEAST_COSINE = 0.99
 """Of what the program and the plan give: they read and resize with other libraries, whose pixels differ by rounding."""
@@ -95,7 +97,11 @@ def write(chosen: Chosen, cell: Judged, folder: Path) -> Trial:
     shutil.copyfile(artifact.onnx, folder / "model.onnx")
     shutil.copyfile(alone.source, folder / "network.py")
     shutil.copyfile(predict_source(), folder / "predict.py")
-    spec: dict[str, Any] = {"kind": scorer.meta.kind, "input": artifact.input, **artifact.preprocess.as_json()}
+    spec: dict[str, Any] = {
+        "kind": READ_AS.get(scorer.meta.kind, scorer.meta.kind),
+        "input": artifact.input,
+        **artifact.preprocess.as_json(),
+    }
     _json(folder / "preprocess.json", {**spec, "options": dict(alone.options)})
     (folder / "labels.txt").write_text("".join(f"{name}\n" for name in _labels(chosen, cell.fit)), encoding="utf-8")
     pins = [f"{name}=={version(name)}" for name in sorted((*alone.packages, "numpy", "pillow"))]
