@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     add(p, "engines", "data", default="the demo's")
     add(p, "precisions", default=PRECISIONS)
     add(p, "tasks", default="of masks or boxes: those whose heads are deployed")
-    add(p, "size", "resize", "taps", "void", "limit")
+    add(p, "size", "depth", "resize", "taps", "void", "limit")
     add_store(p)
     p.add_argument("--json", action="store_true", help="print the rows as JSON")
     return p
@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         data=args.data or demo.data,
         tasks=args.tasks,
         size=args.size,
+        depth=args.depth,
         resize=args.resize,
         taps=args.taps,
         void=args.void,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import numpy as np
 from bench.sweep.calibration import calibrated
 from bench.sweep.cells import Planned, suits
 from bench.sweep.expansion import expand
-from bench.sweep.spec import ALL, SweepSpec
+from bench.sweep.spec import SweepSpec
 from engines.preprocess.catalog import orientation
 from export.errors import UserError
 from export.places import expanded
 from export.progress import now_and_then, say
 from export.store import Store
+from export.variant import ALL
 from tasks.catalog import TASKS, task
 from tasks.data.altered.corruption import MOVING, corrupted, named
 from tasks.data.altered.scope import beside
@@ -58,7 +60,7 @@ def assemble(sweep: SweepSpec, store: Store) -> Assembly:
         _say(images)
     _require_stored(sweep, data)
     cells = sized(suited(cells, data, named_all=sweep.tasks == (ALL,)), data)
-    data = tuple(cut(images, cells[0].backbone.size) for images in data)
+    data = tuple(cut(images, largest(cells)) for images in data)
     return Assembly(tuple(calibrated(cells, data[0]) if data else cells), data)
 
 
@@ -123,27 +125,38 @@ def _require_stored(sweep: SweepSpec, data: Sequence[DataSet]) -> None:
 
 LONGEST = 480
 """Pixels of the longer side of the input that is taken for masks and boxes where none is asked for."""
+LEAST = 32
+"""Pixels of its shorter side: the largest stride of most networks."""
 
 
 def sized(cells: Sequence[Planned], data: Sequence[DataSet]) -> list[Planned]:
-    """The cells at the input size that the sweep asks for.
+    """The cells with the input that the sweep asks for.
 
-    Where the first data set has masks or boxes and the sweep asks for none, it is the median size of its pictures, the
-    longer side at most :data:`LONGEST`; and every picture is shown whole.
+    Where the first data set has masks or boxes and the sweep asks for no size, it is the median size of its pictures,
+    the longer side at most :data:`LONGEST`, each at least :data:`LEAST`; and every picture is shown whole.
     """
     sweep = cells[0].sweep
-    size, resize = sweep.size, sweep.resize
+    size, resize = "", sweep.resize
     if data and data[0].targets:
         resize = resize or "letterbox"
-        if not size:
+        if not sweep.size:
             sides = np.median(data[0].targets(data[0].samples).sizes, axis=0)
-            height, width = np.rint(sides * min(1.0, LONGEST / sides.max())).astype(int)
+            height, width = np.rint(sides * min(1.0, LONGEST / sides.max())).clip(LEAST).astype(int)
             size = f"{height}x{width}"
             how = "padded" if resize == "letterbox" else "stretched"
             say(f"input: {size}, from the pictures of {data[0].name}; pictures of another shape are {how}")
     if not (size or resize):
         return list(cells)
-    return [replace(cell, backbone=replace(cell.backbone, size=size, resize=resize)) for cell in cells]
+    return [
+        replace(cell, backbone=replace(cell.backbone, size=size or cell.backbone.size, resize=resize)) for cell in cells
+    ]
+
+
+def largest(cells: Sequence[Planned]) -> str:
+    """The size with the most pixels that was asked for: at each the same windows of large pictures are shown, so that
+    their scores can be compared. Empty where none was."""
+    asked = {cell.backbone.size for cell in cells} - {""}
+    return max(asked, key=lambda size: prod(map(int, size.split("x"))), default="")
 
 
 def cut(images: DataSet, size: str) -> DataSet:

@@ -1,9 +1,11 @@
-"""From the names in a sweep to backbones, each with the precision of its own file and what is wrong with that."""
+"""From the names in a sweep to backbones at every size and depth, each with the precision of its own file and what is
+wrong with that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.sweep.spec import SweepSpec
@@ -11,6 +13,8 @@ from export.convert.foreign import precision as own_precision
 from export.errors import UserError
 from export.progress import say
 from export.spec import Precision
+from export.store import Store
+from export.variant import ALL
 from export.zoo.backbones import Backbone, distinct, finished_file, resolve
 
 
@@ -39,8 +43,8 @@ class Named:
             yield self.own, True
 
 
-def named(sweep: SweepSpec) -> list[Named]:
-    """The sweep's backbones; those whose finished file cannot be used come last.
+def named(sweep: SweepSpec, store: Store) -> list[Named]:
+    """The sweep's backbones, each at every size and depth; those whose finished file cannot be used come last.
 
     Raises:
         UserError: nothing has one of the names, or none of them can be used.
@@ -48,8 +52,8 @@ def named(sweep: SweepSpec) -> list[Named]:
     zoo = [Path(file) for file in sweep.zoo]
     given = {name: Path(file) for name, file in sweep.weights.items()}
 
-    def of(name: str, depth: int = 1) -> Backbone:
-        return resolve(name, zoo_files=zoo, weights=given.get(name), depth=depth)
+    def of(name: str, folders: int = 1) -> Backbone:
+        return resolve(name, zoo_files=zoo, weights=given.get(name), folders=folders)
 
     whole: dict[str, Backbone] = {}
     broken: list[Named] = []
@@ -65,7 +69,25 @@ def named(sweep: SweepSpec) -> list[Named]:
     troubles = [one.trouble for one in found if one.trouble]
     if len(troubles) == len(found):
         raise troubles[0]
-    return found
+    return [
+        replace(one, backbone=replace(one.backbone, size=size, depth=depth))
+        for one in found
+        for size in sweep.size or ("",)
+        for depth in _depths(sweep, one.backbone, store)
+    ]
+
+
+def _depths(sweep: SweepSpec, backbone: Backbone, store: Store) -> tuple[int, ...]:
+    """The depths that are asked for; 0 stands for the whole network, which is all there is of what cannot be cut."""
+    if ALL not in sweep.depth:
+        return tuple(map(int, sweep.depth)) or (0,)
+    from export.zoo.loaders import depths
+
+    try:
+        return *depths(backbone, store), 0
+    except UserError as error:  # what is wrong with it beside that, its cell will say
+        say(f"{backbone.name}: the whole network alone: {error.what} {error.why}".rstrip())
+        return (0,)
 
 
 def _examined(backbone: Backbone) -> Named:

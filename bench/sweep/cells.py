@@ -76,6 +76,7 @@ class Planned:
             weights.identity(self.backbone),
             self.backbone.size,
             self.backbone.resize,
+            self.backbone.depth,
         )
 
     @property

@@ -34,7 +34,7 @@ def compared(cells: Sequence[Planned], images: DataSet) -> Iterator[Row | UserEr
             say(f"{planned.cell}: skipped: {planned.availability.reason or 'it is never scored'}")
             continue
         try:
-            name = planned.backbone.name
+            name = planned.cell.network
             if name not in references:
                 references[name] = _features(reference_of(planned), images)
             yield Row(str(planned.cell), images.name, damage(references[name], _features(planned, images)))

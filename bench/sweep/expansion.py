@@ -8,7 +8,7 @@ from dataclasses import replace
 from bench.measure.scenarios import scenario
 from bench.sweep.backbones import named
 from bench.sweep.cells import Planned
-from bench.sweep.spec import ALL, SweepSpec
+from bench.sweep.spec import SweepSpec
 from engines.base import Availability, Engine, EngineSpec
 from engines.catalog import BASELINE, engine
 from engines.preprocess.catalog import identity, refusal
@@ -16,6 +16,7 @@ from export.errors import UserError
 from export.lower.precision import precision_of
 from export.progress import say
 from export.store import Store
+from export.variant import ALL
 from tasks.catalog import TASKS, task
 
 
@@ -40,7 +41,7 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
     for name in sweep.weights:
         if name not in sweep.models:
             raise UserError(f"--weights names {name!r}, which is not among the models.")
-    backbones = named(sweep)
+    backbones = named(sweep, store)
     engines = [engine(EngineSpec.parse(text, sweep.threads)) for text in sweep.engines]
     available = [e.available() for e in engines]
     if not any(a.ok for a in available):

@@ -52,7 +52,7 @@ def compared_heads(cells: Sequence[Planned], images: DataSet) -> Iterator[HeadRo
             if not (planned.availability.ok and planned.engine.computes) or planned.backbone.untrained:
                 continue
             for _, scorer in planned.deployed([images]):
-                of = planned.backbone.name, scorer.meta.name
+                of = planned.cell.network, scorer.meta.name
                 try:
                     if of not in references:
                         twin = stack.enter_context(Scoring(reference_of(planned), [(images, scorer)]))

@@ -6,7 +6,6 @@ the Python call and docs/sweep.md are all made from this declaration. Loads noth
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from bench.records.parts import SCENARIOS
 from export.command import listed, sizes
 from export.errors import UserError, unknown
 from export.spec import Precision
+from export.variant import ALL, cut_depth, input_size
 
 DEMO = Path(__file__).with_name("demo.yaml")
 
@@ -55,7 +55,6 @@ def _how(metavar: str, help: str) -> dict[str, Option]:
 RESIZES = ("squash", "letterbox")
 CLASS_MAPS = ("own", "full")
 PRECISIONS = tuple(map(str, Precision))
-ALL = "all"
 DATA_SETS = "tasks.data.named:NAMED"
 
 
@@ -105,12 +104,21 @@ class SweepSpec:
             "engines.preprocess.catalog:PATHS",
         ),
     )
-    size: str = field(
-        default="",
+    size: tuple[str, ...] = field(
+        default=(),
         metadata=_what(
-            "HxW",
-            "input size, as 352x480 (height x width), rounded to what each network takes; by default the checkpoint's "
-            "own, and for masks and boxes the size of the pictures",
+            "A,B",
+            "input sizes, each a cell of its own: 224, or 352x480 (height x width), rounded to what each network "
+            "takes; by default the checkpoint's own, and for masks and boxes the size of the pictures",
+        ),
+    )
+    depth: tuple[str, ...] = field(
+        default=(),
+        metadata=_what(
+            "A,B",
+            "cut the networks after these stages (of a plain vision transformer: blocks), each a cell of its own: 2,3; "
+            "or all, with the whole network; by default they are whole",
+            (ALL,),
         ),
     )
     resize: str = field(
@@ -211,8 +219,6 @@ class SweepSpec:
             raise UserError(f"max_unreadable must be a fraction from 0 to 1, not {self.max_unreadable:g}.")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"limit must be at least 1, not {self.limit}.")
-        if self.size and not re.fullmatch(r"[1-9]\d{1,3}x[1-9]\d{1,3}", self.size):
-            raise UserError(f"size must be height x width, not {self.size!r}.", "", "--size 352x480")
         if self.resize not in ("", *RESIZES):
             raise unknown("resize", self.resize, RESIZES)
         if self.class_map not in ("", *CLASS_MAPS):
@@ -220,6 +226,8 @@ class SweepSpec:
         if self.maps_gib < 0:
             raise UserError(f"maps_gib must be 0 or more, not {self.maps_gib:g}.")
         object.__setattr__(self, "batches", tuple(sorted({1, *self.batches})))
+        object.__setattr__(self, "size", tuple(dict.fromkeys(map(input_size, self.size))))
+        object.__setattr__(self, "depth", tuple(dict.fromkeys(map(cut_depth, self.depth))))
 
 
 ONLY_DEMO = ("limit", "precisions", "seconds", "repeats")
@@ -318,7 +326,8 @@ def _plain(one: Declared, value: Any) -> Any:
         return _text(value)
     if isinstance(value, str) and not one.option.repeatable:
         return sizes(value, f"--{one.name}") if "int" in one.type else listed(value)
-    return [_text(part) for part in _values(value)]
+    parts = [_text(part) for part in _values(value)]
+    return [str(part) if "str" in one.type and type(part) is int else part for part in parts]  # YAML takes 224 so
 
 
 def _values(value: Any) -> Sequence[Any]:
@@ -344,7 +353,7 @@ def _pairs(texts: Sequence[Any]) -> dict[str, str]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    from export.zoo.backbones import read_yaml
+    from export.zoo.yaml_file import read_yaml
 
     document = read_yaml(path, "sweep file")
     if not isinstance(document, dict):

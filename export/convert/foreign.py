@@ -103,7 +103,7 @@ def identity(backbone: Backbone) -> dict[str, Any]:
 
 
 def _preprocess(backbone: Backbone) -> PreprocessSpec:
-    from export.zoo.loaders import spec_of
+    from export.zoo.inputs import spec_of
 
     spec = spec_of(backbone.preprocess)
     if not all(spec.std) or not np.isfinite([*spec.mean, *spec.std]).all():

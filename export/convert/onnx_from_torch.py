@@ -45,6 +45,8 @@ def artifact_key(backbone: Backbone, store: Store, *, taps: Sequence[str] = (), 
     own: dict[str, Any] = {}
     if backbone.size or backbone.resize:
         own["input"] = [backbone.size, backbone.resize]
+    if backbone.depth:
+        own["depth"] = backbone.depth
     if isinstance(backbone.source, OnnxFile):
         from export.convert import foreign
 
@@ -107,13 +109,18 @@ def artifact(backbone: Backbone, store: Store, *, taps: Sequence[str] = (), imag
 
 
 def _require_own_form(backbone: Backbone, taps: Sequence[str]) -> None:
-    """Refuse another input size of a finished file, or feature maps: it is what it is."""
-    asked = f"input {backbone.size or backbone.resize}" if backbone.size or backbone.resize else ""
-    asked = "feature maps" if taps else asked
-    if asked:
+    """Refuse another input size of a finished file, a depth, or feature maps: it is what it is."""
+    own = "x".join(str(backbone.preprocess.get(side)) for side in ("height", "width"))
+    asked = {
+        "feature maps": bool(taps),
+        f"depth {backbone.depth}": bool(backbone.depth),
+        f"input {backbone.size}": backbone.size not in ("", own),
+        f"input by {backbone.resize}": bool(backbone.resize),
+    }
+    for what in (what for what, changed in asked.items() if changed):
         raise CellError(
             f"{backbone.name!r} is a finished ONNX file.",
-            f"Asked: {asked}. Its input and its outputs cannot be changed.",
+            f"Asked: {what}. Its input{f' ({own})' if 'None' not in own else ''} and its outputs cannot be changed.",
             "the network itself: a zoo row, a timm id or module:function",
         )
 
@@ -171,7 +178,7 @@ def _shapes(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor) 
 
     try:
         found = module(example)
-    except RuntimeError as error:
+    except (AssertionError, RuntimeError, ValueError) as error:
         raise CellError(f"{backbone.name!r} does not run on {list(example.shape)}.", first_line(error)) from error
     tensors = found if isinstance(found, tuple) else (found,)
     if not all(isinstance(t, torch.Tensor) for t in tensors) or tensors[0].ndim != 2:

@@ -34,6 +34,7 @@ from export.zoo.sources import (
     with_random_weights,
     words_of,
 )
+from export.zoo.yaml_file import read_yaml
 
 ZOO = Path(__file__).with_name("zoo.yaml")
 RANDOM = "@random"
@@ -53,6 +54,7 @@ class Backbone:
         output: "features" (pooled, before the classifier) or "logits" (through the checkpoint's own classifier).
         size: "HEIGHTxWIDTH" where it is not the checkpoint's own; rounded to a multiple of the largest stride.
         resize: "squash" (stretch) or "letterbox" (pad), where pictures are not resized in the checkpoint's own way.
+        depth: the stage or block after which it is cut (see :mod:`export.zoo.depths`); 0 where it is whole.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Backbone:
     output: Literal["features", "logits"] = "features"
     size: str = ""
     resize: str = ""
+    depth: int = 0
     family: str = ""
     pretrain_algo: str = ""
     pretrain_data: str = ""
@@ -86,6 +89,8 @@ class Backbone:
         """What the main output is, for a reader."""
         if isinstance(self.source, OnnxFile):
             return f"output of {self.source.cut}, flattened" if self.source.cut else "the file's first output"
+        if self.depth:
+            return f"pooled after stage or block {self.depth}"
         if self.output == "logits":
             return "logits of its own classifier"
         return _POOLING.get(self.arguments.get("global_pool", ""), "pooled, before the classifier")
@@ -109,7 +114,7 @@ class Backbone:
         row["file"] = Path(row["file"]) if row["file"] else None
         row["package"] = PackageFile(**{**package, "package": Package(**package["package"])}) if package else None
         source = source_of(row, f"request for {values['name']!r}")
-        return cls(values["name"], source, **{name: values[name] for name in _DESCRIBED})
+        return cls(values["name"], source, **{name: values[name] for name in _DESCRIBED if name in values})
 
 
 _DESCRIBED = tuple(f.name for f in fields(Backbone) if f.name not in ("name", "source"))
@@ -128,8 +133,8 @@ def resolve_all(
     """
     own = weights or {}
 
-    def named(name: str, depth: int = 1) -> Backbone:
-        return resolve(name, zoo_files=zoo_files, weights=own.get(name), depth=depth)
+    def named(name: str, folders: int = 1) -> Backbone:
+        return resolve(name, zoo_files=zoo_files, weights=own.get(name), folders=folders)
 
     return distinct({name: named(name) for name in names}, named)
 
@@ -144,9 +149,9 @@ def distinct(given: Mapping[str, Backbone], named: Callable[[str, int], Backbone
         UserError: two of them have one name for all that.
     """
     found = dict(given)
-    for depth in range(2, 2 + _DEEPEST):
+    for folders in range(2, 2 + _DEEPEST):
         for shared in _shared(found):
-            found |= {name: named(name, depth) for name in shared}
+            found |= {name: named(name, folders) for name in shared}
     for one, other, *_ in _shared(found):
         raise UserError(
             f"Two backbones have the name {found[one].name!r}.",
@@ -168,7 +173,7 @@ def _shared(found: Mapping[str, Backbone]) -> list[list[str]]:
     return [asked for asked in by_name.values() if any(found[one] != found[asked[0]] for one in asked)]
 
 
-def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None = None, depth: int = 1) -> Backbone:
+def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None = None, folders: int = 1) -> Backbone:
     """The backbone that a name stands for.
 
     Args:
@@ -177,7 +182,7 @@ def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None =
         zoo_files: YAML files with rows of the user's own, of the zoo's form.
         weights: a local checkpoint that takes the place of the backbone's own. A file's name is not enough to know it
             by (``model_best.pth``): the backbone is called ``NAME@FOLDER/FILE``, a finished file ``FOLDER/FILE``.
-        depth: how many folders above a file are part of its name.
+        folders: how many folders above a file are part of its name.
 
     Raises:
         UserError: nothing has that name (the nearest are suggested), a file is not there or not of its form, or the
@@ -189,7 +194,7 @@ def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None =
     if name.lower().endswith(".onnx"):
         if weights is not None:
             raise UserError(f"{name!r} takes no other weights.", "It is a finished ONNX file.")
-        return _finished(expanded(name), depth)
+        return _finished(expanded(name), folders)
     file = None if weights is None else expanded(weights)
     if file is not None:
         formats.require_file(file)
@@ -198,7 +203,7 @@ def resolve(name: str, *, zoo_files: Sequence[Path] = (), weights: Path | None =
         return replace(row, name=f"{row.name}{RANDOM}", source=with_random_weights(row.source, row.name))
     if file is not None:
         return replace(
-            row, name=f"{row.name}@{_label(file, depth)}", source=with_checkpoint(row.source, file, row.name)
+            row, name=f"{row.name}@{_label(file, folders)}", source=with_checkpoint(row.source, file, row.name)
         )
     return row
 
@@ -252,7 +257,7 @@ def _misplaced(name: str) -> UserError:
 _ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".tar", ".h5", ".hdf5", ".pb", ".npz", ".pkl", ".onnx")
 
 
-def _label(path: Path, depth: int) -> str:
+def _label(path: Path, folders: int) -> str:
     """What a file is called: its name without endings, after so many of its folders: ``run1/model_best``.
 
     Raises:
@@ -266,7 +271,7 @@ def _label(path: Path, depth: int) -> str:
     stem = path.name
     while (suffix := Path(stem).suffix.lower()) in _ENDINGS and Path(stem).stem:
         stem = stem[: -len(suffix)]
-    return "/".join([*path.parent.parts[1:][-depth:], stem])
+    return "/".join([*path.parent.parts[1:][-folders:], stem])
 
 
 def _other(timm_id: str) -> Backbone:
@@ -282,31 +287,6 @@ def _other(timm_id: str) -> Backbone:
 def listing(zoo_files: Sequence[Path] = ()) -> list[Backbone]:
     """All rows of the zoo, the user's own last."""
     return [row for file in (ZOO, *map(expanded, zoo_files)) for row in _zoo(file).values()]
-
-
-def read_yaml(path: Path, what: str) -> Any:
-    """A YAML document.
-
-    Raises:
-        UserError: the file cannot be read, is not YAML, or gives a field twice.
-    """
-    import yaml
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """YAML lets the last of two equal fields win, and says nothing."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            names = [key.value for key, _ in node.value if isinstance(key.value, str)]
-            if twice := next((name for name in names if names.count(name) > 1), None):
-                raise yaml.YAMLError(f"{twice!r} is given twice, the second time near line {node.start_mark.line + 1}")
-            return super().construct_mapping(node, deep)
-
-    try:
-        return yaml.load(path.read_text("utf-8-sig"), Loader)
-    except OSError as error:
-        raise UserError(f"The {what} {path} cannot be read.", str(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UserError(f"The {what} {path} is not YAML.", " ".join(str(error).split())) from error
 
 
 @lru_cache(maxsize=8)
@@ -380,7 +360,7 @@ def finished_file(path: Path) -> Backbone:
     return Backbone(_label(expanded(path), 1), OnnxFile(LocalFile(path)))
 
 
-def _finished(path: Path, depth: int) -> Backbone:
+def _finished(path: Path, folders: int) -> Backbone:
     """A finished ONNX file; its sidecar gives the preprocessing, and may give licence, family and where to cut."""
     formats.require_file(path)
     sidecar = path.with_suffix(".yaml")
@@ -396,5 +376,5 @@ def _finished(path: Path, depth: int) -> Backbone:
     for name in document:
         if name not in _BESIDE:
             raise unknown("field", str(name), _BESIDE, f"correct {sidecar}")
-    row = {"name": _label(path, depth), "file": str(path), "reader": "onnx", "licence": "user's own", **document}
+    row = {"name": _label(path, folders), "file": str(path), "reader": "onnx", "licence": "user's own", **document}
     return _row(row, path)

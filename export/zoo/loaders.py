@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import inspect
-import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from export.artifact import Artifact
-from export.errors import UserError, unknown
+from export.errors import CellError, UserError, first_line, unknown
 from export.registry import load_target
-from export.spec import CropMode, Interpolation, PreprocessSpec
-from export.store import Store
-from export.zoo import checkpoint, placing, weights
+from export.spec import PreprocessSpec
+from export.store import Store, key
+from export.zoo import checkpoint, own_code, placing, weights
 from export.zoo.backbones import Backbone
+from export.zoo.depths import cut, every
+from export.zoo.inputs import fitting, preprocess
 from export.zoo.placing import Placed
 from export.zoo.reading import Convert
 from export.zoo.sources import (
@@ -29,18 +31,20 @@ from export.zoo.sources import (
     ModuleFunction,
     OnnxFile,
     OnnxVisionTransformer,
+    OwnWeights,
     Reader,
     TensorFlowMobileNetV1,
     TimmCheckpoint,
     TimmModel,
+    without_places,
 )
 
 if TYPE_CHECKING:
     import torch
 
 
-LARGEST_SIDE = 8192
-"""Pixels of one side of a network's input: more is a slip of the pen, and would fill the memory."""
+DEPTHS = 1
+"""Raised whenever :func:`depths` would give others for the same network."""
 _LOADING_SEED = 20231030
 """Seed of the module that a checkpoint is loaded into: what still has these values afterwards was not in it."""
 
@@ -74,8 +78,36 @@ def eager(backbone: Backbone, store: Store) -> Loaded:
     file = weights.fetch(backbone, store)
     made = _timm(backbone, source, file) if isinstance(source, TimmModel) else _custom(backbone, source, file)
     module, placed = made
-    spec = _preprocess(backbone, module)
-    return Loaded(module.eval().requires_grad_(False), spec, placed.notes if placed else ())
+    spec = preprocess(backbone, module)
+    module = module.eval().requires_grad_(False)
+    if backbone.depth:
+        if backbone.output == "logits":
+            raise UserError(f"{backbone.name!r} gives logits.", "Before its end it has none.", "leave out the depth")
+        module = cut(backbone.name, module, backbone.depth)
+    return Loaded(module, spec, placed.notes if placed else ())
+
+
+def depths(backbone: Backbone, store: Store) -> tuple[int, ...]:
+    """All depths at which something is cut off the backbone. No weights are loaded, and no framework either where the
+    store knows them.
+
+    Raises:
+        CellError: it cannot be cut. UserError: as :func:`eager`.
+    """
+    source = backbone.source
+    if isinstance(source, OnnxFile):
+        raise CellError(f"{backbone.name!r} is a finished ONNX file.", "It cannot be cut at a depth.")
+
+    def build(_: Path) -> dict[str, Any]:
+        if isinstance(source, ModuleFunction):
+            module, _placed = _custom(backbone, replace(source, weights=OwnWeights()), None)
+        else:
+            module = _empty(source)
+        return {"depths": every(backbone.name, module)}
+
+    own = {"code": own_code.digest(source.target)} if isinstance(source, ModuleFunction) else {}
+    network = {"network": without_places(source), "timm": version("timm"), "version": DEPTHS, **own}
+    return tuple(store.obtain("depths", key("depths", **network), build).fields["depths"])
 
 
 def eager_of(artifact: Artifact, store: Store) -> torch.nn.Module:
@@ -109,14 +141,20 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
 
     def made(seed: int, classes: int, pretrained: bool = False) -> torch.nn.Module:
         with _seeded(seed):
-            module: torch.nn.Module = timm.create_model(name, num_classes=classes, pretrained=pretrained, **arguments)
-            return module
+            try:
+                made: torch.nn.Module = timm.create_model(name, num_classes=classes, pretrained=pretrained, **arguments)
+            except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+                if "img_size" not in arguments:
+                    raise
+                asked = "x".join(map(str, arguments["img_size"]))
+                raise CellError(f"{backbone.name!r} cannot take an input of {asked}.", first_line(error)) from error
+            return made
 
     if backbone.size:
         plain = made(_LOADING_SEED, 0)
         config: Any = plain.pretrained_cfg
         if config.get("fixed_input_size") or "img_size" in arguments:
-            arguments["img_size"] = fitting(backbone.size, plain)
+            arguments["img_size"] = fitting(backbone, plain)
 
     classes = source.classes if headed else 0
     if file is None:
@@ -137,6 +175,17 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
     if source.classes and not headed:
         module.reset_classifier(0)  # type: ignore[operator]
     return module, placed
+
+
+def _empty(source: TimmModel) -> torch.nn.Module:
+    """The network without its numbers, which are not needed to look at its form."""
+    import torch
+
+    from export.torchvision_ops import import_timm
+
+    with torch.device("meta"):
+        made: torch.nn.Module = import_timm().create_model(source.architecture, num_classes=0, **source.arguments)
+    return made
 
 
 @contextmanager
@@ -183,13 +232,13 @@ def _require_classes(source: TimmModel, module: torch.nn.Module, contents: check
     name = config.get("classifier")
     if source.classes in (0, DEFAULTS["classes"]) or not isinstance(name, str):
         return
-    for key, tensor in contents.tensors.items():
-        if key == f"{name}.weight" or key.endswith(f".{name}.weight"):
+    for place, tensor in contents.tensors.items():
+        if place == f"{name}.weight" or place.endswith(f".{name}.weight"):
             if tensor.shape[0] == source.classes:
                 return
             raise UserError(
                 f"The classifier of {contents.file} has {tensor.shape[0]} classes, not {source.classes}.",
-                f"The row says classes: {source.classes}; {key} says otherwise.",
+                f"The row says classes: {source.classes}; {place} says otherwise.",
                 "correct or leave out classes",
             )
 
@@ -259,88 +308,3 @@ def _working_folder_on_path() -> Iterator[None]:
     finally:
         if here in sys.path:  # the user's module may have taken it out
             sys.path.remove(here)
-
-
-def preprocess_of(config: Mapping[str, Any]) -> PreprocessSpec:
-    """timm's resolved data configuration as a PreprocessSpec."""
-    if config["input_size"][0] != 3:
-        raise UserError("Only networks with three input channels are supported.", f"Asked: {config['input_size']}.")
-    for name, known in (("interpolation", get_args(Interpolation)), ("crop_mode", get_args(CropMode))):
-        if config[name] not in known:
-            raise UserError(f"A preprocessing with {name} {config[name]!r} is not supported.", f"It can be {known}.")
-    red, green, blue = map(float, config["mean"])
-    border = config["crop_mode"] == "border"
-    return PreprocessSpec(
-        height=config["input_size"][1],
-        width=config["input_size"][2],
-        interpolation=config["interpolation"],
-        crop_pct=float(config["crop_pct"]),
-        crop_mode=config["crop_mode"],
-        mean=(red, green, blue),
-        std=(float(config["std"][0]), float(config["std"][1]), float(config["std"][2])),
-        fill=(round(255 * red), round(255 * green), round(255 * blue)) if border else (0, 0, 0),
-    )
-
-
-def spec_of(fields: Mapping[str, Any], base: PreprocessSpec | None = None) -> PreprocessSpec:
-    """A PreprocessSpec from a YAML mapping, over ``base``.
-
-    Raises:
-        UserError: an unknown field, or no height and width.
-    """
-    known = set(PreprocessSpec.__dataclass_fields__)
-    for name in fields:
-        if name not in known:
-            raise unknown("preprocess field", name, known)
-    import msgspec
-
-    try:
-        spec = msgspec.convert({**(base.as_json() if base else {}), **fields}, PreprocessSpec)
-    except msgspec.ValidationError as error:
-        raise UserError("The preprocessing is not valid.", str(error)) from error
-    if not 0 < spec.crop_pct <= 1 or math.prod((spec.height, spec.width)) <= 0:
-        raise UserError(f"A preprocessing of {spec.height}x{spec.width} at crop {spec.crop_pct} is impossible.")
-    if max(spec.height, spec.width) > LARGEST_SIDE:
-        raise UserError(
-            f"A preprocessing of {spec.height}x{spec.width} is too large.", f"A side has at most {LARGEST_SIDE} pixels."
-        )
-    small = spec.value_range > 1 and 0 < max(spec.mean) <= 1
-    if small or not all(0 <= mean <= spec.value_range for mean in spec.mean if math.isfinite(mean)):
-        raise UserError(
-            f"The mean {list(spec.mean)} does not fit pixels from 0 to {spec.value_range}.",
-            "mean and std are in the units of value_range: 1 (the default) or 255.",
-            "value_range: 255" if spec.value_range == 1 else "value_range: 1",
-        )
-    return spec
-
-
-def fitting(size: str, module: torch.nn.Module) -> tuple[int, int]:
-    """The input (height, width) nearest to "HEIGHTxWIDTH" that the network's strides divide."""
-    strides = [int(info["reduction"]) for info in getattr(module, "feature_info", ())]
-    step = max(strides, default=1)
-    height, width = (max(1, round(int(side) / step)) * step for side in size.split("x"))
-    return height, width
-
-
-def _preprocess(backbone: Backbone, module: torch.nn.Module) -> PreprocessSpec:
-    spec = _own_preprocess(backbone, module)
-    if backbone.size:
-        height, width = fitting(backbone.size, module)
-        spec = replace(spec, height=height, width=width)
-    if backbone.resize:
-        mode: CropMode = "squash" if backbone.resize == "squash" else "border"
-        red, green, blue = (round(255 * mean / spec.value_range) for mean in spec.mean)
-        if spec.channel_order == "BGR":
-            red, blue = blue, red
-        spec = replace(spec, crop_mode=mode, crop_pct=1.0, fill=(red, green, blue) if mode == "border" else (0, 0, 0))
-    return spec
-
-
-def _own_preprocess(backbone: Backbone, module: torch.nn.Module) -> PreprocessSpec:
-    if isinstance(backbone.source, TimmModel):
-        from export.torchvision_ops import import_timm
-
-        base = preprocess_of(import_timm().data.resolve_data_config({}, model=module))
-        return spec_of(backbone.preprocess, base)
-    given = dict(backbone.preprocess or getattr(module, "preprocess", {}))
-    return spec_of({"height": 224, "width": 224, **given})

@@ -23,7 +23,8 @@ from export.spec import CropMode, Interpolation, PreprocessSpec
 from export.store import Store
 from export.torchvision_ops import import_timm
 from export.zoo.backbones import listing
-from export.zoo.loaders import eager, preprocess_of
+from export.zoo.inputs import preprocess_of
+from export.zoo.loaders import eager
 
 timm = import_timm()
 CONFIGS = st.fixed_dictionaries(

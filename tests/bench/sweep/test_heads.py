@@ -80,7 +80,7 @@ def sweep(scenes: Path, weights: dict[str, str], store: Store, tmp_path: Path) -
     def ran(**fields: Any) -> tuple[Tally, list[Any], Path]:
         asked: dict[str, Any] = {"models": (NET,), "engines": ("ort",), "weights": weights, "data": (str(scenes),)}
         asked |= {"tasks": (TASK,), "scenarios": (), "batches": (1, 4), "threads": 1, "void": (9,), "seconds": 0.05}
-        spec = SweepSpec(**(asked | {"size": "64x96", "repeats": 1} | fields))
+        spec = SweepSpec(**(asked | {"size": ("64x96",), "repeats": 1} | fields))
         desk = Desk(tmp_path / "results", environment())
         tally = run(assemble(spec, store), desk)
         found: list[Record] = [read(path) for path in sorted(desk.records.glob("*.json"))]
@@ -142,7 +142,7 @@ def test_the_same_numbers_come_from_maps_that_are_kept_and_that_are_computed_aga
 
 
 def test_large_pictures_are_shown_as_windows_and_scored_whole(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
-    tally, records, folder = sweep(size="32x32")
+    tally, records, folder = sweep(size=("32x32",))
     assert tally.exit_code == 0
     said = "pictures larger than twice the input (32x32) are cut into windows: 21 of 21 pictures, 84 windows"
     assert f"data scenes: {said}" in capsys.readouterr().err
@@ -192,7 +192,7 @@ def test_what_deployment_costs_a_head_is_told_image_by_image(
         tasks=(TASK,),
         scenarios=(),
         void=(9,),
-        size="64x96",
+        size=("64x96",),
         resize="squash",
         threads=1,
     )

@@ -23,7 +23,8 @@ from export.reference import normalize, resize_and_crop
 from export.store import Store, sha256_file
 from export.torchvision_ops import import_timm
 from export.zoo.backbones import Backbone, listing, resolve
-from export.zoo.loaders import eager, spec_of
+from export.zoo.inputs import spec_of
+from export.zoo.loaders import eager
 from export.zoo.sources import ByName, Checkpoint, Hub, LocalFile, ModuleFunction, PackageFile, TimmModel, file_of
 from export.zoo.weights import SEED
 
