@@ -1,4 +1,4 @@
-"""Outputs of a whole data set from one compiled plan: decode, preprocess and inference overlap, memory stays bounded.
+"""Outputs of a whole data set from compiled plans: decode, preprocess and inference overlap, memory stays bounded.
 
 Images go in shards through the store, so that an extraction that was killed goes on at the shard it was in. Within a
 shard, each core takes a batch through decode, resize and engine while the other cores do the same with theirs. Nobody
@@ -12,6 +12,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,22 @@ from tasks.data.base import DataSet, Sample
 SHARD = 4096
 KIND, FILE = "features", "rows.npy"
 Progress = Callable[[int], None]
+Place = tuple[int, str]
+"""Which plan, and which of its outputs."""
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Emitter:
+    """A plan whose outputs are wanted for a whole data set.
+
+    Attributes:
+        open_session: opens the plan's session; called only when some shard is not in the store.
+        keys: output → its feature key (see :func:`bench.sweep.keys.feature_key`).
+    """
+
+    open_session: Callable[[], Session]
+    keys: Mapping[str, str]
 
 
 def extract(
@@ -42,70 +59,87 @@ def extract(
     store: Store,
     progress: Progress = lambda done: None,
 ) -> tuple[dict[str, ShardedRows], Extraction]:
-    """The outputs named by ``keys`` for every sample of ``data``, in its order; all of them from the same runs.
+    """:func:`together` of one plan."""
+    [found] = together([Emitter(open_session, keys)], preprocess, data, store, progress)
+    return found
+
+
+def together(
+    emitters: Sequence[Emitter],
+    preprocess: Preprocess,
+    data: DataSet,
+    store: Store,
+    progress: Progress = lambda done: None,
+) -> list[tuple[dict[str, ShardedRows], Extraction]]:
+    """The outputs that each plan emits for every sample of ``data``, in its order: all of them from the same runs.
+
+    Every image is read and prepared once for all the plans, which take the same pixels.
 
     Args:
-        open_session: opens the plan's session; called only when some shard is not in the store.
-        keys: output → its feature key (see :func:`bench.sweep.keys.feature_key`).
         progress: called with the number of images finished since the last call.
 
     Returns:
-        By output, float32 [n, …], memory-mapped; and how it went, of the shards as they were built.
+        For each plan its outputs by name, float32 [n, …], memory-mapped; and how it went, of the shards as they were
+        built, by whichever plans were built with them.
 
     Raises:
-        CellError: an output holds NaN or Inf, the plan has no such output, or an image that was readable when it was
+        CellError: an output holds NaN or Inf, a plan has no such output, or an image that was readable when it was
             indexed no longer is, or is none that the preprocessing path takes.
     """
-    shards: dict[str, list[Floats]] = {name: [] for name in keys}
-    images, seconds = 0, 0.0
-    session: Session | None = None
-    try:
+    shards: dict[Place, list[Floats]] = {(i, name): [] for i, one in enumerate(emitters) for name in one.keys}
+    seconds = [0.0] * len(emitters)
+    sessions: dict[int, Session] = {}
+    with ExitStack() as stack:
         for start in range(0, len(data.samples), SHARD):
             samples = data.samples[start : start + SHARD]
-            own = {name: shard_key(whole, start, SHARD) for name, whole in keys.items()}
-            entries = {name: store.try_load(KIND, of) for name, of in own.items()}
-            missing = [name for name, entry in entries.items() if entry is None]
+            own = {(i, name): shard_key(emitters[i].keys[name], start, SHARD) for i, name in shards}
+            entries = {place: store.try_load(KIND, of) for place, of in own.items()}
+            missing = [place for place, entry in entries.items() if entry is None]
+            for i in sorted({i for i, _ in missing} - sessions.keys()):
+                sessions[i] = stack.enter_context(closing(emitters[i].open_session()))
             if missing:
-                session = session or open_session()
-                entries |= _built(session, missing, own, preprocess, data, samples, store, progress)
-            took = 0.0
-            for name, entry in entries.items():
+                entries |= _built(sessions, missing, own, preprocess, data, samples, store, progress)
+            took = [0.0] * len(emitters)
+            for (i, name), entry in entries.items():
                 assert entry is not None
-                shards[name].append(np.load(entry.file(FILE), mmap_mode="r"))
-                took = max(took, float(entry.fields["seconds"]))
-            images, seconds = images + len(samples), seconds + took
-    finally:
-        if session:
-            session.close()
-    return {name: ShardedRows(parts) for name, parts in shards.items()}, Extraction(images, seconds)
+                shards[i, name].append(np.load(entry.file(FILE), mmap_mode="r"))
+                took[i] = max(took[i], float(entry.fields["seconds"]))
+            seconds = [before + now for before, now in zip(seconds, took, strict=True)]
+    return [
+        (
+            {name: ShardedRows(shards[i, name]) for name in one.keys},
+            Extraction(len(data.samples), seconds[i]),
+        )
+        for i, one in enumerate(emitters)
+    ]
 
 
 def _built(
-    session: Session,
-    missing: Sequence[str],
-    own: Mapping[str, str],
+    sessions: Mapping[int, Session],
+    missing: Sequence[Place],
+    own: Mapping[Place, str],
     preprocess: Preprocess,
     data: DataSet,
     samples: Sequence[Sample],
     store: Store,
     progress: Progress,
-) -> dict[str, Entry]:
+) -> dict[Place, Entry]:
     """The missing outputs of one shard, run once for all of them, and published one by one."""
-    done: dict[str, Floats] = {}
+    done: dict[Place, Floats] = {}
     seconds = 0.0
 
-    def build(folder: Path, name: str) -> dict[str, Any]:
+    def build(folder: Path, place: Place) -> dict[str, Any]:
         nonlocal done, seconds
         if not done:  # under the first one's lock: another process that wants the same waits, and finds them all
             begin = time.perf_counter()
-            done = stream(session, preprocess, data, samples, missing, progress)
+            done = _streamed(sessions, missing, preprocess, data, samples, progress)
             seconds = time.perf_counter() - begin
-        np.save(folder / FILE, done[name])
+        np.save(folder / FILE, done[place])
         return {"images": len(samples), "seconds": seconds}
 
     return {
-        name: store.obtain(KIND, own[name], lambda folder, name=name: build(folder, name))  # type: ignore[misc]
-        for name in missing
+        place: store.obtain(KIND, own[place], lambda folder, place=place: build(folder, place))  # type: ignore[misc]
+        for place in missing
     }
 
 
@@ -123,12 +157,26 @@ def stream(
         CellError: the plan has no such output, an image cannot be read, the path does not take it, or an output holds
             NaN or Inf.
     """
-    batch = session.plan.profile.batches[-1]
-    shapes = {o.name: o.shape for o in session.outputs}
-    for name in outputs:
+    found = _streamed({0: session}, [(0, name) for name in outputs], preprocess, data, samples, progress)
+    return {name: rows for (_, name), rows in found.items()}
+
+
+def _streamed(
+    sessions: Mapping[int, Session],
+    places: Sequence[Place],
+    preprocess: Preprocess,
+    data: DataSet,
+    samples: Sequence[Sample],
+    progress: Progress,
+) -> dict[Place, Floats]:
+    """:func:`stream` of several sessions, whose plans have the same batches."""
+    batch = next(iter(sessions.values())).plan.profile.batches[-1]
+    results: dict[Place, Floats] = {}
+    for i, name in places:
+        shapes = {o.name: o.shape for o in sessions[i].outputs}
         if name not in shapes:
             raise CellError(f"The network has no output {name!r}.", f"It has {', '.join(shapes)}.")
-    results = {name: np.empty((len(samples), *shapes[name]), np.float32) for name in outputs}
+        results[i, name] = np.empty((len(samples), *shapes[name]), np.float32)
 
     def work(start: int) -> int:
         group = samples[start : start + batch]
@@ -141,9 +189,11 @@ def stream(
             except (UserError, OSError) as error:
                 raise CellError(f"{sample.id} was readable when indexed, but is not now.", str(error)) from error
         images += images[-1:] * (batch - len(group))  # the last group is shorter, and its batch padded
-        found = preprocess.run(session, images)
-        for name, rows in results.items():
-            rows[start : start + len(group)] = found[name][: len(group)]
+        for i in {i for i, _ in places}:
+            found = preprocess.run(sessions[i], images)
+            for (of, name), rows in results.items():
+                if of == i:
+                    rows[start : start + len(group)] = found[name][: len(group)]
         return len(group)
 
     with ThreadPoolExecutor(cores(), thread_name_prefix="features") as pool:
@@ -153,7 +203,7 @@ def stream(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    for name, rows in results.items():
+    for (_, name), rows in results.items():
         if not np.isfinite(rows).all():
             bad = int((~np.isfinite(rows)).reshape(len(rows), -1).any(axis=1).sum())
             raise CellError(f"The {name} of {bad} of {len(samples)} images hold NaN or Inf.")

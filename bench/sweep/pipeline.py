@@ -15,18 +15,18 @@ from dataclasses import dataclass, replace
 from bench.records.asked import Asked
 from bench.records.parts import Failure
 from bench.records.record import Record
-from bench.sweep import history, pictures, timing
+from bench.sweep import history, passes, pictures, timing
 from bench.sweep.assembly import Assembly
 from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk
 from bench.sweep.looks import Looks
 from bench.sweep.scoring import Scoring
-from export.errors import OutOfSpace, UserError, first_line
+from export.errors import UserError, first_line
 from export.progress import say
 from tasks.base import Task
 from tasks.data.base import DataSet
 
-ENDS = (OutOfSpace, KeyboardInterrupt)
+ENDS = passes.ENDS
 """What ends a sweep. Everything else is one cell's: a library's panic, and a user's module that calls exit, too."""
 
 
@@ -74,6 +74,8 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
             if not planned.availability.ok:
                 found = planned.availability
                 raise Skip(f"{planned.cell.engine} cannot run {planned.precision} here.", found.reason, found.remedy)
+            if planned.backbone.depth and (group := passes.depths_of(planned, sweep.cells))[0] is planned:
+                passes.read_once(group, sweep.data, desk)
             score(planned, sweep.data, desk, tally)
         except ENDS:
             raise
