@@ -16,6 +16,7 @@ examples:
   bob plot --published --out pictures         the records that come with the project
   bob plot --setting linear_probe@elpv        one task's score in place of the mean z-score
   bob plot --kind tasks                       each backbone's score at each task
+  bob plot --cost gmacs                       input sizes and depths of one backbone are joined by a line
 """
 
 

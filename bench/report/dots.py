@@ -1,4 +1,4 @@
-"""Scores of each backbone at each task as dots with error bars: one panel a task, one line a backbone."""
+"""Scores of each network at each task as dots with error bars: one panel a task, one line a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PANELS = 6
 """Tasks in one row of panels, at most."""
 LANE = 0.17
-"""Between the dots of one backbone, in lines."""
+"""Between the dots of one network, in lines."""
 
 
 def dots(ranking: Ranking, theme: Theme, kind: str = "svg") -> bytes:
@@ -31,12 +31,12 @@ def dots(ranking: Ranking, theme: Theme, kind: str = "svg") -> bytes:
     if not ranking.ranked:
         raise UserError("No cell is ranked.", "There is nothing to draw.")
     sheet = ranking.sheet
-    backbones = list(dict.fromkeys(str(sheet.labels[s.row]["backbone"]) for s in ranking.standings))
+    networks = list(dict.fromkeys(sheet.network(s.row) for s in ranking.standings))
     kinds = sorted({_kind(ranking, row) for row in ranking.ranked})
     order = sorted(range(len(sheet.settings)), key=lambda j: sheet.settings[j].data)  # a data set's tasks side by side
     across = min(max(Counter(setting.data for setting in sheet.settings).values()), PANELS)
     down = -(-len(order) // across)
-    inches = 0.2 * len(backbones) * max(1.0, 0.45 * len(kinds)) + 0.5
+    inches = 0.2 * len(networks) * max(1.0, 0.45 * len(kinds)) + 0.5
 
     def picture(figure: Figure, colours: Colours) -> None:
         panels = figure.subplots(down, across, sharey=True, squeeze=False)
@@ -52,13 +52,13 @@ def dots(ranking: Ranking, theme: Theme, kind: str = "svg") -> bytes:
             for k, (engine, precision) in enumerate(kinds):
                 rows = [row for row in ranking.ranked if _kind(ranking, row) == (engine, precision)]
                 lane = (k - (len(kinds) - 1) / 2) * min(LANE, 0.8 / len(kinds))
-                lines = [backbones.index(str(sheet.labels[row]["backbone"])) + lane for row in rows]
+                lines = [networks.index(sheet.network(row)) + lane for row in rows]
                 errors = np.nan_to_num(sheet.errors[rows, j])
                 name, shade = f"{engine} · {precision}".strip(" ·"), colours.several[k % len(colours.several)]
                 axes.errorbar(sheet.values[rows, j], lines, None, errors, MARKERS[k % len(MARKERS)], label=name,
                               markersize=3.5, color=shade, elinewidth=0.9)  # fmt: skip
-            axes.set_yticks(range(len(backbones)), backbones, color=colours.text)
-        panels[0, 0].set_ylim(len(backbones) - 0.5, -0.5)
+            axes.set_yticks(range(len(networks)), networks, color=colours.text)
+        panels[0, 0].set_ylim(len(networks) - 0.5, -0.5)
         handles, names = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, names, loc="lower center", ncols=min(len(names), 4), frameon=False, fontsize=8)
         below = 0.3 * (1 + (len(names) - 1) // 4)

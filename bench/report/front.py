@@ -1,4 +1,7 @@
-"""Accuracy against cost as one picture: every ranked cell with its error, and the Pareto front as a step line."""
+"""Accuracy against cost as one picture: every ranked cell with its error, and the Pareto front as a step line.
+
+Cells of one backbone that differ in input size alone, or in depth alone, are joined by a line.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from bench.report.canvas import Colours, Theme, draw
 from bench.report.labels import Box, leader, nearest, place
+from bench.verdict.axes import Axis, lines
 from bench.verdict.picking import pick
 from bench.verdict.ranking import Ranking
 from export.errors import UserError
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZE = (8.0, 4.8)
+STROKES: dict[Axis, Any] = {"size": "-", "depth": (0, (1, 1.5))}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 FULL = "fp32"
 """Its points are filled; those of other precisions are hollow."""
@@ -81,6 +86,7 @@ def front(ranking: Ranking, cost: str, theme: Theme, kind: str = "svg", machine:
         axes = figure.add_axes((0.085, 0.115, 0.665, 0.79))
         _axes(axes, ranking, cost, colours, machine)
         _cells(axes, ranking, what, colours)
+        _lines(axes, ranking, what, colours)
         _front(axes, ranking, cost, what, colours)
         _legend(figure, axes, ranking, what, colours)
         _labels(figure, axes, ranking, cost, what, colours)
@@ -161,6 +167,23 @@ def _cells(axes: Axes, ranking: Ranking, what: Points, colours: Colours) -> None
         )
 
 
+def _lines(axes: Axes, ranking: Ranking, what: Points, colours: Colours) -> None:
+    """Each line along an axis in its backbone's colour, with the place on the axis at every point."""
+    colour = _colour(ranking, what, colours)
+    for line in lines(ranking.sheet.labels, what.rows):
+        shade, at = colour[str(line.shared["backbone"])], [what.rows.index(row) for row in line.rows]
+        xs, ys = [what.x[i] for i in at], [what.y[i] for i in at]
+        axes.plot(xs, ys, color=shade, linewidth=1.1, linestyle=STROKES[line.axis], alpha=0.8, zorder=2)
+        for x, y, text in zip(xs, ys, line.at, strict=True):
+            axes.annotate(_short(text), (x, y), (5, -9), textcoords="offset points", fontsize=6, color=shade, alpha=0.9)
+
+
+def _short(place: str) -> str:
+    """A place on an axis in few letters: one side of a square input, a depth's number."""
+    one, _, other = place.partition("x")
+    return one if one == other else place.removeprefix("depth ")
+
+
 def _front(axes: Axes, ranking: Ranking, cost: str, what: Points, colours: Colours) -> None:
     """The best accuracy that a budget buys: level until the next cell is affordable."""
     on = sorted((what.x[i], what.y[i]) for i, yes in enumerate(what.front) if yes)
@@ -193,15 +216,18 @@ def _legend(figure: Figure, axes: Axes, ranking: Ranking, what: Points, colours:
         lower = ", ".join(p for p in precisions if p != FULL)
         signs = [(sign("o", colours.soft, colours.soft), FULL), (sign("o", colours.soft, colours.paper), lower)]
         groups.append(("precision", signs if FULL in precisions else signs[1:]))
-    lines: list[tuple[Any, str]] = [
+    others: list[tuple[Any, str]] = [
         (Line2D([], [], color=colours.soft, linewidth=1.3, linestyle=(0, (4, 2))), "Pareto front"),
         (sign("o", colours.text, "none", 10.0), "suggested cell"),
     ]
     if any(what.error):
-        lines.append(
+        others.append(
             (Line2D([], [], color=colours.soft, marker="|", linestyle="none", markersize=9), "± 1 standard error")
         )
-    groups.append(("", lines))
+    words = {"size": "one backbone, by input size", "depth": "one backbone, by depth"}
+    for axis in dict.fromkeys(line.axis for line in lines(ranking.sheet.labels, what.rows)):
+        others.append((Line2D([], [], color=colours.soft, linewidth=1.1, linestyle=STROKES[axis]), words[axis]))
+    groups.append(("", others))
     top = 0.905
     for title, entries in groups:
         legend = figure.legend(
@@ -236,7 +262,8 @@ def _labels(figure: Figure, axes: Axes, ranking: Ranking, cost: str, what: Point
     texts = []
     for i in named:
         label = ranking.sheet.labels[what.rows[i]]
-        below = " · ".join(str(label[k]) for k in ("engine", "precision") if k in label)
+        parts = [ranking.sheet.variant(what.rows[i]), *(str(label[k]) for k in ("engine", "precision") if k in label)]
+        below = " · ".join(filter(None, parts))
         said = "\n".join(filter(None, (str(label["backbone"]), below)))
         weight = "bold" if i == what.suggested else "normal"
         texts.append(axes.text(0, 0, said, fontsize=7.5, weight=weight, linespacing=1.15, zorder=6, ha="center",

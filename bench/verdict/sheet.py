@@ -25,7 +25,8 @@ Floats = npt.NDArray[np.float64]
 T = TypeVar("T")
 Status = Literal["ok", "parity", "skipped", "failed"]
 
-NAMING = ("backbone", "input", "depth", "engine", "precision", "preprocess", "batches")
+VARIANT = ("input", "depth")
+NAMING = ("backbone", *VARIANT, "engine", "precision", "preprocess", "batches")
 """The labels that may name a row, in their order."""
 MISSING = frozenset({"", "-", "–", "—", "n/a", "na", "nan", "none"})
 
@@ -145,8 +146,19 @@ class Sheet:
 
     def name(self, row: int) -> str:
         """``backbone · engine · precision``, or what there is of it."""
+        return self._words(row, self.naming)
+
+    def network(self, row: int) -> str:
+        """The backbone, with its input and its depth where these tell rows apart."""
+        return self._words(row, [k for k in self.naming if k in ("backbone", *VARIANT)])
+
+    def variant(self, row: int) -> str:
+        """Input and depth alone, where these tell rows apart."""
+        return self._words(row, [k for k in self.naming if k in VARIANT])
+
+    def _words(self, row: int, names: Sequence[str]) -> str:
         label = self.labels[row]
-        return " · ".join(f"depth {label[k]}" if k == "depth" else str(label[k]) for k in self.naming if label[k])
+        return " · ".join(f"depth {label[k]}" if k == "depth" else str(label[k]) for k in names if label[k])
 
     def cost(self, name: str) -> tuple[Column, Floats]:
         """A cost column and its values [rows].

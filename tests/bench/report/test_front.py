@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_records import Lab, made_up, sheet
+from fake_records import SMALL, Lab, made_up, sheet
 
+from bench.records.parts import Keys
+from bench.records.record import Record
 from bench.records.results import Results
 from bench.report.dots import dots
 from bench.report.front import front, points
@@ -61,6 +63,22 @@ def test_a_rate_and_a_table_without_errors_are_drawn_too() -> None:
     assert b"images/s" in front(made_up(), "throughput_images_per_s", "dark")
     bare = front(Ranking(sheet([[0.9], [0.8]], costs=[3.0, 2.0])), "price", "light")
     assert "± 1 standard error" not in texts(bare)
+
+
+def test_sizes_and_depths_of_one_backbone_are_joined() -> None:
+    pytest.importorskip("matplotlib")
+    records: list[Record] = []
+    for side, depth in ((128, 0), (224, 0), (224, 1)):
+        for record in SMALL.records():
+            if record.cell.backbone == "made_up_base":
+                cell = replace(record.cell, size=f"{side}x{side}", depth=depth)
+                about = replace(record.about, input=(side, side))
+                records.append(replace(record, cell=cell, about=about, keys=Keys(plan=f"{side} {depth}")))
+    ranking = Ranking(sheet_of(Results(tuple(records))))
+    found = texts(front(ranking, COST, "light"))
+    assert {"one backbone, by input size", "one backbone, by depth", "128", "224", "1", "whole"} <= set(found)
+    assert "made_up_base · 224x224 · depth 1" in texts(dots(ranking, "light"))
+    assert "one backbone, by input size" not in texts(front(made_up(), COST, "light"))
 
 
 def test_sixty_cells_stay_below_100_kb() -> None:

@@ -42,6 +42,10 @@ def test_a_file_overrides_the_demo_and_the_command_line_overrides_the_file(tmp_p
         ("models: []", "names no models"),
         ("data: []", "names no data"),
         ("limit: 0", "limit"),
+        ("size: [224, huge]", "size must be height x width"),
+        ("size: 5", "size must be height x width"),
+        ("size: [true]", "size"),
+        ("depth: 0", "depth must be a whole number"),
     ],
 )
 def test_a_wrong_file_gets_a_sentence(tmp_path: Path, text: str, says: str) -> None:
@@ -49,6 +53,16 @@ def test_a_wrong_file_gets_a_sentence(tmp_path: Path, text: str, says: str) -> N
     file.write_text(text)
     with pytest.raises(UserError, match=says):
         read(file)
+
+
+def test_sizes_and_depths_are_lists_of_numbers_or_texts(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text("size: [128, 352x480, 128x128]\ndepth: [2, all]\n")
+    spec = read(file)
+    assert (spec.size, spec.depth) == (("128x128", "352x480"), ("2", "all"))
+    given = read(size="224,96x64", depth=3)
+    assert (given.size, given.depth) == (("224x224", "96x64"), ("3",))
+    assert (read().size, read().depth) == ((), ())
 
 
 def test_what_keeps_the_demo_short_does_not_leak_into_ones_own_data(tmp_path: Path) -> None:

@@ -198,6 +198,57 @@ def test_same_padding_is_right_at_every_size(side: int, store: Store, photos: Pa
     assert passed(artifact(backbone, store, images=photos))
 
 
+@pytest.mark.parametrize("size", ["96x96", "160x128"])
+def test_same_padding_is_frozen_for_each_size_that_is_asked_for(size: str, shared_store: Store, photos: Path) -> None:
+    own = replace(resolve("test_efficientnet.r160_in1k@random"), size=size)
+    assert isinstance(own.source, TimmModel)
+    made = artifact(
+        replace(own, source=replace(own.source, arguments={"pad_type": "same"})), shared_store, images=photos
+    )
+    assert passed(made)
+    assert f"{made.preprocess.height}x{made.preprocess.width}" == size
+    padded = [n for n in onnx.load(made.onnx).graph.node if n.op_type == "Conv" and n.attribute]
+    pads = [list(a.ints) for n in padded for a in n.attribute if a.name == "pads" and len(set(a.ints)) > 1]
+    assert pads or any(n.op_type == "Pad" for n in onnx.load(made.onnx).graph.node), "an even input is padded unequally"
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet.r160_in1k@random", "test_vit.r160_in1k@random"])
+def test_a_cut_file_holds_what_it_needs_and_is_the_eager_cut_network(
+    name: str, shared_store: Store, photos: Path
+) -> None:
+    made = [artifact(replace(resolve(name), depth=d), shared_store, images=photos) for d in (1, 3, 0)]
+    assert all(map(passed, made))
+    for cost in ("parameters", "gmacs", "onnx_bytes"):
+        values = [getattr(one, cost) for one in made]
+        assert values == sorted(set(values)), cost
+    for one in made:
+        held = sum(numpy_helper.to_array(t).size for t in onnx.load(one.onnx).graph.initializer)
+        assert held == pytest.approx(one.parameters, rel=0.2), "folded batch norm, and no layer that is not run"
+        x, found = run(one, 3)
+        module = eager_of(one, shared_store)
+        np.testing.assert_allclose(found, module(torch.from_numpy(x)).numpy(), rtol=1e-3, atol=1e-4)
+    assert len({one.outputs[0].shape for one in made}) == (3 if "efficientnet" in name else 1)
+
+
+def test_maps_before_the_cut_can_still_be_had(shared_store: Store, photos: Path) -> None:
+    backbone = replace(resolve(SMALL[2]), depth=3)
+    made = artifact(backbone, shared_store, images=photos, taps=["scales"])
+    assert {o.name: o.shape for o in made.outputs} == {"features": (32,), "map_s8": (32, 20, 20)}
+    assert passed(made)
+    with pytest.raises(UserError, match="no tap 'map_s16'"):
+        artifact(backbone, shared_store, images=photos, taps=["map_s16"])
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": "96x96"}, {"size": "96x128"}, {"depth": 1}, {"depth": 2}, {"resize": "squash"}]
+)
+def test_every_field_of_a_variant_moves_the_key(change: dict[str, Any], store: Store, photos: Path) -> None:
+    plain = resolve(SMALL[0])
+    others = [{}, {"size": "96x96", "depth": 1}, *({"depth": d} for d in (3, 4))]
+    keys = {artifact_key(replace(plain, **other), store, images=photos) for other in others}
+    assert len(keys | {artifact_key(replace(plain, **change), store, images=photos)}) == len(others) + 1
+
+
 def test_a_slimming_that_changes_the_result_is_not_used(
     store: Store, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
