@@ -114,20 +114,20 @@ def test_every_size_is_a_cell_one_that_does_not_fit_fails_alone_and_none_is_run_
 def test_all_depths_are_read_in_one_pass_and_each_is_judged_on_what_its_own_file_emits(
     sweep: Sweep, passes: list[int]
 ) -> None:
-    tally, found = sweep(size=("64",), depth=("all",))
+    tally, found = sweep(size=("96",), depth=("all",))
     assert tally.failed == 0
     assert passes == [6]
-    scores = [found[f"64x64 · depth {d}"] for d in range(1, 6)] + [found["64x64"]]
+    scores = [found[f"96x96 · depth {d}"] for d in range(1, 6)] + [found["96x96"]]
     assert all(isinstance(r, ScoreRecord) and r.parity and r.parity.passed for r in scores)
     assert len({r.keys.plan_content for r in scores}) == 6
     for cost in ("parameters", "gmacs"):
         values = [getattr(r.about, cost) for r in scores]
         assert values == sorted(set(values)), cost
     assert [r.cell.depth for r in scores] == [1, 2, 3, 4, 5, 0]
-    tally, more = sweep(size=("64",), depth=("2", "99"))
+    tally, more = sweep(size=("96",), depth=("2", "99"))
     assert passes == [6]
-    assert more["64x64 · depth 2"] == scores[1]
-    deep = more["64x64 · depth 99"].failure
+    assert more["96x96 · depth 2"] == scores[1]
+    deep = more["96x96 · depth 99"].failure
     assert deep is not None
     assert "has no depth 99" in deep.what
     assert deep.why == "It has 5 stages."
@@ -138,9 +138,9 @@ def test_a_pass_that_fails_is_left_to_each_cell(sweep: Sweep, monkeypatch: pytes
         raise RuntimeError("no memory for two")
 
     monkeypatch.setattr("bench.sweep.passes.together", broken)
-    tally, found = sweep(size=("96",), depth=("1", "2"))
+    tally, found = sweep(size=("128",), depth=("1", "2"))
     assert tally.failed == 0
-    assert set(found) == {"96x96 · depth 1", "96x96 · depth 2"}
+    assert set(found) == {"128x128 · depth 1", "128x128 · depth 2"}
 
 
 def test_a_module_without_stages_gets_a_sentence_and_with_all_it_is_run_whole(
