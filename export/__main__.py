@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from export.command import Failures, add_store, add_zoo, complete, console, listed, new_parser, print_table
 from export.errors import UserError
+from export.variant import cut_depth, input_size
 
 if TYPE_CHECKING:
     from export.artifact import Artifact
+    from export.zoo.backbones import Backbone
 
 EXAMPLES = """\
 examples:
@@ -23,10 +25,12 @@ examples:
   bob export vit_b resnet50 --out models         from the model hub
   bob export resnet50_augnet --precisions fp32,fp16,bf16,int8
   bob export vit_s --weights my_vit_s.safetensors
+  bob export mobilenetv2 --size 128,224 --depth 3,4
   bob export vit_b@random                        random weights: for timing, never for accuracy
   bob export mymodule:make_backbone              a function that returns a torch.nn.Module
 
-Writes DIR/NAME/model.onnx (DIR/NAME.int8/model.onnx, …), manifest.json and preprocess.yaml for each backbone.
+Writes DIR/NAME/model.onnx (DIR/NAME.128x128.depth3.int8/model.onnx, …), manifest.json and preprocess.yaml for each
+backbone, size, depth and precision.
 """
 
 
@@ -63,6 +67,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="A,B",
         help="feature maps to export too: all (tokens of a plain ViT), scales (strides 8, 16, 32), map_s16, block4, …",
     )
+    p.add_argument("--size", default="", metavar="A,B", help="input sizes, 224 or 352x480 (the checkpoint's own)")
+    p.add_argument("--depth", default="", metavar="A,B", help="cut after these stages or blocks: 2,3, or all (whole)")
     add_zoo(p)
     p.add_argument("--images", type=Path, metavar="DIR", help="photographs for the parity check (published ones)")
     p.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="output folder (models)")
@@ -75,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Export what the command line names; the exit code."""
     args = parser().parse_args(argv)
     from export.zoo.backbones import listing, resolve_all
+    from export.zoo.variants import variants
 
     if args.list:
         _list(listing(args.zoo), args.json)
@@ -85,7 +92,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.weights and len(names) != 1:
         raise UserError("--weights needs exactly one backbone.", f"{len(names)} were named.")
     weights = {names[0]: args.weights} if args.weights else {}
-    backbones = resolve_all(names, zoo_files=args.zoo, weights=weights)
+    sizes, depths = (
+        [check(part) for part in listed(text)] for check, text in ((input_size, args.size), (cut_depth, args.depth))
+    )
+    resolved = resolve_all(names, zoo_files=args.zoo, weights=weights)
 
     from export.lower.calibration import of_folder
     from export.lower.precision import artifact, precision_of
@@ -93,12 +103,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     precisions = [precision_of(name) for name in listed(args.precisions)]
     calibration = of_folder(args.calibration) if args.calibration else None
-    asked = [(backbone, precision) for backbone in backbones for precision in precisions]
     store = Store(args.store)
+    backbones = [variant for backbone in resolved for variant in variants(backbone, sizes, depths, store)]
+    asked = [(backbone, precision) for backbone in backbones for precision in precisions]
     rows: list[dict[str, Any]] = []
     failures = Failures()
     for number, (backbone, precision) in enumerate(asked, 1):
-        print(f"[{number}/{len(asked)}] {backbone.name} {precision} ({backbone.weights})", file=sys.stderr, flush=True)
+        where = f"[{number}/{len(asked)}] {backbone.network} {precision} ({backbone.weights})"
+        print(where, file=sys.stderr, flush=True)
         start = time.perf_counter()
         with failures.kept():
             made = artifact(
@@ -109,7 +121,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 images=args.images,
                 calibration=calibration,
             )
-            rows.append(_row(made, _deliver(made, args.out), time.perf_counter() - start))
+            folder = _deliver(made, backbone, args.out)
+            rows.append(_row(made, backbone, folder, time.perf_counter() - start))
     if args.json:
         print(json.dumps(rows, indent=1))
     elif rows:
@@ -119,13 +132,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if failures.errors or not all(r["parity_passed"] for r in rows) else 0
 
 
-def _deliver(made: Artifact, out: Path) -> Path:
+def _deliver(made: Artifact, backbone: Backbone, out: Path) -> Path:
     """Copy the artifact to where the user wants it. No link: the store's file must stay what it is."""
     from export.artifact import ONNX
     from export.spec import Precision
     from export.store import MANIFEST, write_atomic
 
-    name = made.backbone.replace("/", "_").replace(":", ".")
+    variant = [part for part in (backbone.size, backbone.resize, f"depth{backbone.depth or ''}") if part != "depth"]
+    name = ".".join([made.backbone.replace("/", "_").replace(":", "."), *filter(None, variant)])
     folder = out / (name if made.precision is Precision.FP32 else f"{name}.{made.precision}")
     folder.mkdir(parents=True, exist_ok=True)
     for name in (ONNX, MANIFEST):
@@ -139,11 +153,14 @@ def _deliver(made: Artifact, out: Path) -> Path:
     return folder
 
 
-def _row(made: Artifact, folder: Path, seconds: float) -> dict[str, Any]:
+def _row(made: Artifact, backbone: Backbone, folder: Path, seconds: float) -> dict[str, Any]:
     parity = made.parity
     assert parity is not None  # everything that this command makes was compared
     return {
         "backbone": made.backbone,
+        "network": backbone.network,
+        "input": [made.preprocess.height, made.preprocess.width],
+        "depth": backbone.depth,
         "precision": str(made.precision),
         "untrained": made.untrained,
         "parameters_m": round(made.parameters / 1e6, 2),
@@ -178,7 +195,7 @@ HEADS = (
 
 def _line(r: dict[str, Any]) -> tuple[str, ...]:
     outputs = ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in r["outputs"].items())
-    name = r["backbone"] + (" (untrained)" if r["untrained"] else "")
+    name = r["network"] + (" (untrained)" if r["untrained"] else "")
     gmacs = "n/a" if r["gmacs"] is None else f"{r['gmacs']:.2f}"
     numbers = (f"{r['parameters_m']:.2f}", gmacs, f"{r['onnx_mib']:.1f}")
     parity = (f"{r['cosine_min']:.6f}", f"{r['relative_error']:.1e}", "passed" if r["parity_passed"] else "FAILED")

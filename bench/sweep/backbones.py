@@ -14,8 +14,8 @@ from export.errors import UserError
 from export.progress import say
 from export.spec import Precision
 from export.store import Store
-from export.variant import ALL
 from export.zoo.backbones import Backbone, distinct, finished_file, resolve
+from export.zoo.variants import variants
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,10 @@ def named(sweep: SweepSpec, store: Store) -> list[Named]:
     if len(troubles) == len(found):
         raise troubles[0]
     return [
-        replace(one, backbone=replace(one.backbone, size=size, depth=depth))
+        replace(one, backbone=variant)
         for one in found
-        for size in sweep.size or ("",)
-        for depth in _depths(sweep, one.backbone, store)
+        for variant in variants(one.backbone, sweep.size, sweep.depth, store)
     ]
-
-
-def _depths(sweep: SweepSpec, backbone: Backbone, store: Store) -> tuple[int, ...]:
-    """The depths that are asked for; 0 stands for the whole network, which is all there is of what cannot be cut."""
-    if ALL not in sweep.depth:
-        return tuple(map(int, sweep.depth)) or (0,)
-    from export.zoo.loaders import depths
-
-    try:
-        return *depths(backbone, store), 0
-    except UserError as error:  # what is wrong with it beside that, its cell will say
-        say(f"{backbone.name}: the whole network alone: {error.what} {error.why}".rstrip())
-        return (0,)
 
 
 def _examined(backbone: Backbone) -> Named:

@@ -56,7 +56,14 @@ def rows(results: Results) -> tuple[list[Row], list[str]]:
     found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision))
     if any(row.emulated for row in found):
         notes.append("* emulated: the engine computes most of the network in another precision than the file's.")
-    return found, notes + note(found)
+    return found, [*notes, *_rounded(found), *note(found)]
+
+
+def _rounded(found: Iterable[Row]) -> list[str]:
+    """A sentence on inputs that are not of the size that was asked for."""
+    taken = {(r.cell.backbone, r.cell.size): "x".join(map(str, r.about.input)) for r in found if r.about.input}
+    other = [f"{name} takes {size} for {asked}" for (name, asked), size in taken.items() if asked not in ("", size)]
+    return [f"Inputs are rounded to what the network takes: {', '.join(other)}."] if other else []
 
 
 def _remarks(found: Iterable[Row]) -> tuple[str, ...]:

@@ -85,6 +85,12 @@ class Backbone:
         return not isinstance(self.source, OnnxFile) and isinstance(self.source.weights, RandomWeights | OwnWeights)
 
     @property
+    def network(self) -> str:
+        """Its name, with size, resize and depth where these are not its own: ``vit_s · 128x128 · depth 3``."""
+        own = " ".join(filter(None, (self.size, self.resize)))
+        return " · ".join(filter(None, (self.name, own, f"depth {self.depth}" if self.depth else "")))
+
+    @property
     def feature(self) -> str:
         """What the main output is, for a reader."""
         if isinstance(self.source, OnnxFile):

@@ -30,6 +30,18 @@ def test_the_command_writes_the_files_and_the_table(
     assert isinstance(again.source, OnnxFile), "what is exported can be read back as a finished file"
 
 
+def test_every_size_and_depth_is_a_file_of_its_own(
+    shared_store: Store, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--store", str(shared_store.root), "--images", str(photos), "--out", str(tmp_path), "--json"]
+    assert main([SMALL, "--size", "64,20", "--depth", "1", *arguments]) == 1
+    captured = capsys.readouterr()
+    [row] = json.loads(captured.out)
+    assert (row["network"], row["input"], row["depth"]) == (f"{SMALL} · 64x64 · depth 1", [64, 64], 1)
+    assert Path(row["path"]) == tmp_path / f"{SMALL}.64x64.depth1" / "model.onnx"
+    assert "cannot take an input of 20x20" in captured.err
+
+
 def test_the_command_goes_on_past_a_failing_model(
     shared_store: Store, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,7 +63,15 @@ def test_the_command_lists_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["a", "b", "--weights", "x"], ["nope_nope"], ["vit_b", "--precision", "int3"]]
+    "arguments",
+    [
+        [],
+        ["a", "b", "--weights", "x"],
+        ["nope_nope"],
+        ["vit_b", "--precision", "int3"],
+        ["vit_b", "--size", "huge"],
+        ["vit_b", "--depth", "0"],
+    ],
 )
 def test_wrong_arguments_get_a_sentence(arguments: list[str]) -> None:
     with pytest.raises(UserError):

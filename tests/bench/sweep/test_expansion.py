@@ -4,6 +4,7 @@ import pytest
 from fakes import dataset
 
 from bench.measure.scenarios import scenario
+from bench.sweep.assembly import largest
 from bench.sweep.calibration import calibrated
 from bench.sweep.cells import Planned
 from bench.sweep.expansion import expand
@@ -65,3 +66,19 @@ def test_leaving_out_nothing_is_a_mistake(words: str, what: str, store: Store) -
 def test_leaving_out_everything_is_a_mistake(store: Store) -> None:
     with pytest.raises(UserError, match="leaves out every cell"):
         matrix(store, "fp32", "int8")
+
+
+def test_every_size_and_depth_is_a_cell_and_the_baseline_is_one(store: Store) -> None:
+    model = "test_resnet.r160_in1k@random"
+    spec = read(models=(model,), engines=("ort",), size="64,96x128", depth="1,3", data=("toy",))
+    cells = expand(spec, store)
+    assert [c.cell.network for c in cells if c.engine.computes] == [
+        f"{model} · {size} · depth {depth}" for size in ("64x64", "96x128") for depth in (1, 3)
+    ]
+    assert sum(not c.engine.computes for c in cells) == 1
+    assert len({c.onnx_key for c in cells}) == 4
+    assert largest(cells) == "96x128"
+    assert [c.cell.depth for c in expand(read(models=(model,), engines=("ort",), depth="all"), store)[:-1]] == [
+        *range(1, 5),
+        0,
+    ]

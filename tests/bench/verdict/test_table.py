@@ -155,3 +155,13 @@ def test_two_builds_of_one_plan_are_said() -> None:
     timing = SMALL.timing("made_up_base", "ort:cpu")
     rebuilt = replace(timing, keys=replace(timing.keys, plan_content=key("content", other=1)))
     assert "more than one build" in rows(Results((score, rebuilt)))[1][0]
+
+
+def test_an_input_that_was_rounded_is_said() -> None:
+    one = SMALL.score("made_up_base", "ort:cpu", "knn")
+    records = [
+        replace(one, cell=replace(one.cell, size=asked), about=replace(one.about, input=taken))
+        for asked, taken in (("128x128", (126, 126)), ("224x224", (224, 224)), ("", (196, 196)))
+    ]
+    notes = rows(Results(tuple(records)))[1]
+    assert notes == ["Inputs are rounded to what the network takes: made_up_base takes 126x126 for 128x128."]

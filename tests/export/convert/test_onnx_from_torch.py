@@ -244,7 +244,7 @@ def test_maps_before_the_cut_can_still_be_had(shared_store: Store, photos: Path)
 )
 def test_every_field_of_a_variant_moves_the_key(change: dict[str, Any], store: Store, photos: Path) -> None:
     plain = resolve(SMALL[0])
-    others = [{}, {"size": "96x96", "depth": 1}, *({"depth": d} for d in (3, 4))]
+    others: list[dict[str, Any]] = [{}, {"size": "96x96", "depth": 1}, *({"depth": d} for d in (3, 4))]
     keys = {artifact_key(replace(plain, **other), store, images=photos) for other in others}
     assert len(keys | {artifact_key(replace(plain, **change), store, images=photos)}) == len(others) + 1
 
