@@ -133,11 +133,12 @@ class Sheet:
     @property
     def naming(self) -> tuple[str, ...]:
         """The labels that name a row: backbone, engine and precision, and what else tells rows apart. Input and depth
-        follow the backbone, with which they are one network."""
+        follow the backbone, with which they are one network; that one is cut is always said."""
         known = self.labels[0] if self.labels else {}
         names: tuple[str, ...] = tuple(k for k in ("backbone", "engine", "precision") if k in known)
         for more in ("input", "depth", "preprocess", "batches"):
-            if more in known and self._distinct(names) < self._distinct((*names, more)):
+            cut = more == "depth" and any(label.get(more) for label in self.labels)
+            if more in known and (cut or self._distinct(names) < self._distinct((*names, more))):
                 names = (*names, more)
         return tuple(sorted(names, key=NAMING.index))
 

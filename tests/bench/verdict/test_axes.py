@@ -44,6 +44,11 @@ def test_the_depths_of_one_backbone_are_a_line_that_ends_in_the_whole() -> None:
     ]
 
 
+def test_that_a_network_is_cut_is_said_where_all_are() -> None:
+    sheet, _ = drawn(cell(depth=3))
+    assert (sheet.name(0), sheet.network(0)) == ("made_up_base · depth 3 · ort:cpu · fp32", "made_up_base · depth 3")
+
+
 def test_a_line_is_of_one_axis_alone() -> None:
     grid = [cell(side, size=f"{side}x{side}", depth=depth) for side in (128, 224) for depth in (1, 2, 0)]
     found = drawn(*grid)[1]
