@@ -25,8 +25,10 @@ class Cell:
         reference: eager fp32 PyTorch, which deployed cells are compared with.
         weights: what tells checkpoints of one name apart: a file's SHA-256, or id and revision on the hub; empty for
             random weights.
-        input: the input's size and how pictures are brought to it, "352x480 letterbox", where these were asked for;
-            empty where they are the checkpoint's own.
+        size: the input's size that was asked for, "352x480"; empty where it is the checkpoint's own. What the network
+            rounds it to is :attr:`About.input`.
+        resize: how pictures are brought to it, "letterbox" or "squash"; empty where it is the checkpoint's own way.
+        depth: the stage or block after which the network is cut, from 1; 0 for the whole network.
     """
 
     backbone: str
@@ -38,15 +40,28 @@ class Cell:
     untrained: bool = False
     reference: bool = False
     weights: str = ""
-    input: str = ""
+    size: str = ""
+    resize: str = ""
+    depth: int = 0
 
     def __str__(self) -> str:
-        return f"{self.backbone} · {self.engine} · {self.precision}"
+        return f"{self.network} · {self.engine} · {self.precision}"
 
     @property
-    def called(self) -> tuple[str, str, str, str, tuple[int, ...], str]:
+    def input(self) -> str:
+        """Size and resize, as far as they were asked for: ``352x480 letterbox``."""
+        return " ".join(filter(None, (self.size, self.resize)))
+
+    @property
+    def network(self) -> str:
+        """The backbone, at the input and the depth that were asked for: ``vit_s · 128x128 · depth 3``."""
+        return " · ".join(filter(None, (self.backbone, self.input, self.depth and f"depth {self.depth}")))
+
+    @property
+    def called(self) -> tuple[Any, ...]:
         """What a reader tells cells apart by."""
-        return self.backbone, self.engine, self.precision, self.preprocess, self.batches, self.input
+        network = self.backbone, self.size, self.resize, self.depth
+        return *network, self.engine, self.precision, self.preprocess, self.batches
 
     @property
     def identity(self) -> tuple[Any, ...]:

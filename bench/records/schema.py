@@ -4,7 +4,8 @@ Schema 1, the first, had no scores of single draws of training images, and did n
 user's own; only the former have a licence. Schema 2 kept its parts as mappings, each series under ``NAME/REPEAT``, the
 reference in its engine's name, and a shift in the data set's name and in the note on its splits. Here alone is anything
 taken out of a name. Schema 3 had no weights in the cell, and counted unreadable images instead of saying how the data
-were read. Schema 4 knew no other input sizes, no heads, no feature maps and no results class by class.
+were read. Schema 4 knew no other input sizes, no heads, no feature maps and no results class by class. Schema 5 had an
+input's size and its resize as one text, and no depths.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from export.errors import UserError
 
-SCHEMA = 5
+SCHEMA = 6
 
 
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
@@ -35,6 +36,8 @@ def upgrade(document: dict[str, Any]) -> dict[str, Any]:
         document = _from_2(document)
     if schema <= 3:
         document = _from_3(document)
+    if schema <= 5:
+        document = _from_5(document)
     return document | {"schema": SCHEMA}
 
 
@@ -80,6 +83,13 @@ def _from_3(document: dict[str, Any]) -> dict[str, Any]:
     if lost := subject.pop("unreadable", 0):
         subject["remarks"] = [f"left out: {lost:,} unreadable {'image' if lost == 1 else 'images'}"]
     return document | {"cell": cell, "subject": subject}
+
+
+def _from_5(document: dict[str, Any]) -> dict[str, Any]:
+    cell = dict(document["cell"])
+    for word in str(cell.pop("input", "")).split():
+        cell["size" if word[0].isdigit() else "resize"] = word
+    return document | {"cell": cell}
 
 
 def _parity(parity: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -74,7 +74,8 @@ class Planned:
             and self.engine.spec.provider == self.engine.providers[0]
             and self.precision is Precision.FP32,
             weights.identity(self.backbone),
-            " ".join(filter(None, (self.backbone.size, self.backbone.resize))),
+            self.backbone.size,
+            self.backbone.resize,
         )
 
     @property

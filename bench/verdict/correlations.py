@@ -8,9 +8,10 @@ are nearly the same network, so together they would make few backbones look like
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class Choice:
 
 
 def choose(sheet: Sheet, engine: str | None = None, precision: str = "fp32") -> Choice:
-    """One ranked cell a backbone: untrained ones, failed ones and those that fail parity are no rows.
+    """One ranked cell a backbone, the whole network at its largest input: untrained ones, failed ones and those that fail parity are no rows.
 
     Args:
         engine: ``name:provider``; by default the one with the most backbones in that precision.
@@ -74,6 +75,7 @@ def choose(sheet: Sheet, engine: str | None = None, precision: str = "fp32") -> 
     if precision not in precisions:
         raise unknown("precision of a scored cell", precision, precisions)
     rows = [i for i in ranked if sheet.labels[i]["precision"] == precision]
+    rows.sort(key=lambda i: _whole(sheet.labels[i]), reverse=True)
     counts = Counter(str(sheet.labels[i]["engine"]) for i in rows)
     if engine and engine not in counts:
         raise unknown("engine of a scored cell", engine, counts)
@@ -83,6 +85,11 @@ def choose(sheet: Sheet, engine: str | None = None, precision: str = "fp32") -> 
         if sheet.labels[i]["engine"] == chosen:
             cells.setdefault(str(sheet.labels[i]["backbone"]), i)
     return Choice(chosen, precision, tuple(cells.values()))
+
+
+def _whole(label: Mapping[str, Any]) -> tuple[bool, int]:
+    """Whether a network is whole, and the pixels of its input."""
+    return not label.get("depth"), (label.get("height") or 0) * (label.get("width") or 0)
 
 
 def correlations(sheet: Sheet, rows: Sequence[int], seed: int = 0) -> list[Correlation]:

@@ -69,12 +69,12 @@ def orders(rows: Sequence[Row], reference: str | None = None) -> list[Order]:
         c = row.cell
         if c.precision == "fp32" and (c.engine == reference if reference else c.reference):
             for result, record in row.scores.items():
-                eager[result][c.backbone] = record
+                eager[result][c.network] = record
             continue
         if row.failed_parity:
             continue  # it is never ranked
         for result, record in row.scores.items():
-            deployed[result, f"{c.engine} {c.precision}"][c.backbone] = record
+            deployed[result, f"{c.engine} {c.precision}"][c.network] = record
     if not eager:
         raise UserError(
             f"There are no scores of {reference or 'an eager engine'} in fp32 to compare the others with.",
@@ -109,7 +109,7 @@ def markdown(found: Sequence[Order]) -> str:
 def _order(result: str, how: str, before: list[ScoreRecord], after: list[ScoreRecord]) -> Order:
     from scipy.stats import kendalltau
 
-    names = [record.cell.backbone for record in before]
+    names = [record.cell.network for record in before]
     sides = [np.array([_gain(record) for record in side]) for side in (before, after)]
     tau = float(kendalltau(*sides).statistic)
     swapped, inverted = 0, []

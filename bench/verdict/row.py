@@ -45,7 +45,13 @@ class Row:
 
     @property
     def label(self) -> dict[str, Any]:
+        """What it is called, and what tells it apart, as JSON values.
+
+        ``input`` is what was asked for, ``height`` and ``width`` what the network really takes (None where unknown);
+        ``depth`` is 0 for the whole network.
+        """
         c = self.cell
+        height, width = self.about.input or (None, None)
         return {
             "backbone": c.backbone,
             "engine": c.engine,
@@ -53,6 +59,10 @@ class Row:
             "preprocess": c.preprocess,
             "batches": ",".join(map(str, c.batches)),
             "input": c.input,
+            "resize": c.resize,
+            "depth": c.depth,
+            "height": height,
+            "width": width,
             "threads": c.threads,
             "untrained": c.untrained,
             "emulated": self.emulated,

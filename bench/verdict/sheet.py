@@ -26,6 +26,8 @@ Floats = npt.NDArray[np.float64]
 T = TypeVar("T")
 Status = Literal["ok", "parity", "skipped", "failed"]
 
+NAMING = ("backbone", "input", "depth", "engine", "precision", "preprocess", "batches")
+"""The labels that may name a row, in their order."""
 MISSING = frozenset({"", "-", "–", "—", "n/a", "na", "nan", "none"})
 
 
@@ -89,6 +91,8 @@ class Column:
 
 def label_text(label: Mapping[str, Any], name: str) -> str:
     """A row's label as tables show it: ``*`` marks a precision that is only emulated, ``▼`` one that loses much."""
+    if name == "depth":  # the whole network has none
+        return str(label.get(name) or "")
     text = str(label.get(name, ""))
     if name != "precision":
         return text
@@ -128,20 +132,22 @@ class Sheet:
 
     @cached_property
     def naming(self) -> tuple[str, ...]:
-        """The labels that name a row: backbone, engine and precision, and what else tells rows apart."""
+        """The labels that name a row: backbone, engine and precision, and what else tells rows apart. Input and depth
+        follow the backbone, with which they are one network."""
         known = self.labels[0] if self.labels else {}
         names: tuple[str, ...] = tuple(k for k in ("backbone", "engine", "precision") if k in known)
-        for more in ("preprocess", "batches", "input"):
+        for more in ("input", "depth", "preprocess", "batches"):
             if more in known and self._distinct(names) < self._distinct((*names, more)):
                 names = (*names, more)
-        return names
+        return tuple(sorted(names, key=NAMING.index))
 
     def _distinct(self, names: Sequence[str]) -> int:
         return len({tuple(label[k] for k in names) for label in self.labels})
 
     def name(self, row: int) -> str:
         """``backbone · engine · precision``, or what there is of it."""
-        return " · ".join(str(self.labels[row][k]) for k in self.naming)
+        label = self.labels[row]
+        return " · ".join(f"depth {label[k]}" if k == "depth" else str(label[k]) for k in self.naming if label[k])
 
     def cost(self, name: str) -> tuple[Column, Floats]:
         """A cost column and its values [rows].

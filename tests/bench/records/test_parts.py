@@ -12,7 +12,17 @@ TASK = TaskSubject(task="knn", version=1, data="a→b|c@d", data_digest="0123")
 
 
 @pytest.mark.parametrize(
-    "change", [{"backbone": "c"}, {"engine": "f:p"}, {"precision": "int8"}, {"preprocess": "cuda"}, {"batches": (1,)}]
+    "change",
+    [
+        {"backbone": "c"},
+        {"engine": "f:p"},
+        {"precision": "int8"},
+        {"preprocess": "cuda"},
+        {"batches": (1,)},
+        {"size": "128x128"},
+        {"resize": "squash"},
+        {"depth": 2},
+    ],
 )
 def test_cells_are_told_apart_by_their_fields(change: dict[str, object]) -> None:
     other = replace(CELL, **change)  # type: ignore[arg-type]

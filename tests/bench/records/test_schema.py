@@ -223,3 +223,20 @@ def test_a_newer_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
 def test_a_document_without_a_schema_is_refused(schema: object) -> None:
     with pytest.raises(UserError, match="no schema version"):
         upgrade({"schema": schema})
+
+
+def test_the_input_of_schema_5_is_a_size_and_a_resize(tmp_path: Path) -> None:
+    five = document(HERE / "record-5-score.json")
+    texts = ("352x480 letterbox", "128x128", "squash", "")
+    written(tmp_path, *(five | {"cell": five["cell"] | {"input": text}} for text in texts))
+    cells = [score(tmp_path / f"{i}.json").cell for i in range(4)]
+    assert [(c.size, c.resize, c.depth) for c in cells] == [
+        ("352x480", "letterbox", 0),
+        ("128x128", "", 0),
+        ("", "squash", 0),
+        ("", "", 0),
+    ]
+    assert [c.input for c in cells] == list(texts)
+    six = score(HERE / "record-6-score.json").cell
+    assert six == replace(cells[0], depth=3)
+    assert str(six) == "efficientnet_lite0 · 352x480 letterbox · depth 3 · imaginary:gpu · int8"

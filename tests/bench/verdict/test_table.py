@@ -32,7 +32,16 @@ def test_scores_and_costs_of_one_cell_stand_in_one_row() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"backbone": "c"}, {"engine": "f:p"}, {"precision": "int8"}, {"preprocess": "cuda"}, {"batches": (1,)}]
+    "change",
+    [
+        {"backbone": "c"},
+        {"engine": "f:p"},
+        {"precision": "int8"},
+        {"preprocess": "cuda"},
+        {"batches": (1,)},
+        {"size": "128x128"},
+        {"depth": 2},
+    ],
 )
 def test_a_cell_that_differs_in_one_field_is_another_row(change: dict[str, object]) -> None:
     score, timing = SMALL.score("made_up_base", "ort:cpu", "knn"), SMALL.timing("made_up_base", "ort:cpu")
