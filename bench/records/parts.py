@@ -55,7 +55,7 @@ class Cell:
     @property
     def network(self) -> str:
         """The backbone, at the input and the depth that were asked for: ``vit_s · 128x128 · depth 3``."""
-        return " · ".join(filter(None, (self.backbone, self.input, self.depth and f"depth {self.depth}")))
+        return " · ".join(filter(None, (self.backbone, self.input, f"depth {self.depth}" if self.depth else "")))
 
     @property
     def called(self) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Cells that are one backbone turned along one axis, input size or depth, and are otherwise alike: the points of a line.
+"""Cells that differ along one axis alone, input size or depth: the points of a line.
 
 Pure functions over the labels of a sheet's rows; pictures and the page draw them.
 """
@@ -47,12 +47,14 @@ def lines(labels: Sequence[Mapping[str, Any]], rows: Sequence[int] | None = None
     found = []
     for axis in AXES:
         together: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        places: dict[int, tuple[int, int]] = {}
         for row in range(len(labels)) if rows is None else rows:
-            if _place(axis, labels[row]) is not None:
+            if place := _place(axis, labels[row]):
+                places[row] = place
                 together[tuple(labels[row].get(name) for name in _SHARED[axis])].append(row)
         for shared, group in together.items():
-            if len({_place(axis, labels[row]) for row in group}) > 1:
-                order = sorted(group, key=lambda row: _place(axis, labels[row]) or ())  # noqa: B023  # used at once
+            if len({places[row] for row in group}) > 1:
+                order = sorted(group, key=places.__getitem__)
                 at = tuple(_words(axis, labels[row]) for row in order)
                 found.append(Line(axis, dict(zip(_SHARED[axis], shared, strict=True)), tuple(order), at))
     return found

@@ -60,7 +60,8 @@ class Choice:
 
 
 def choose(sheet: Sheet, engine: str | None = None, precision: str = "fp32") -> Choice:
-    """One ranked cell a backbone, the whole network at its largest input: untrained ones, failed ones and those that fail parity are no rows.
+    """One ranked cell a backbone: untrained ones, failed ones and those that fail parity are no rows. Of several inputs
+    and depths it is the whole network at the largest.
 
     Args:
         engine: ``name:provider``; by default the one with the most backbones in that precision.

@@ -46,7 +46,7 @@ def test_the_depths_of_one_backbone_are_a_line_that_ends_in_the_whole() -> None:
 
 def test_a_line_is_of_one_axis_alone() -> None:
     grid = [cell(side, size=f"{side}x{side}", depth=depth) for side in (128, 224) for depth in (1, 2, 0)]
-    sheet, found = drawn(*grid)
+    found = drawn(*grid)[1]
     assert sorted((line.axis, len(line.rows)) for line in found) == [("depth", 3)] * 2 + [("size", 2)] * 3
     other = cell(128, size="128x128", precision="int8")
     assert drawn(cell(), other)[1] == []
