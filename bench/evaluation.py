@@ -150,7 +150,6 @@ class Evaluation:
         """Write the HTML page, by default ``report.html`` in the folder; returns its path.
 
         Raises:
-            Unavailable: plotly is not installed (the extra ``report``).
             UserError: as :attr:`ranking`; or the file cannot be written.
         """
         from bench.report import write

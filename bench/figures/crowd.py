@@ -44,7 +44,7 @@ def crowd(cells: int = CELLS, images: int = IMAGES, seed: int = 0) -> Results:
 def _cell(
     row: Row, copy: int, size: int, difficulty: dict[str, np.ndarray], random: np.random.Generator
 ) -> list[Record]:
-    cell = replace(row.cell, backbone=f"{row.cell.backbone}_{copy}", input=f"{size}x{size}")
+    cell = replace(row.cell, backbone=f"{row.cell.backbone}_{copy}", size=f"{size}x{size}")
     about = replace(row.about, input=(size, size))
     own = np.random.default_rng([copy, *row.cell.backbone.encode()])  # what a backbone's cells share
     luck, factor = own.normal(scale=0.5), float(np.exp(own.normal(scale=0.4))) * (size / SIZES[-1]) ** 2

@@ -127,7 +127,7 @@ class Field:
 
     def __init__(self, ranking: Ranking, cost: str) -> None:
         self.ranking = ranking
-        self.rows = np.array([s.row for s in ranking.standings])
+        self.rows = np.array([s.row for s in ranking.standings], np.intp)
         self.gains = np.array([round(s.z or 0.0, FINE) for s in ranking.standings])
         self.prices = np.full(len(self.rows), math.inf)
         if cost:
@@ -135,7 +135,7 @@ class Field:
             paid = values[self.rows] * (-1 if column.higher_is_better else 1)
             self.prices = np.where(np.isnan(paid), math.inf, paid)
         places = [ranking.place[row] for row in self.rows]
-        self.ahead = ranking.leads[np.ix_(places, places)]
+        self.ahead = ranking.leads[np.ix_(places, places)] if places else np.zeros((0, 0), np.bool_)
 
     def place(self, row: int) -> int:
         """Where a row of the sheet stands here."""
@@ -158,6 +158,12 @@ class Field:
         on = stats.pareto_front(self.gains[known].tolist(), self.prices[known].tolist())
         front = known[np.array(on, bool)]
         return np.asarray(front[np.lexsort((self.rows[front], self.prices[front]))], np.intp)
+
+    def contenders(self, inside: Bools) -> npt.NDArray[np.intp]:
+        """Places that no cell which costs no more is significantly better than: the front as far as it is certain."""
+        known = np.flatnonzero(inside & np.isfinite(self.prices))
+        beaten = self.ahead[np.ix_(known, known)] & (self.prices[known][:, None] <= self.prices[known])
+        return known[~beaten.any(axis=0)]
 
     def choose(self, inside: Bools) -> tuple[int, int, tuple[int, ...]]:
         """The rule: row to ship, most accurate row, rows not significantly below that one.

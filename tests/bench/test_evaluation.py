@@ -102,7 +102,6 @@ def test_an_earlier_sweep_is_opened_and_narrowed(folder: Path, tmp_path: Path) -
 
 
 def test_the_page_lies_where_it_is_asked_for(tmp_path: Path) -> None:
-    pytest.importorskip("plotly")
     found = Evaluation.open(Lab().write(tmp_path))
     assert found.report() == tmp_path / "report.html"
     assert found.report(str(tmp_path / "page.html")).read_text().startswith("<!")
@@ -126,7 +125,6 @@ def test_the_package_gives_only_its_two_names() -> None:
 
 def test_the_document_s_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small network in place of those that would be downloaded, and photographs that are drawn."""
-    pytest.importorskip("plotly")
     import torch
     from nets import tiny
 
