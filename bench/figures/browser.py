@@ -44,10 +44,10 @@ def browser(width: int = 1280, height: int = 900) -> Iterator[Any]:
         options.binary_location = next(filter(None, map(shutil.which, BROWSERS)))
         for flag in (*QUIET, f"user-data-dir={folder}/profile", f"window-size={width},{height}"):
             options.add_argument(f"--{flag}")
-        options.add_experimental_option("prefs", {"download.default_directory": folder})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        driver = webdriver.Chrome(options=options, service=Service(shutil.which(DRIVER)))
+        driver: Any = webdriver.Chrome(options=options, service=Service(shutil.which(DRIVER)))
         driver.downloads = Path(folder)
+        driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": folder})
         try:
             yield driver
         finally:

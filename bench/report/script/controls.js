@@ -4,12 +4,15 @@ const stops = new Map(budgets.map((column) => {
   const known = distinct(column.values.slice(0, ranked).filter((v) => v !== null)).sort((a, b) => a - b);
   return [column.id, column.higher ? known.reverse() : known]; // the last one lets every cell in
 }));
-// As a limit in three digits that still lets the value in.
-function loose(column, value) {
-  if (!value) return value;
-  const step = 10 ** (Math.floor(Math.log10(Math.abs(value))) - 2);
-  const rounded = Number((column.higher ? Math.floor(value / step) * step : Math.ceil(value / step) * step).toPrecision(3));
-  return (column.higher ? rounded <= value : rounded >= value) ? rounded : value;
+// The stop as a limit: as few digits, three at least, as let it in and keep the next stop out.
+function loose(column, known, at) {
+  const value = known[at], next = known[at + 1];
+  for (let digits = 3; value && digits < 16; digits++) {
+    const step = 10 ** (Math.floor(Math.log10(Math.abs(value))) - digits + 1);
+    const rounded = Number(((column.higher ? Math.floor(value / step) : Math.ceil(value / step)) * step).toPrecision(digits));
+    if (column.higher ? rounded <= value && rounded > next : rounded >= value && rounded < next) return rounded;
+  }
+  return value;
 }
 const sliders = new Map();
 function slider(column) {
@@ -18,7 +21,7 @@ function slider(column) {
   const range = make("input", { type: "range", id, min: "0", max: String(known.length - 1), step: "1", "data-column": column.id });
   const exact = make("input", { type: "number", step: "any", class: "exact", placeholder: "any", "aria-label": `${withUnit(column)}: limit as a number` });
   const label = make("label", { for: id, title: column.about }, `${column.title} ${sign}`);
-  range.addEventListener("input", () => limit(column, Number(range.value) === known.length - 1 ? null : loose(column, known[Number(range.value)])));
+  range.addEventListener("input", () => limit(column, Number(range.value) === known.length - 1 ? null : loose(column, known, Number(range.value))));
   exact.addEventListener("change", () => limit(column, exact.value === "" || !Number.isFinite(Number(exact.value)) ? null : Number(exact.value)));
   sliders.set(column.id, { range, exact, column, known });
   return make("div", { class: "budget" }, label, exact, make("span", { class: "soft unit" }, column.unit), range);

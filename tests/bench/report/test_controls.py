@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -48,9 +49,7 @@ def made() -> Results:
     lab = Lab(backbones={**Lab().backbones, EVIL: (2.3, 1.0, 1e6)})
     by_class = {"made_up_base": {"cat": 40.0, "dog": 60.0}, "made_up_small": {"cat": 45.0, "dog": 20.0}}
     records = [
-        replace(
-            r, by_class=[{"class": c, "iou": v} for c, v in zip(("cat", "dog"), by_class[r.cell.backbone], strict=True)]
-        )
+        replace(r, by_class=[{"class": c, "iou": v} for c, v in by_class[r.cell.backbone].items()])
         if isinstance(r, ScoreRecord) and r.subject.task == "knn" and r.cell.backbone in by_class
         else r
         for r in lab.records()
@@ -111,7 +110,7 @@ def test_moving_a_slider_greys_rows_out_and_names_the_new_pick(page: Any, rankin
     values = sorted({float(v) for v in ranking.sheet.cost(COST)[1][ranking.ranked]})
     element(page, SLIDER).send_keys(LEFT * 6)
     limit = ask(page, "return bob.state.limits")[COST]
-    assert values[-8] < limit < values[-6]
+    assert values[-7] <= limit < values[-6]
     field = Field(ranking, COST)
     inside = field.inside([Limit(COST, limit)])
     pick, _, _ = field.choose(inside)
@@ -128,6 +127,22 @@ def test_moving_a_slider_greys_rows_out_and_names_the_new_pick(page: Any, rankin
     assert ask(page, "return bob.state.limits") == {}
 
 
+def test_every_stop_of_a_slider_can_be_reached_and_is_one_cell_from_the_next(driver: Any, tmp_path: Path) -> None:
+    """However near two cells are: the rounding of a limit to a few digits may not swallow a stop."""
+    visit(driver, report.write(crowd(60, 10), tmp_path / "crowd.html").as_uri())
+    script = (
+        "const range = document.querySelector(arguments[0]), found = []; for (let k = Number(range.max); k > 0; k--) { "
+        "range.value = k - 1; range.dispatchEvent(new Event('input')); "
+        "found.push([Number(range.value), document.querySelectorAll('#rows .out').length]); } return found"
+    )
+    for column in (COST, RATE):
+        found = ask(driver, script, f"#budget-{column}")
+        stops = [stop for stop, _ in found]
+        assert stops == list(range(len(found) - 1, -1, -1))
+        assert all(later > earlier for (_, earlier), (_, later) in itertools.pairwise(found))
+        ask(driver, "document.getElementById('reset').click()")
+
+
 def test_a_budget_that_nothing_meets_names_the_nearest_cell(page: Any, ranking: Ranking) -> None:
     ask(page, "bob.state.limits = arguments[0]; bob.update()", {COST: 0.001})
     assert element(page, "#verdict").text == "No ranked cell is left"
@@ -137,12 +152,12 @@ def test_a_budget_that_nothing_meets_names_the_nearest_cell(page: Any, ranking: 
 
 
 def test_script_and_python_choose_the_same_whatever_the_budget(driver: Any, tmp_path: Path) -> None:
-    results = crowd(150, 40)
+    results = crowd(120, 30)
     ranking = ranking_of(results)
     field, random = Field(ranking, COST), np.random.default_rng(1)
     visit(driver, report.write(results, tmp_path / "crowd.html").as_uri())
-    budgets = [{}]
-    for _ in range(80):
+    budgets: list[dict[str, float]] = [{}]
+    for _ in range(60):
         columns = random.choice([COST, RATE, "peak_memory_mib", "parameters_m"], random.integers(1, 4), replace=False)
         values = {str(c): ranking.sheet.cost(str(c))[1][random.choice(ranking.ranked)] for c in columns}
         budgets.append({c: float(v) for c, v in values.items()})
@@ -162,7 +177,7 @@ def test_script_and_python_choose_the_same_whatever_the_budget(driver: Any, tmp_
         assert front == field.front(inside).tolist()
         assert contenders == field.contenders(inside).tolist()
         assert set(front) <= set(contenders)
-    assert empty < 40
+    assert empty < 30
 
 
 def test_the_permalink_restores_all_that_was_chosen(page: Any, address: str) -> None:
@@ -215,8 +230,7 @@ def test_filters_columns_and_sorting_change_what_is_shown_and_downloaded(page: A
     ask(page, "document.querySelector('[data-menu=columns] input[value=family]').click()")
     heads = ask(page, "return [...document.querySelectorAll('#heads button')].map((b) => b.dataset.sort)")
     assert "family" in heads
-    ask(page, "document.getElementById('json').click(); document.getElementById('csv').click()")
-    as_json, as_csv = (wait(lambda n=n: _read(page.downloads / f"cells.{n}")) for n in ("json", "csv"))
+    as_json, as_csv = (download(page, name) for name in ("json", "csv"))
     table = json.loads(as_json)
     assert [row["cell"] for row in table] == names
     assert [row[COST] for row in table[: len(values)]] == sorted(values.values())
@@ -225,8 +239,11 @@ def test_filters_columns_and_sorting_change_what_is_shown_and_downloaded(page: A
     assert float(again[0][COST]) == min(values.values())
 
 
-def _read(path: Path) -> str:
-    return path.read_text() if path.is_file() else ""
+def download(page: Any, kind: str) -> str:
+    """The text of the file that a button saves."""
+    path = page.downloads / f"cells.{kind}"
+    element(page, f"#{kind}").click()
+    return str(wait(lambda: path.read_text() if path.is_file() else ""))
 
 
 def test_two_cells_are_compared_image_by_image(page: Any, ranking: Ranking) -> None:
