@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+LONG = 400
+"""Characters of a note that is shown whole."""
+
 
 def budgets() -> str:
     """Sliders, filters, and the line that says what is left."""
@@ -39,7 +42,7 @@ def front() -> str:
 
 def table(foot: Iterable[str]) -> str:
     """All cells; ``foot`` says how the numbers came about."""
-    items = "".join(f"<li>{escape(line)}</li>" for line in foot)
+    items = "".join(f"<li>{_note(line)}</li>" for line in foot)
     return (
         '<section><h2>All cells</h2><div class="controls" id="table-controls"><span class="buttons">'
         '<button id="csv">CSV</button><button id="json">JSON</button></span></div>'
@@ -51,6 +54,14 @@ def table(foot: Iterable[str]) -> str:
         '<span class="mark strong"></span> statistical front <span class="out">grey: over a budget</span></p>'
         f"<ul class='soft'>{items}</ul></section>"
     )
+
+
+def _note(line: str) -> str:
+    """A line of the foot; a list that is long is folded behind what it is a list of."""
+    head, mark, rest = line.partition(": ")
+    if len(line) <= LONG or not mark:
+        return escape(line)
+    return f"<details><summary>{escape(head)}</summary>{escape(rest)}</details>"
 
 
 def compare(left_out: Iterable[str]) -> str:

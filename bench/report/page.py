@@ -14,7 +14,7 @@ from bench.report import controls, notes
 from bench.report.answers import answers
 from bench.report.cells import cells, order
 from bench.report.curves import classes, distributions
-from bench.report.packed import element, embedded
+from bench.report.packed import element, embedded, folded
 from bench.report.predictions import predictions
 from bench.verdict.picking import headline, pick, price, reasons
 from bench.verdict.ranking import Ranking
@@ -131,11 +131,9 @@ def _aside(ranking: Ranking, found: Sequence[Row]) -> str:
             doubts.append(f"<li>{name}, {escape('; '.join(map(str, flags)))}</li>")
     parts = [f"<section><h2>Not ranked, or incomplete</h2><ul>{''.join(lines)}</ul></section>"] if lines else []
     if doubts:
-        parts.append(
-            "<section><h2>Noisy or disturbed timings</h2><details><summary>"
-            f"{len(doubts)} cells were timed on an unsteady or busy machine</summary>"
-            f"<ul>{''.join(doubts)}</ul></details></section>"
-        )
+        summary = f"{len(doubts)} cells were timed on an unsteady or busy machine"
+        listed = folded(summary, f"<ul>{''.join(doubts)}</ul>")
+        parts.append(f"<section><h2>Noisy or disturbed timings</h2>{listed}</section>")
     return "".join(parts)
 
 

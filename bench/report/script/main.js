@@ -52,7 +52,9 @@ by("link").addEventListener("click", async () => {
 by("csv").addEventListener("click", () => download("cells.csv", "text/csv", csv(table())));
 by("json").addEventListener("click", () => download("cells.json", "application/json", JSON.stringify(table(), null, 1)));
 addEventListener("hashchange", () => { if (location.hash.slice(1) !== address()) { restore(location.hash.slice(1)); everything(); } });
+addEventListener("resize", keepRoom);
 restore(location.hash.slice(1));
+keepRoom();
 everything();
 document.body.dataset.ready = "1";
 globalThis.bob = { state, choose, inside, update, restore, everything, difference, columns, table, csv, address };

@@ -1,5 +1,15 @@
 // The page's first lines: what to ship of what is left, and why.
 const said = { line: by("verdict").textContent, why: by("why").textContent };
+// The first text is the longest: its room is kept, so that a slider does not move away while it is moved.
+function keepRoom() {
+  for (const [id, text] of [["verdict", said.line], ["why", said.why]]) {
+    const place = by(id), now = place.textContent;
+    place.style.minHeight = "";
+    place.textContent = text;
+    place.style.minHeight = `${place.offsetHeight}px`;
+    place.textContent = now;
+  }
+}
 function showVerdict(found, visible) {
   const free = !Object.keys(state.limits).length && found.left === ranked;
   by("verdict").textContent = free || !ranked ? said.line : headline(found, visible);
