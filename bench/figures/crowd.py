@@ -16,13 +16,11 @@ from bench.verdict.row import Row
 from bench.verdict.table import rows
 
 CELLS, IMAGES = 1000, 2000
-TASKS = ("knn", "linear_probe", "few_shot", "retrieval")
+TASKS = 4
 """On two data sets: 8 settings."""
-GRADED = ("few_shot", "retrieval")
-"""Tasks with more than right and wrong for an image."""
 SIZES = (128, 160, 192, 224)
 STEPS = [0.5 * step for step in range(201)]
-"""What an image of a graded task may score; shared, for a list of new floats takes four times the memory."""
+"""What an image may score where a task knows more than right and wrong; shared, for a list of new floats takes four times the memory."""
 
 
 def crowd(cells: int = CELLS, images: int = IMAGES, seed: int = 0) -> Results:
@@ -31,18 +29,19 @@ def crowd(cells: int = CELLS, images: int = IMAGES, seed: int = 0) -> Results:
     Four at a time differ in input size only.
     """
     published, _ = rows(Results.load(PUBLISHED))
-    templates = [row for row in published if row.judge()[0] == "ok" and len(row.scores) > len(TASKS)]
+    templates = [row for row in published if row.judge()[0] == "ok" and len(row.scores) > TASKS]
     random = np.random.default_rng(seed)
     difficulty = {data: random.normal(size=images) for data in {r.subject.data for r in templates[0].scores.values()}}
+    tasks = sorted({r.subject.task for r in templates[0].scores.values()})[:TASKS]
     made: list[Record] = []
     for number in range(cells):
         copy, size = divmod(number // len(templates), len(SIZES))
-        made += _cell(templates[number % len(templates)], copy, SIZES[size], difficulty, random)
+        made += _cell(templates[number % len(templates)], copy, SIZES[size], tasks, difficulty, random)
     return Results(tuple(made))
 
 
 def _cell(
-    row: Row, copy: int, size: int, difficulty: dict[str, np.ndarray], random: np.random.Generator
+    row: Row, copy: int, size: int, tasks: list[str], difficulty: dict[str, np.ndarray], random: np.random.Generator
 ) -> list[Record]:
     cell = replace(row.cell, backbone=f"{row.cell.backbone}_{copy}", size=f"{size}x{size}")
     about = replace(row.about, input=(size, size))
@@ -52,7 +51,7 @@ def _cell(
     for record in row.records:
         record = replace(record, cell=cell, about=about, key=f"{record.key}{copy:03d}{size}")
         if isinstance(record, ScoreRecord):
-            if record.subject.task in TASKS:
+            if record.subject.task in tasks:
                 skill = luck + 2 * ((record.main.value or 0) / 100 - 0.3) + 0.4 * np.log2(size / SIZES[-1])
                 moods = own.normal(size=len(difficulty[record.subject.data])) + random.normal(scale=0.3)
                 found.append(_scored(record, skill + moods - difficulty[record.subject.data]))
@@ -74,7 +73,7 @@ def _cell(
 
 def _scored(record: ScoreRecord, margin: np.ndarray) -> ScoreRecord:
     """The record with answers whose margins are these: right where positive, or a grade between."""
-    if record.subject.task in GRADED:
+    if len(set(record.per_sample)) > 2:
         grades = np.rint(200 / (1 + np.exp(-1.5 * margin))).astype(int)
     else:
         grades = 200 * (margin > 0).astype(int)

@@ -27,6 +27,11 @@ def test_the_first_line_says_what_to_ship_and_the_rest_what_a_limit_would_change
     found = json.loads(capsys.readouterr().out)
     assert [limit["binding"] for limit in found["limits"]] == [True, False]
     assert found["pick"]["backbone"] == "made_up_small"
+    assert {k: found["limits"][0][k] for k in ("column", "value", "least")} == {
+        "column": "latency_p50_ms",
+        "value": 5.0,
+        "least": False,
+    }
     assert " ".join(found["sentences"]) in " ".join(text.split())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fake_records import ODD, Lab
 
-from bench import pick, rank
+from bench import rank
 from export.errors import UserError
 
 FIGURES = """backbone,study,latency,birds,cars,error
@@ -220,16 +220,6 @@ def test_a_place_that_cannot_be_written_is_said(folder: Path, tmp_path: Path) ->
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"Writing x\.csv failed(.|\n)*file: it is no folder"):
         rank.main([str(folder), "--csv", str(tmp_path / "file" / "x.csv")])
-
-
-def test_the_pick_speaks_and_answers_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert pick.main([str(folder)]) == 0
-    assert capsys.readouterr().out.startswith("Ship made_up_base · openvino:cpu · fp32: latency p50 ")
-    assert pick.main([str(folder), "--max", "latency_p50_ms=5", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert document["pick"]["backbone"] == "made_up_small"
-    assert document["limits"] == [{"column": "latency_p50_ms", "value": 5.0, "least": False}]
-    assert document["sentences"][0].startswith("Ship made_up_small")
 
 
 def test_exit_codes_are_those_of_the_convention(folder: Path, tmp_path: Path) -> None:
