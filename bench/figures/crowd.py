@@ -20,7 +20,8 @@ TASKS = 4
 """On two data sets: 8 settings."""
 SIZES = (128, 160, 192, 224)
 STEPS = [0.5 * step for step in range(201)]
-"""What an image may score where a task knows more than right and wrong; shared, for a list of new floats takes four times the memory."""
+"""What an image may score where a task knows more than right and wrong. Shared: a list of new floats takes four
+times the memory."""
 
 
 def crowd(cells: int = CELLS, images: int = IMAGES, seed: int = 0) -> Results:
