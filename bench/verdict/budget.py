@@ -15,6 +15,9 @@ from bench.verdict.picking import Field, Limit, Pick, difference, sentences
 from bench.verdict.ranking import Ranking
 from bench.verdict.significance import Bools
 
+MOST = "the most accurate cell"
+RUNGS = 3
+"""Significant steps that a sentence lists."""
 SHOWN = 7
 """Lines of the table of budgets; those nearest to the pick's own are shown."""
 
@@ -150,15 +153,18 @@ class Explanation:
     def _limits(self) -> list[str]:
         lines = []
         for one in self.relaxed:
-            said: dict[str, list[str]] = {}
+            said: dict[str, dict[int, str]] = {}  # value → cell → what it would be
             if one.pick is not None and one.pick_from is not None:
-                said[self._from(one.limit, one.pick_from)] = [f"the pick would be {self._name(one.pick)}"]
+                said[self._from(one.limit, one.pick_from)] = {one.pick: "the pick"}
             if one.best is not None and one.best_from is not None:
-                accurate = f"the most accurate cell would be {self._name(one.best)}"
-                said.setdefault(self._from(one.limit, one.best_from), []).append(accurate)
+                would = said.setdefault(self._from(one.limit, one.best_from), {})
+                would[one.best] = f"{would[one.best]} and the most accurate cell" if one.best in would else MOST
             if said:
                 stays = "" if one.pick is not None else "; the pick would stay"
-                parts = "; ".join(f"{start} {' and '.join(what)}" for start, what in said.items())
+                parts = "; ".join(
+                    f"{start} {' and '.join(f'{what} would be {self._name(row)}' for row, what in would.items())}"
+                    for start, would in said.items()
+                )
                 lines.append(f"{one.limit} is binding: {parts}{stays}.")
         free = [str(one.limit) for one in self.relaxed if not one.binding]
         if free:
@@ -174,9 +180,10 @@ class Explanation:
         """The steps that are significantly better than the one before; the others are gathered."""
         if not self.found.cost:
             return ""
+        column = self.ranking.sheet.cost(self.found.cost)[0]
         if not self.steps:
-            return "No dearer cell is more accurate."
-        column, last, parts, idle = self.ranking.sheet.cost(self.found.cost)[0], self.found.row, [], 0
+            return f"No cell with a {'lower' if column.higher_is_better else 'higher'} {column.title} is more accurate."
+        last, parts, idle = self.found.row, [], 0
         for step in self.steps:
             idle += 1
             if step.significant and self.ranking.ahead(step.row, last):
@@ -188,6 +195,9 @@ class Explanation:
             more = "nothing more" if parts else "nothing"
             about = "" if self.ranking.has_errors else " can be tested, for the scores come without errors"
             parts.append(f"for up to {self._more(self.steps[-1])}: {more}{about or ' that is significant'}")
+        significant = len(parts) - bool(idle)
+        if significant > RUNGS + 1:
+            parts[RUNGS:significant] = [f"{significant - RUNGS} more significant steps (--json)"]
         text = "; ".join(parts)
         direction = f" (lower {column.title})" if column.higher_is_better else ""
         return f"Compared with the pick, {text}{direction}."

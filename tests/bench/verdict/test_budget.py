@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from fake_records import made_up, sheet
 
-from bench.verdict.budget import SHOWN, Explanation, document, explained
+from bench.verdict.budget import RUNGS, SHOWN, Explanation, document, explained
 from bench.verdict.picking import Limit, pick
 from bench.verdict.ranking import Ranking
 
@@ -35,7 +36,7 @@ def test_a_limit_is_binding_from_the_value_on_that_changes_the_pick() -> None:
     before = pick(ranking, limits=[Limit("price", relaxed.pick_from - 1e-6)])
     assert before.row == found.row
     text = " ".join(explained(ranking, found).split())
-    assert "price ≤ 25 is binding: from 30 ms on the pick would be b2" in text
+    assert "price ≤ 25 is binding: from 30 ms on the pick and the most accurate cell would be b2" in text
 
 
 def test_a_limit_that_changes_nothing_is_said_not_to_bind_and_two_in_one_sentence() -> None:
@@ -80,12 +81,20 @@ def test_the_ladder_has_the_front_above_the_pick_and_names_the_significant_steps
     assert "significant (b2, beyond the limit); for up to 30.0 ms more: nothing more that is significant." in text
 
 
+def test_a_long_ladder_is_cut_and_counted() -> None:
+    ranking = stairs(16)
+    found = pick(ranking, limits=[Limit("price", 20)])
+    text = " ".join(explained(ranking, found).split())
+    assert text.count("significant (") == RUNGS
+    assert re.search(r"; \d more significant steps \(--json\)", text)
+
+
 def test_on_top_of_the_front_there_is_no_step() -> None:
     ranking = stairs(5)
     found = pick(ranking)
     assert found.row == 4
     assert Explanation(ranking, found).steps == []
-    assert "No dearer cell is more accurate." in explained(ranking, found)
+    assert "No cell with a higher price is more accurate." in explained(ranking, found)
 
 
 def test_the_pick_of_every_budget_is_the_one_that_the_spans_say() -> None:
