@@ -34,7 +34,7 @@ def front() -> str:
         'aria-label="Scatter of accuracy against cost; the table below has the same numbers"></svg>'
         '<div id="tip" class="tip" hidden></div></div><ul id="legend" class="legend"></ul>'
         "<figcaption>The dotted line is the Pareto front of what is left: no cell is better and cheaper. Solid points "
-        "are on the statistical front: no cell that costs no more is significantly more accurate. Faint points are "
+        "are on the statistical front: no cell that costs no more is significantly better in z. Faint points are "
         "behind it; grey ones break a budget. The ring is the pick. Bars are one standard error. Cells without a score "
         "are in the table, not in the plot. Click a point to compare it.</figcaption></figure></section>"
     )

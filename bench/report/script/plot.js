@@ -53,9 +53,8 @@ function showPlot(mask, found, visible) {
   const { cost, score, box, x } = scene;
   const left = scene.known.filter((p) => mask[p]);
   const signed = score.values.map((v) => v === null ? null : score.higher ? v : -v);
-  const usual = state.y === "z";
-  const front = frontOf(left, usual ? gains : signed, prices(state.x));
-  const on = new Set(front), strong = new Set(usual ? contenders(left, prices(state.x)) : front);
+  const front = frontOf(left, state.y === "z" ? gains : signed, prices(state.x));
+  const on = new Set(front), strong = new Set(contenders(left, prices(state.x)));
   for (const p of scene.known) {
     const point = points[p];
     const kind = !visible[p] ? "gone" : !mask[p] ? "out" : on.has(p) ? "on" : strong.has(p) ? "strong" : "weak";
