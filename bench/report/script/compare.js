@@ -103,6 +103,7 @@ function mulberry(seed) {
   };
 }
 async function classTables(a, b) {
+  await parsed;
   if (!by("classes")) return "";
   const all = await json("classes"), parts = [];
   for (const [setting, cells] of Object.entries(all)) {

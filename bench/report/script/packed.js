@@ -1,11 +1,13 @@
-// What is long lies in the page as gzip in base64, and is unpacked when it is asked for.
+// What is long lies at the end of the page as gzip in base64, and is unpacked when it is asked for.
+const parsed = new Promise((done) => { document.addEventListener("DOMContentLoaded", done); });
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
 async function unpack(base64) {
   const stream = new Blob([bytesOf(base64)]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 const unpacked = new Map();
-function part(id) {
+async function part(id) {
+  await parsed;
   if (!unpacked.has(id)) unpacked.set(id, unpack(by(id).textContent));
   return unpacked.get(id);
 }
