@@ -13,8 +13,9 @@ from typing import Any
 
 from bench.records.record import Record
 from bench.records.results import Results
+from bench.verdict.budget import document
 from bench.verdict.choose import ranking_of
-from bench.verdict.picking import Limit, document, pick, suggestion
+from bench.verdict.picking import Limit, pick, suggestion
 from bench.verdict.ranking import Ranking
 
 FRAMES = ("pandas", "polars")
@@ -30,13 +31,21 @@ class Suggestion:
         best: the same of the most accurate cell within the limits.
         tied: the same of every cell whose accuracy is not significantly below the best one's, the best among them.
         cost: the cost column that decided; empty where no cost was measured.
-        sentences: what to ship and what it costs; why that one.
+        limits: each limit, whether it is ``binding``, and from which value on another cell is the ``pick`` or the
+            ``best``.
+        ladder: dearer cells on the front: how much ``more`` each costs, its lead ``z`` over the pick with the 95 %
+            interval (``low``, ``high``), and whether that is ``significant``.
+        budgets: how the pick moves with the budget: ``start``, ``end``, and the ``cell`` (None where nothing fits).
+        sentences: what to ship and what it costs; why that one; what a limit or a dearer cell would change.
     """
 
     labels: Mapping[str, Any]
     best: Mapping[str, Any]
     tied: tuple[Mapping[str, Any], ...]
     cost: str
+    limits: tuple[Mapping[str, Any], ...]
+    ladder: tuple[Mapping[str, Any], ...]
+    budgets: tuple[Mapping[str, Any], ...]
     sentences: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -134,14 +143,13 @@ class Evaluation:
         limits = [Limit.parse(f"{column}={value}") for column, value in (max or {}).items()]
         limits += [Limit.parse(f"{column}={value}", least=True) for column, value in (min or {}).items()]
         found = document(self.ranking, pick(self.ranking, cost, limits))
-        labels, best, tied = found["pick"], found["best"], tuple(found["tied"])
-        return Suggestion(labels, best, tied, found["cost"] or "", tuple(found["sentences"]))
+        several = {name: tuple(found[name]) for name in ("tied", "limits", "ladder", "budgets", "sentences")}
+        return Suggestion(found["pick"], found["best"], cost=found["cost"] or "", **several)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the HTML page, by default ``report.html`` in the folder; returns its path.
 
         Raises:
-            Unavailable: plotly is not installed (the extra ``report``).
             UserError: as :attr:`ranking`; or the file cannot be written.
         """
         from bench.report import write

@@ -1,6 +1,7 @@
 """``bob pick``: the cell to ship: the cheapest that is not significantly less accurate than the best.
 
-Reads a ranking; measures nothing. It answers in two or three sentences.
+Reads a ranking; measures nothing. The first line says what to ship; then why, which limit is binding, what a dearer
+cell would gain, and how the pick moves with the budget.
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ def parser() -> argparse.ArgumentParser:
     add_results(p)
     add_options(p)
     add_limits(p)
-    p.add_argument("--json", action="store_true", help="the pick as JSON")
+    p.add_argument("--json", action="store_true", help="the pick as JSON, with all steps and budgets")
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Pick and say so; 0 when done."""
     args = parser().parse_args(argv)
+    from bench.verdict.budget import document, explained
     from bench.verdict.files import as_json
-    from bench.verdict.picking import document, pick, spoken
+    from bench.verdict.picking import pick
 
     ranking = ranked(args)
     found = pick(ranking, args.cost or "", limits_of(args))
-    print(as_json(document(ranking, found)) if args.json else spoken(ranking, found))
+    print(as_json(document(ranking, found)) if args.json else explained(ranking, found))
     return 0
 
 

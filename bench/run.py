@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from bench.sweep.options import add_all
 from bench.sweep.spec import WHAT, declared, read
 from export.command import add_store, console, new_parser, print_table
-from export.errors import Unavailable, UserError
+from export.errors import UserError
 
 if TYPE_CHECKING:
     from bench.records.record import Record
@@ -141,12 +141,7 @@ def _verdict(folder: Path, as_json: bool, protocols: Iterable[str]) -> None:
         print(json.dumps(ranking.as_rows(), indent=1))
     else:
         _show(ranking)
-    try:
-        page = write(results, folder / "report.html")
-    except Unavailable as error:
-        say(f"no report: {error.what} {error.remedy}")
-    else:
-        say(f"report: {page.resolve()}")
+    say(f"report: {write(results, folder / 'report.html').resolve()}")
 
 
 def _show(ranking: Ranking, file: TextIO | None = None) -> None:

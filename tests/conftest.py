@@ -1,7 +1,7 @@
 """What every test may ask for: a store of its own, the shared labelled images, and skips that say why.
 
-A test names its need with a marker (gpu, network, data). A need that this machine does not meet is a skip with the
-reason; with ``--require NEED`` it is an error, so that a run that was meant to have a GPU cannot pass without one.
+A test names its need with a marker (gpu, network, data, browser). A need that this machine does not meet is a skip with
+the reason; with ``--require NEED`` it is an error, so that a run that was meant to have a GPU cannot pass without one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,18 @@ def _no_data() -> str:
     return "" if SHARED_DATA.is_dir() else "no labelled images in ../shared/data"
 
 
-MISSING: dict[str, Callable[[], str]] = {"gpu": cache(_no_gpu), "network": cache(_no_network), "data": cache(_no_data)}
+def _no_browser() -> str:
+    from bench.figures.browser import missing
+
+    return missing()
+
+
+MISSING: dict[str, Callable[[], str]] = {
+    "gpu": cache(_no_gpu),
+    "network": cache(_no_network),
+    "data": cache(_no_data),
+    "browser": cache(_no_browser),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

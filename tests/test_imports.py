@@ -20,7 +20,6 @@ HEAVY = {
     "onnxruntime",
     "openvino",
     "pandas",
-    "plotly",
     "polars",
     "pyarrow",
     "pycuda",

@@ -34,6 +34,7 @@ FIGURES: Registry[Callable[[Store, Path], Iterator[Figure]]] = Registry(
         "top1": "bench.figures.top1:figures",
         "precision": "bench.figures.precision:figures",
         "joint": "bench.figures.joint:figures",
+        "page": "bench.figures.page:figures",
     },
     listing="python -m bench.figures --help",
 )

@@ -13,7 +13,8 @@ from bench.records import stats
 from bench.records.parts import Cell, TaskSubject
 from bench.records.record import Record, ScoreRecord
 from bench.records.results import Results
-from bench.verdict.ranking import DRAWS, Ranking
+from bench.verdict.ranking import Ranking
+from bench.verdict.significance import DRAWS
 from bench.verdict.table import sheet_of
 from export.spec import Metric
 from export.store import Store

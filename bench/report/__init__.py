@@ -16,7 +16,6 @@ def write(results: Results, path: Path, cost: str = "") -> Path:
         cost: the column that the plot opens with; empty for median latency.
 
     Raises:
-        Unavailable: plotly is not installed.
         UserError: the records may not be compared, or ``path`` cannot be written.
     """
     from bench.report.page import page

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.records import stats
 from bench.records.record import Record, ScoreRecord, TimingRecord
+from bench.report.packed import folded
 from bench.verdict.ranking import Ranking
 from bench.verdict.row import Row
 
@@ -27,7 +28,7 @@ def settings(found: Sequence[Row]) -> str:
             f"<h3>{escape(s.task)} on {escape(s.data)}</h3><p>{escape(s.protocol)}</p>"
             f"<p class='soft'>{escape('; '.join(data))}. Task version {s.version}, seed {s.seed}, protocol "
             f"<code>{escape(records[0].protocol)}</code>, data <code>{escape(s.data_digest[:12])}</code>.</p>"
-            f"<details><summary>All metrics of all cells</summary>{_metrics(records)}</details>"
+            f"{folded('All metrics of all cells', _metrics(records))}"
         )
     return _section("What was scored", parts)
 

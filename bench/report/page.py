@@ -10,64 +10,65 @@ from string import Template
 
 from bench.records.parts import Failure
 from bench.records.results import Results
-from bench.report import notes
-from bench.report.grid import grid
-from bench.report.plots import distributions, embedded, points
+from bench.report import controls, notes
+from bench.report.answers import answers
+from bench.report.cells import cells, order
+from bench.report.curves import classes, distributions
+from bench.report.packed import element, embedded, folded
 from bench.report.predictions import predictions
 from bench.verdict.picking import headline, pick, price, reasons
 from bench.verdict.ranking import Ranking
 from bench.verdict.row import Row, reason
 from bench.verdict.table import rows, sheet
-from export.errors import not_installed
+
+SCRIPTS = "text packed rule state controls verdict table axis plot compare latency main"
+"""Files of ``script/``, in the order in which the page needs them."""
 
 
 def page(results: Results, cost: str = "") -> str:
     """The whole report as HTML.
 
     Raises:
-        Unavailable: plotly is not installed.
         UserError: the records may not be compared, or there is no such cost.
     """
-    plotly = _plotly()
     found, remarks = rows(results)
     ranking = Ranking(sheet(found, remarks))
     cost = cost or ranking.default_cost()
     if cost:
         ranking.sheet.cost(cost)  # an unknown column is refused before anything is drawn
-    curves = distributions(found)
-    scatter = points(ranking, cost)
+    places = order(ranking)
+    curves, by_class = distributions(found, places), classes(found, places)
+    entries, elements = answers(ranking, places)
+    known = cells(ranking, found, cost) | {"answers": entries}
     body = [
         _head(ranking, cost, results),
-        _front(bool(scatter["rows"] and scatter["x"])),
-        _table(ranking, cost),
+        controls.budgets(),
+        controls.front() if cost and ranking.ranked else "",
+        controls.table(ranking.foot()),
+        controls.compare(entry["id"] for entry in entries if entry.get("left_out")),
         _failed(found),
         _aside(ranking, found),
         predictions(found, results.pictures),
         notes.settings(found),
-        _latency(bool(curves)),
+        controls.latency() if curves else "",
         notes.how(ranking, cost, found),
         notes.environment(found),
         notes.licences(found),
         _foot(results),
+    ]
+    packed = [elements]
+    packed += [
+        element(name, embedded(v).encode()) for name, v in (("distributions", curves), ("classes", by_class)) if v
     ]
     here = files("bench.report")
     return Template((here / "page.html").read_text("utf-8")).substitute(
         title=escape(_verdict(ranking, cost)[0]),
         style=(here / "page.css").read_text("utf-8"),
         body="\n".join(filter(None, body)),
-        plotly=plotly,
-        points=embedded(scatter),
-        distributions=embedded(curves),
-        script=(here / "page.js").read_text("utf-8"),
+        cells=embedded(known),
+        packed="\n".join(filter(None, packed)),
+        script="".join((here / "script" / f"{name}.js").read_text("utf-8") for name in SCRIPTS.split()),
     )
-
-
-def _plotly() -> str:
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise not_installed("The report", "plotly", "report", error) from error
-    return str(get_plotlyjs())
 
 
 def _verdict(ranking: Ranking, cost: str) -> tuple[str, str]:
@@ -86,32 +87,9 @@ def _head(ranking: Ranking, cost: str, results: Results) -> str:
     line, why = _verdict(ranking, cost)
     return (
         f'<header><p class="kicker">{escape(" · ".join(filter(None, about)))}</p>'
-        f'<h1>{escape(line)}</h1><p class="lead">{escape(why)}</p>'
+        f'<h1 id="verdict" aria-live="polite">{escape(line)}</h1><p class="lead" id="why">{escape(why)}</p>'
         '<p class="soft">A cell is a backbone on an engine at a precision. Its accuracy is computed from the features '
         "that the compiled engine emits, and stands beside what that same engine costs.</p></header>"
-    )
-
-
-def _front(some: bool) -> str:
-    if not some:
-        return ""
-    return (
-        "<section><h2>Accuracy against cost</h2>"
-        '<div class="controls"><label>cost <select id="x"></select></label>'
-        '<label>accuracy <select id="y"></select></label></div>'
-        '<figure><div id="front" class="plot" role="img" aria-label="Scatter of accuracy against cost"></div>'
-        "<figcaption>Large, named points are on the Pareto front: no cell is better and cheaper. Bars are one standard "
-        "error. Colour is the engine, shape the precision. Cells without a score are in the table, not in the "
-        "plot.</figcaption></figure></section>"
-    )
-
-
-def _table(ranking: Ranking, cost: str) -> str:
-    foot = "".join(f"<li>{escape(line)}</li>" for line in ranking.foot(cost))
-    return (
-        '<section><h2>All cells</h2><div class="controls"><label><input type="checkbox" id="more"> every column</label>'
-        '</div><div class="scroll" tabindex="0" role="region" aria-label="All cells">'
-        f"{grid(ranking, cost)}</div><ul class='soft'>{foot}</ul></section>"
     )
 
 
@@ -153,24 +131,10 @@ def _aside(ranking: Ranking, found: Sequence[Row]) -> str:
             doubts.append(f"<li>{name}, {escape('; '.join(map(str, flags)))}</li>")
     parts = [f"<section><h2>Not ranked, or incomplete</h2><ul>{''.join(lines)}</ul></section>"] if lines else []
     if doubts:
-        parts.append(
-            "<section><h2>Noisy or disturbed timings</h2><details><summary>"
-            f"{len(doubts)} cells were timed on an unsteady or busy machine</summary>"
-            f"<ul>{''.join(doubts)}</ul></details></section>"
-        )
+        summary = f"{len(doubts)} cells were timed on an unsteady or busy machine"
+        listed = folded(summary, f"<ul>{''.join(doubts)}</ul>")
+        parts.append(f"<section><h2>Noisy or disturbed timings</h2>{listed}</section>")
     return "".join(parts)
-
-
-def _latency(some: bool) -> str:
-    if not some:
-        return ""
-    return (
-        "<section><h2>Every query's time</h2>"
-        '<div class="controls"><label>series <select id="series"></select></label></div>'
-        '<figure><div id="curves" class="plot low" role="img" aria-label="Cumulative distributions of latency"></div>'
-        "<figcaption>Share of queries that were answered within a time; all repeats together, nothing dropped. The "
-        "number of queries stands behind each name; click a name to hide its curve.</figcaption></figure></section>"
-    )
 
 
 def _foot(results: Results) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.records import stats
 from bench.verdict.digits import number
 from bench.verdict.lines import wrapped
-from bench.verdict.ranking import FINE, Ranking, Standing
+from bench.verdict.ranking import FINE, Ranking
+from bench.verdict.sheet import Floats
+from bench.verdict.significance import Bools
 from export.errors import UserError
 
 
@@ -38,6 +40,42 @@ class Limit:
 
     def __str__(self) -> str:
         return f"{self.column} {'≥' if self.least else '≤'} {self.value:g}"
+
+    @property
+    def option(self) -> str:
+        """As the command line has it."""
+        return f"--{'min' if self.least else 'max'} {self.column}={self.value:.15g}"
+
+    def values(self, ranking: Ranking) -> Floats:
+        """The column's values, by row of the sheet.
+
+        Raises:
+            UserError: there is no such column, or the limit would ask for the worst of it.
+        """
+        column, values = ranking.sheet.cost(self.column)
+        if column.higher_is_better != self.least:
+            better = "higher" if column.higher_is_better else "lower"
+            right = replace(self, least=column.higher_is_better)
+            raise UserError(
+                f"{self.column}: {better} is better.", f"A limit of {self} would ask for the worst.", right.option
+            )
+        return values
+
+    def holds(self, values: Floats) -> Bools:
+        """Which values are within; an unknown one is not."""
+        return np.asarray(values >= self.value if self.least else values <= self.value, np.bool_)
+
+    def over(self, values: Floats) -> Floats:
+        """By which part of the limit each value is beyond it; negative where it is within, inf where unknown."""
+        beyond = (self.value - values if self.least else values - self.value) / (abs(self.value) or 1.0)
+        return np.where(np.isnan(beyond), math.inf, beyond)
+
+    def loose(self, value: float) -> float:
+        """The value in three digits, rounded so that as a limit it still lets ``value`` in."""
+        if not value:
+            return value
+        step = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
+        return float(f"{(math.floor if self.least else math.ceil)(value / step) * step:.3g}")
 
 
 @dataclass(frozen=True)
@@ -70,53 +108,99 @@ def pick(ranking: Ranking, cost: str = "", limits: Sequence[Limit] = ()) -> Pick
     if not ranking.ranked:
         why = "; ".join(dict.fromkeys(filter(None, ranking.sheet.why)))
         raise UserError("There is no ranked cell to pick from.", why)
-    inside = [s for s in ranking.standings if all(_within(ranking, s, limit) for limit in limits)]
-    if not inside:
-        raise UserError(f"No ranked cell has {' and '.join(map(str, limits))}.", _nearest(ranking, limits))
-    best = _best(ranking, inside, cost)
-    tied = [s for s in inside if s is best or not ranking.ahead(best.row, s.row)]
-    if not cost:
-        return Pick(best.row, best.row, tuple(s.row for s in tied), "", tuple(limits))
-    column, values = ranking.sheet.cost(cost)
-    paid = [column.price(values[s.row]) for s in inside]
-    on_front = stats.pareto_front([round(s.z or 0.0, FINE) for s in inside], paid)
-    # a noisy cell may tie with the best while a better and cheaper one, with smaller errors, does not
-    known = [(price, s.row) for s, price, on in zip(inside, paid, on_front, strict=True) if on and s in tied]
-    row = min(known)[1] if known else best.row
-    return Pick(row, best.row, tuple(s.row for s in tied), cost if known else "", tuple(limits))
+    field = Field(ranking, cost)
+    inside = field.inside(limits)
+    if not inside.any():
+        raise _nothing(field, limits)
+    row, best, tied = field.choose(inside)
+    decided = bool(cost) and bool(np.isfinite(field.prices[field.place(row)]))
+    return Pick(row, best, tied, cost if decided else "", tuple(limits))
 
 
-def _best(ranking: Ranking, inside: Sequence[Standing], cost: str) -> Standing:
-    """The most accurate one; of several that compute the same, the cheapest."""
-    if not cost:
-        return inside[0]
-    column, values = ranking.sheet.cost(cost)
-    equal = [s for s in inside if round(s.z or 0.0, FINE) >= round(inside[0].z or 0.0, FINE)]
-    prices = {s.row: column.price(values[s.row]) for s in equal}
-    return min(equal, key=lambda s: math.inf if (price := prices[s.row]) is None else price)
+class Field:
+    """The ranked cells, best first, as the arrays that the rule looks at; the page's script has the same rule.
+
+    Attributes:
+        rows: of the sheet. gains: mean z, rounded to what counts. prices: the cost that decides, as lower is better;
+            inf where it is unknown. ahead: who is significantly better than whom, [n, n].
+    """
+
+    def __init__(self, ranking: Ranking, cost: str) -> None:
+        self.ranking = ranking
+        self.rows = np.array([s.row for s in ranking.standings], np.intp)
+        self.gains = np.array([round(s.z or 0.0, FINE) for s in ranking.standings])
+        self.prices = np.full(len(self.rows), math.inf)
+        if cost:
+            column, values = ranking.sheet.cost(cost)
+            paid = values[self.rows] * (-1 if column.higher_is_better else 1)
+            self.prices = np.where(np.isnan(paid), math.inf, paid)
+        places = [ranking.place[row] for row in self.rows]
+        self.ahead = ranking.leads[np.ix_(places, places)] if places else np.zeros((0, 0), np.bool_)
+
+    def place(self, row: int) -> int:
+        """Where a row of the sheet stands here."""
+        return int(np.flatnonzero(self.rows == row)[0])
+
+    def inside(self, limits: Sequence[Limit]) -> Bools:
+        """The cells within all limits; one whose cost is unknown is not.
+
+        Raises:
+            UserError: an unknown column, or a limit in the wrong direction.
+        """
+        inside: Bools = np.ones(len(self.rows), bool)
+        for limit in limits:
+            inside &= limit.holds(limit.values(self.ranking)[self.rows])
+        return inside
+
+    def front(self, inside: Bools) -> npt.NDArray[np.intp]:
+        """Places on the Pareto front of the cells inside, cheapest first."""
+        known = np.flatnonzero(inside & np.isfinite(self.prices))
+        on = stats.pareto_front(self.gains[known].tolist(), self.prices[known].tolist())
+        front = known[np.array(on, bool)]
+        return np.asarray(front[np.lexsort((self.rows[front], self.prices[front]))], np.intp)
+
+    def contenders(self, inside: Bools) -> npt.NDArray[np.intp]:
+        """Places that no cell which costs no more is significantly better than: the front as far as it is certain."""
+        known = np.flatnonzero(inside & np.isfinite(self.prices))
+        beaten = self.ahead[np.ix_(known, known)] & (self.prices[known][:, None] <= self.prices[known])
+        return known[~beaten.any(axis=0)]
+
+    def choose(self, inside: Bools) -> tuple[int, int, tuple[int, ...]]:
+        """The rule: row to ship, most accurate row, rows not significantly below that one.
+
+        The most accurate is, of several that compute the same, the cheapest. A noisy cell may tie with it while a
+        better and cheaper one, with smaller errors, does not: so the cheapest tied cell on the front is shipped.
+        """
+        places = np.flatnonzero(inside)
+        equal = places[self.gains[places] >= self.gains[places[0]]]
+        best = equal[np.argmin(self.prices[equal])]
+        tied = places[~self.ahead[best, places]]
+        front = self.front(inside)
+        cheapest = front[~self.ahead[best, front]]
+        row = cheapest[0] if len(cheapest) else best
+        return int(self.rows[row]), int(self.rows[best]), tuple(self.rows[tied].tolist())
 
 
-def _within(ranking: Ranking, standing: Standing, limit: Limit) -> bool:
-    column, values = ranking.sheet.cost(limit.column)
-    if column.higher_is_better != limit.least:
-        verb = "--min" if column.higher_is_better else "--max"
-        raise UserError(
-            f"{limit.column}: {'higher' if column.higher_is_better else 'lower'} is better.",
-            f"A limit of {limit} would ask for the worst.",
-            f"{verb} {limit.column}={limit.value:g}",
-        )
-    value = values[standing.row]
-    return bool(value >= limit.value if limit.least else value <= limit.value)
-
-
-def _nearest(ranking: Ranking, limits: Sequence[Limit]) -> str:
-    parts = []
-    for limit in limits:
-        values = [ranking.sheet.cost(limit.column)[1][s.row] for s in ranking.standings]
-        known = [v for v in values if not math.isnan(v)]
-        if known:
-            parts.append(f"{limit.column} goes from {number(min(known))} to {number(max(known))}")
-    return "; ".join(parts) + "." if parts else "The column has no values."
+def _nothing(field: Field, limits: Sequence[Limit]) -> UserError:
+    """That nothing is within the limits, and how near the nearest cell comes."""
+    sheet = field.ranking.sheet
+    what = f"No ranked cell has {' and '.join(map(str, limits))}."
+    over = np.array([limit.over(limit.values(field.ranking)[field.rows]) for limit in limits])
+    worst = np.maximum(over, 0.0).max(axis=0)
+    if not np.isfinite(worst).any():
+        empty = [limit.column for limit, of in zip(limits, over, strict=True) if not np.isfinite(of).any()]
+        return UserError(what, f"No ranked cell has a value of {' or '.join(empty) or 'all these columns'}.")
+    place = int(np.argmin(worst))
+    row, parts, loosened = int(field.rows[place]), [], []
+    for limit, by in zip(limits, over[:, place], strict=True):
+        value = float(limit.values(field.ranking)[row])
+        side = "below" if limit.least else "over"
+        parts.append(f"{limit.column} {number(value)} ({f'{number(100 * by)} % {side}' if by > 0 else 'within'})")
+        loosened.append(str(replace(limit, value=limit.loose(value) if by > 0 else limit.value).option))
+    why = f"The nearest is {sheet.name(row)}: {', '.join(parts)}."
+    if len(limits) > 1 and (over <= 0).any(axis=1).all():
+        why = f"Each limit alone can be met, all together cannot. {why}"
+    return UserError(what, why, " ".join(loosened))
 
 
 def suggestion(ranking: Ranking, cost: str = "") -> str:
@@ -199,7 +283,7 @@ def _significant(ranking: Ranking, found: Pick) -> str:
         if worse:
             who = "It" if row == found.row else ranking.sheet.name(row)
             count = f" {len(worse)} of the other {len(order) - 1} cells; the closest is" if len(worse) > 1 else ""
-            by = _difference(ranking, row, worse[0])
+            by = difference(ranking, row, worse[0])
             return f"{who} is significantly more accurate than{count} {ranking.sheet.name(worse[0])}, by {by}."
     images = ranking.images()
     return (
@@ -209,7 +293,7 @@ def _significant(ranking: Ranking, found: Pick) -> str:
     )
 
 
-def _difference(ranking: Ranking, row: int, other: int) -> str:
+def difference(ranking: Ranking, row: int, other: int) -> str:
     """By how much a cell leads: in the setting where this is clearest, or in mean z where no single one shows it."""
     sheet = ranking.sheet
     steps = sheet.values[row] - sheet.values[other]
@@ -227,16 +311,3 @@ def _difference(ranking: Ranking, row: int, other: int) -> str:
             return f"{value:.{places}f} {unit} of {where} ({interval})".replace("  ", " ")
     value, _, low, high = ranking.difference(row, other)
     return f"{value:.2f} in mean z (95 % interval {low:.2f} … {high:.2f})"
-
-
-def document(ranking: Ranking, found: Pick) -> dict[str, Any]:
-    """The pick as JSON values."""
-    sheet = ranking.sheet
-    return {
-        "pick": sheet.labels[found.row],
-        "best": sheet.labels[found.best],
-        "tied": [sheet.labels[row] for row in found.tied],
-        "cost": found.cost or None,
-        "limits": [asdict(limit) for limit in found.limits],
-        "sentences": sentences(ranking, found),
-    }

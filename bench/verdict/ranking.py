@@ -14,19 +14,17 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.records import stats
+from bench.verdict import significance
 from bench.verdict.overlap import published
 from bench.verdict.sheet import Floats, Sheet
+from bench.verdict.significance import DRAWS, LEVEL, ROUNDING, Bools
 from export.errors import unknown
 
 Missing = Literal["exclude", "average"]
 
 LATENCY = "latency_p50_ms"
-LEVEL = 0.95
-DRAWS = 2000
 FINE = 3
 """Decimals of a z-score on the front: engines that compute the same differ in the sixth, and are equally accurate."""
-ROUNDING = 1e-9
-"""What a sum of z-scores may be off by: less than that is no difference and no error."""
 
 
 @dataclass(frozen=True)
@@ -110,39 +108,13 @@ class Ranking:
 
     @cached_property
     def draws(self) -> Floats:
-        """Mean z in bootstrap resamples of the test images: [draws, ranked rows], in the order of ``ranked``.
+        """Mean z in bootstrap resamples of the test images: [draws, ranked rows], in the order of ``ranked``."""
+        return significance.resampled(self.sheet, self.ranked, self._gains, self.weights, self.options.seed)
 
-        Settings of one test set are resampled together, and all rows see the same images, so differences of columns
-        are paired. Seeded draws of training images, the same for all rows, are resampled likewise, setting by setting.
-        A setting's mean moves with the resample, its deviation is held fixed. A setting that comes with
-        standard errors only contributes independent normal noise; one without any, none.
-        """
-        sheet, rows = self.sheet, np.array(self.ranked)
-        drawn: Floats = np.zeros((DRAWS, len(rows)))
-        together: dict[tuple[str, int], Floats] = {}
-        by_draw: dict[tuple[str, int], list[Floats]] = {}
-        for j, setting in enumerate(sheet.settings):
-            known = ~np.isnan(self._gains[:, j])
-            if not known.any():
-                continue
-            weights = self._weights[rows[known], j]
-            samples = stats.side_by_side([sheet.samples.get((i, j), ()) for i in rows[known]])
-            if samples is not None:
-                group = (setting.test_set, len(samples))
-                parts = together.setdefault(group, np.zeros((len(samples), len(rows))))
-                parts[:, known] += _centred(samples) * weights
-                means = stats.side_by_side([sheet.by_draw.get((i, j), ()) for i in rows[known]])
-                if means is not None:
-                    wide = np.zeros((len(means), len(rows)))
-                    wide[:, known] = _centred(means) * weights
-                    by_draw.setdefault(group, []).append(wide)
-            else:
-                noise = np.random.default_rng([self.options.seed, j]).standard_normal((DRAWS, len(weights)))
-                errors = np.nan_to_num(sheet.errors[rows[known], j])
-                drawn[:, known] += _centred(sheet.values[rows[known], j] + noise * errors) * weights
-        for group, parts in together.items():
-            drawn += stats.paired_bootstrap(parts, DRAWS, self.options.seed, by_draw.get(group, ()))
-        return drawn
+    @cached_property
+    def leads(self) -> Bools:
+        """Whether each ranked row is significantly better than each other one, [ranked rows, ranked rows]."""
+        return significance.ahead(self.draws)
 
     @property
     def undrawn(self) -> list[str]:
@@ -155,7 +127,7 @@ class Ranking:
         return found
 
     @cached_property
-    def _weights(self) -> Floats:
+    def weights(self) -> Floats:
         """What one unit of a score adds to its row's mean z, [rows, settings]; 0 where there is no score."""
         weights: Floats = np.zeros(self.sheet.values.shape)
         for j, setting in enumerate(self.sheet.settings):
@@ -170,7 +142,12 @@ class Ranking:
 
     def clean_standing(self, row: int) -> Standing | None:
         """Where ``row`` stands in :attr:`clean`; None where there is no such ranking, or it is not in it."""
-        return next((s for s in self.clean.standings if s.row == row), None) if self.clean else None
+        return self.clean.by_row.get(row) if self.clean else None
+
+    @cached_property
+    def by_row(self) -> dict[int, Standing]:
+        """Row of the sheet → where it stands."""
+        return {s.row: s for s in self.standings}
 
     def _standings(self) -> list[Standing]:
         if not self.ranked:
@@ -181,9 +158,10 @@ class Ranking:
         beaten = np.where(known, known.sum(axis=0) - ranks, 0)
         errors = self.draws.std(axis=0, ddof=1)
         firsts = stats.first_shares(self.draws, ROUNDING)
+        lows, highs = 1 + self.leads.sum(axis=0), len(self.ranked) - self.leads.sum(axis=1)
         found = []
         for c, row in enumerate(self.ranked):
-            low, high = self._span(c)
+            low, high = int(lows[c]), int(highs[c])
             mean = float(z[c][known[c]].mean()) if self.defined else None
             error = float(errors[c]) if self.defined and errors[c] > ROUNDING else None
             mean_rank, borda = float(ranks[c][known[c]].mean()), float(beaten[c].sum())
@@ -191,33 +169,19 @@ class Ranking:
             found.append(Standing(row, mean, error, mean_rank, borda, low, high, first))
         return sorted(found, key=lambda s: (-(s.z or 0.0), s.mean_rank, self.sheet.name(s.row)))
 
-    def _span(self, column: int) -> tuple[int, int]:
-        others = [c for c in range(len(self.ranked)) if c != column]
-        ahead = sum(self._ahead(c, column) for c in others)
-        behind = sum(self._ahead(column, c) for c in others)
-        return 1 + ahead, len(self.ranked) - behind
-
-    def _ahead(self, one: int, other: int) -> bool:
-        return bool(self._leads[one, other] > ROUNDING)
-
-    @cached_property
-    def _leads(self) -> Floats:
-        """The lower end of the interval of every difference, row less column, [ranked rows, ranked rows]."""
-        n, ends = len(self.ranked), ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-        leads: Floats = np.zeros((n, n))
-        for i in range(n - 1):
-            low, high = np.quantile(self.draws[:, i : i + 1] - self.draws[:, i + 1 :], ends, axis=0)
-            leads[i, i + 1 :], leads[i + 1 :, i] = low, -high
-        return leads
-
     def ahead(self, row: int, other: int) -> bool:
         """Whether ``row`` is significantly better than ``other``."""
-        return self._ahead(self.ranked.index(row), self.ranked.index(other))
+        return bool(self.leads[self.place[row], self.place[other]])
+
+    @cached_property
+    def place(self) -> dict[int, int]:
+        """Row of the sheet → its place in ``ranked``, and so in ``draws`` and ``leads``."""
+        return {row: c for c, row in enumerate(self.ranked)}
 
     def difference(self, row: int, other: int) -> tuple[float, float, float, float]:
         """Mean z of ``row`` minus that of ``other``: value, standard error (0 where none is known), 95 % interval."""
-        drawn = self.draws[:, self.ranked.index(row)] - self.draws[:, self.ranked.index(other)]
-        z = {s.row: s.z or 0.0 for s in self.standings}
+        drawn = self.draws[:, self.place[row]] - self.draws[:, self.place[other]]
+        z = {s: self.by_row[s].z or 0.0 for s in (row, other)}
         error = float(drawn.std(ddof=1))
         return z[row] - z[other], error if error > ROUNDING else 0.0, *stats.interval(drawn, LEVEL)
 
@@ -334,7 +298,7 @@ class Ranking:
     def as_rows(self, cost: str = "", by: str = "z") -> list[dict[str, Any]]:
         """Every row, ranked ones first, as flat JSON values: for CSV, JSON and Parquet."""
         front = set(self.front(cost)) if cost else set()
-        aside = [i for i in range(len(self.sheet.labels)) if i not in self.ranked]
+        aside = [i for i in range(len(self.sheet.labels)) if i not in self.place]
         ranked = [self._flat(s.row, s, s.row in front if cost else None) for s in self.ordered(by)]
         return ranked + [self._flat(i, None, None) for i in aside]
 
@@ -389,11 +353,6 @@ def _excluding(sheet: Sheet, options: Options) -> Sheet:
             status[i] = "skipped"
             why[i] = "; ".join(filter(None, [why[i], f"no score for {', '.join(lacks)}"]))
     return replace(sheet, status=tuple(status), why=tuple(why))
-
-
-def _centred(values: Floats) -> Floats:
-    """Values [draws or samples, rows] without their mean over the rows."""
-    return np.asarray(values - values.mean(axis=1, keepdims=True), np.float64)
 
 
 def _known(value: float) -> float | None:

@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -130,7 +131,7 @@ class Sheet:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def naming(self) -> tuple[str, ...]:
         """The labels that name a row: backbone, engine and precision, and what else tells rows apart. Input and depth
         follow the backbone, with which they are one network; that one is cut is always said."""

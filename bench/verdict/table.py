@@ -79,6 +79,7 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
     costs = [_costs_of(row, owners) for row in found]
     columns = {c.name: c for paid in costs for c, _ in paid}
     values, errors = np.full((2, len(found), len(settings)), np.nan)
+    places = {name: place for place, name in enumerate(columns)}
     paid_values = np.full((len(found), len(columns)), np.nan)
     samples, by_draw, overlaps = {}, {}, {}
     for i, row in enumerate(found):
@@ -93,12 +94,13 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
             errors[i, j] = np.nan if main.stderr is None else main.stderr
             if known := overlap(record.about.pretrain_data, record.subject.published):
                 overlaps[i, j] = known
-            if stats.is_mean(record.per_sample, main.value):
-                samples[i, j] = np.array(record.per_sample)
+            parts = np.array(record.per_sample)
+            if stats.is_mean(parts, main.value):
+                samples[i, j] = parts
                 if stats.is_mean(record.per_draw, main.value):
                     by_draw[i, j] = np.array(record.per_draw)
         for column, value in costs[i]:
-            paid_values[i, list(columns).index(column.name)] = value
+            paid_values[i, places[column.name]] = value
     judged = [row.judge() for row in found]
     return Sheet(
         labels=tuple(row.label | {"loses": ", ".join(losses(row, found))} for row in found),
@@ -240,14 +242,15 @@ def _owners(found: Sequence[Row]) -> dict[str, str]:
 
 def _costs_of(row: Row, owners: dict[str, str]) -> list[tuple[Column, float]]:
     costs: list[tuple[Column, float]] = []
+    named = set()
     for scenario in in_order(row.timings):
         head = row.timings[scenario].subject.head
         for m in row.timings[scenario].metrics:
             name = m.name if not head and owners[m.name] == scenario else f"{head or scenario}.{m.name}"
-            if name not in {column.name for column, _ in costs}:  # two scenarios of one head may report the same
-                costs.append(
-                    (Column(name, m.unit, m.higher_is_better, f"{m.name} of {scenario}", head=head), _value(m))
-                )
+            if name not in named:  # two scenarios of one head may report the same
+                named.add(name)
+                column = Column(name, m.unit, m.higher_is_better, f"{m.name} of {scenario}", head=head)
+                costs.append((column, _value(m)))
     known = row.about
     if known.parameters:
         column = Column("parameters_m", "M", False, "parameters of the exported network")

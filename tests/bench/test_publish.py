@@ -65,7 +65,7 @@ def test_reading_needs_no_more_than_the_reading_half(folder: Path, command: str)
     code = (
         f"import sys\nfrom bench import {command} as command\ncommand.main([{str(folder)!r}])\n"
         "third = {name.partition('.')[0] for name in sys.modules} & "
-        "{'torch', 'timm', 'onnx', 'onnxruntime', 'openvino', 'scipy', 'PIL', 'matplotlib', 'plotly', 'pyarrow'}\n"
+        "{'torch', 'timm', 'onnx', 'onnxruntime', 'openvino', 'scipy', 'PIL', 'matplotlib', 'pyarrow'}\n"
         "own = {name for name in sys.modules if name.startswith(('engines', 'tasks', 'export.zoo.', 'bench.sweep'))}\n"
         "sys.exit(f'loaded {third | own}' if third | own else 0)"
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fake_records import ODD, Lab
 
-from bench import pick, rank
+from bench import rank
 from export.errors import UserError
 
 FIGURES = """backbone,study,latency,birds,cars,error
@@ -222,16 +222,6 @@ def test_a_place_that_cannot_be_written_is_said(folder: Path, tmp_path: Path) ->
         rank.main([str(folder), "--csv", str(tmp_path / "file" / "x.csv")])
 
 
-def test_the_pick_speaks_and_answers_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert pick.main([str(folder)]) == 0
-    assert capsys.readouterr().out.startswith("Ship made_up_base · openvino:cpu · fp32: latency p50 ")
-    assert pick.main([str(folder), "--max", "latency_p50_ms=5", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert document["pick"]["backbone"] == "made_up_small"
-    assert document["limits"] == [{"column": "latency_p50_ms", "value": 5.0, "least": False}]
-    assert document["sentences"][0].startswith("Ship made_up_small")
-
-
 def test_exit_codes_are_those_of_the_convention(folder: Path, tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=False)
@@ -254,7 +244,7 @@ def test_help_loads_nothing_heavy(module: str) -> None:
         f"import sys, importlib; m = importlib.import_module('bench.{module}')\n"
         "try: m.main(['--help'])\n"
         "except SystemExit as e: assert e.code == 0\n"
-        "heavy = {'numpy', 'rich', 'plotly', 'pyarrow', 'scipy', 'torch', 'engines', 'tasks'} & set(sys.modules)\n"
+        "heavy = {'numpy', 'rich', 'pyarrow', 'scipy', 'torch', 'engines', 'tasks'} & set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

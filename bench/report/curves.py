@@ -1,0 +1,48 @@
+"""Cumulative distributions of every query's time, and what is known of each class: what the page unpacks when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.verdict.row import Row
+from bench.verdict.table import in_order
+
+STEPS = 100
+"""Points of a cumulative distribution: a page must stay small whatever was measured."""
+
+
+def distributions(found: Sequence[Row], rows: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
+    """Cumulative distributions, all repeats together: series → one curve a cell.
+
+    Returns:
+        For each series its curves: ``place``, ``n``, and ``ms``, the quantiles at 0, 1/100, …, 1.
+    """
+    curves: dict[str, list[dict[str, Any]]] = {}
+    for scenario in in_order({scenario for row in found for scenario in row.timings}):
+        for place, row in enumerate(rows):
+            timing = found[row].timings.get(scenario)
+            series: dict[str, list[int]] = {}
+            for one in timing.series if timing else ():
+                series.setdefault(one.name, []).extend(one.samples)
+            for name, samples in series.items():
+                if not samples:
+                    continue
+                ordered = np.sort(np.array(samples)) / 1e6
+                ranks = np.ceil(np.arange(STEPS + 1) / STEPS * len(ordered) - 1e-9).astype(int)
+                curve = [float(f"{v:.4g}") for v in ordered[np.maximum(ranks, 1) - 1]]
+                title = scenario if name in ("latency", scenario) else f"{scenario}: {name.replace('_', ' ')}"
+                curves.setdefault(title, []).append({"place": place, "n": len(samples), "ms": curve})
+    return curves
+
+
+def classes(found: Sequence[Row], rows: Sequence[int]) -> dict[str, dict[int, list[dict[str, Any]]]]:
+    """What records hold of each class: setting → place → one entry a class."""
+    by_setting: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    for place, row in enumerate(rows):
+        for name, record in found[row].scores.items():
+            if record.by_class:
+                by_setting.setdefault(name, {})[place] = record.by_class
+    return by_setting
