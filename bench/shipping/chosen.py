@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.records.results import Results
 from bench.sweep import history
@@ -60,12 +62,12 @@ def meant(ranking: Ranking, words: str) -> int:
     )
 
 
-def _words(label: object) -> list[str]:
-    assert isinstance(label, dict)
-    parts = [
-        label_text({name: label[name]}, name) for name in ("backbone", "engine", "precision", "preprocess", "input")
-    ]
-    return [*parts, *str(label["engine"]).split(":")[:1], *str(label["backbone"]).split(), *str(label["input"]).split()]
+def _words(label: Mapping[str, Any]) -> list[str]:
+    """Everything that a reader may call a row by, word by word."""
+    names = ("backbone", "input", "engine", "precision", "preprocess")
+    depth = f"depth {label['depth']}" if label["depth"] else ""
+    texts = [*(label_text(label, name) for name in names), str(label["precision"]), depth]
+    return [word for text in texts for word in (text, *text.split(), *text.split(":")[:1])]
 
 
 def chosen(results: Results, ranking: Ranking, row: int, folder: Path, name: str, store: Store) -> Chosen:
