@@ -65,7 +65,9 @@ def _words(label: object) -> list[str]:
     parts = [
         label_text({name: label[name]}, name) for name in ("backbone", "engine", "precision", "preprocess", "input")
     ]
-    return [*parts, *str(label["engine"]).split(":")[:1], *str(label["backbone"]).split(), *str(label["input"]).split()]
+    depth = f"depth {label['depth']}".split() if label["depth"] else ["whole"]
+    engine = str(label["engine"]).split(":")[:1]
+    return [*parts, *engine, *str(label["backbone"]).split(), *str(label["input"]).split(), *depth]
 
 
 def chosen(results: Results, ranking: Ranking, row: int, folder: Path, name: str, store: Store) -> Chosen:
