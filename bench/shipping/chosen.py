@@ -65,7 +65,7 @@ def meant(ranking: Ranking, words: str) -> int:
 def _words(label: Mapping[str, Any]) -> list[str]:
     """Everything that a reader may call a row by, word by word."""
     names = ("backbone", "input", "engine", "precision", "preprocess")
-    depth = f"depth {label['depth']}" if label["depth"] else ""
+    depth = f"depth {label['depth']}" if label["depth"] else "whole"
     texts = [*(label_text(label, name) for name in names), str(label["precision"]), depth]
     return [word for text in texts for word in (text, *text.split(), *text.split(":")[:1])]
 

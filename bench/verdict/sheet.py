@@ -92,8 +92,8 @@ class Column:
 
 def label_text(label: Mapping[str, Any], name: str) -> str:
     """A row's label as tables show it: ``*`` marks a precision that is only emulated, ``▼`` one that loses much."""
-    if name == "depth":  # the whole network has none
-        return str(label.get(name) or "")
+    if name == "depth":
+        return str(label.get(name) or "whole")
     text = str(label.get(name, ""))
     if name != "precision":
         return text
