@@ -23,7 +23,7 @@ Blocks = dict[str, dict[str, str]]
 ROWS = 5
 """Of the table in README.md."""
 AGAIN = "bob rank --published"
-DENSE = ("camvid", "bccd")
+DENSE = ("camvid", "bccd", "carparts")
 """Data sets of docs/dense.md."""
 ABSENT = "No records are published with this version yet: `make demo` makes some."
 

@@ -20,8 +20,9 @@ SCENARIO = "single_stream"
 def heads(found: Sequence[Row]) -> str:
     """A Markdown table: a row for each cell that has a score, the best first; controls of random weights last."""
     rows = [row for row in found if row.scores]
-    tasks = sorted({name for row in rows for name in row.scores})
-    shown = [(task, metric) for task in tasks for metric in _metrics(rows, task)]
+    deployed = {name for row in rows for name, record in row.scores.items() if record.keys.joint}
+    tasks = sorted({name for row in rows for name in row.scores}, key=lambda name: (name not in deployed, name))
+    shown = [(task, metric) for task in tasks for metric in _metrics(rows, task, task in deployed)]
     first = tasks[0] if tasks else ""
     rows.sort(key=lambda row: (row.cell.untrained, -_value(row, first)))
     called = {name: row.scores[name].subject.task.replace("_", " ") for row in rows for name in row.scores}
@@ -45,10 +46,12 @@ def heads(found: Sequence[Row]) -> str:
     )
 
 
-def _metrics(rows: Sequence[Row], task: str) -> list[str]:
+def _metrics(rows: Sequence[Row], task: str, deployed: bool) -> list[str]:
+    """Of a deployed head all that is shown; of another, which is there to compare with, what matters."""
     records = [row.scores[task] for row in rows if task in row.scores]
     there = {metric.name for record in records for metric in record.metrics}
-    return [records[0].main.name, *(name for name in (*BESIDE, PARAMETERS) if name in there - {records[0].main.name})]
+    beside = (*(BESIDE if deployed else ()), PARAMETERS)
+    return [records[0].main.name, *(name for name in beside if name in there - {records[0].main.name})]
 
 
 def _value(row: Row, task: str) -> float:
