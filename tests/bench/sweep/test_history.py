@@ -21,14 +21,14 @@ def test_a_sweep_is_read_back_from_any_folder(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "m.onnx").touch()
     (tmp_path / "elpv.pth").touch()
     monkeypatch.chdir(tmp_path)
-    history.keep(tmp_path / "out", sweep(weights={"vit_s": "elpv.pth"}, size="64x96", void=(1, 2), limit=7))
+    history.keep(tmp_path / "out", sweep(weights={"vit_s": "elpv.pth"}, size=("64x96",), void=(1, 2), limit=7))
     monkeypatch.chdir("/")
     [found] = history.sweeps(tmp_path / "out")
     wanted = sweep(
         models=(str(tmp_path / "m.onnx"), "vit_s"),
         data=(str(tmp_path / "photos"), "elpv"),
         weights={"vit_s": str(tmp_path / "elpv.pth")},
-        size="64x96",
+        size=("64x96",),
         void=(1, 2),
         limit=7,
     )
