@@ -146,7 +146,7 @@ class Predictor:
         return math.exp(self._best[1])
 
     def predict(self, size: Size, kind: Kind) -> Prediction | None:
-        """What a network of that size costs; None where there is too little to predict from, or nothing of that kind."""
+        """What a network of that size costs; None where too little is known, or nothing of that kind."""
         if not self.usable or kind not in self.kinds:
             return None
         from scipy.stats import t
@@ -273,8 +273,8 @@ class Budget:
                 )
             else:
                 found.append(
-                    f"{column}: {one.backbones} backbones were measured on this machine, and a prediction needs {LEAST}; "
-                    "nothing is dropped by prediction"
+                    f"{column}: {one.backbones} backbones were measured on this machine, and a prediction needs "
+                    f"{LEAST}; nothing is dropped by prediction"
                 )
         return found
 

@@ -127,9 +127,9 @@ def eliminated(right: Sequence[Bools | None], able: Sequence[bool], stakes: Stak
         wins, losses = (against & ~own).sum(axis=1), (own & ~against).sum(axis=1)
         how = chance(wins, losses, unseen)
         clearest = min(range(len(others)), key=lambda i: (how[i], losses[i] - wins[i]))
-        w, l, p = int(wins[clearest]), int(losses[clearest]), float(how[clearest])
-        if p <= stakes.level if unseen else w - l > stakes.margin:
-            found.append(Elimination(arm, others[clearest], seen, w, l, p))
+        ahead, behind, p = int(wins[clearest]), int(losses[clearest]), float(how[clearest])
+        if p <= stakes.level if unseen else ahead - behind > stakes.margin:
+            found.append(Elimination(arm, others[clearest], seen, ahead, behind, p))
     return found
 
 

@@ -140,7 +140,7 @@ class Live:
         say(f"rung to {images} test images: {len(arms)} backbones, about {needed:.0f} s, {self._left():.0f} s left")
         if not fits:
             self.undone.append(
-                f"Left undone: {len(arms)} backbones on {images} test images would have taken {needed / 60:.1f} minutes."
+                f"Left undone: {len(arms)} backbones on {images} test images, about {needed / 60:.1f} minutes more."
             )
         return fits
 

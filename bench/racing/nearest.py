@@ -21,9 +21,8 @@ def nothing_within(limits: Sequence[Limit], costs: Sequence[Mapping[str, float]]
             nearest = max(known) if limit.least else min(known)
             parts.append(f"the nearest measured cell has {limit.column} {nearest:.3g}")
             if (nearest < limit.value) if limit.least else (nearest > limit.value):
-                wider.append(
-                    f"{'--min' if limit.least else '--max'} {limit.column}={nearest * (0.99 if limit.least else 1.01):.3g}"
-                )
+                option, slack = ("--min", 0.99) if limit.least else ("--max", 1.01)
+                wider.append(f"{option} {limit.column}={nearest * slack:.3g}")
         else:
             parts.append(f"{limit.column} was not measured")
     return UserError(

@@ -34,8 +34,8 @@ def print_replays(found: Sequence[Replays], limits: Sequence[Limit], delta: floa
     within = f" with {' and '.join(map(str, limits))}" if limits else ""
     seeds = len(found[0].outcomes)
     print(
-        f"Means over {seeds} orders of the test images{within}. image-work: images run through engines, of those of the "
-        "exhaustive sweep.\nregret: points below the best cell within the budget, on all test images. "
+        f"Means over {seeds} orders of the test images{within}. image-work: images run through engines, of those of\n"
+        "the exhaustive sweep. regret: points below the best cell within the budget, on all test images.\n"
         f"The certificate may fail in {delta:.0%} of races.\n"
         "Costs at rung 0 are predicted from the timings of the other backbones; the finals' are those recorded."
     )
