@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Literal
 
@@ -68,7 +68,7 @@ def scenarios_for(limits: Iterable[Limit]) -> tuple[str, ...]:
 def arm_of(cell: Cell) -> tuple[object, ...]:
     """What the cells of one arm share: all that a cell is, but engine, precision, and how it is compiled."""
     apart = {"engine", "precision", "batches", "threads", "reference"}
-    return tuple(value for name, value in vars(cell).items() if name not in apart)
+    return tuple(getattr(cell, one.name) for one in fields(cell) if one.name not in apart)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Predictor:
 
     @cached_property
     def _logs(self) -> npt.NDArray[np.float64]:
-        return np.log([m.costs[self.column] for m in self._known])
+        return np.log(np.array([m.costs[self.column] for m in self._known]))
 
     @cached_property
     def _scale(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -179,7 +179,7 @@ class Predictor:
         rows, logs = self._rows(of), self._logs[of]
         ridge = penalty * np.eye(rows.shape[1])
         ridge[0, 0] = 0.0
-        return np.linalg.lstsq(rows.T @ rows + ridge, rows.T @ logs, rcond=None)[0]
+        return np.asarray(np.linalg.lstsq(rows.T @ rows + ridge, rows.T @ logs, rcond=None)[0], np.float64)
 
 
 def _kind(cell: Cell) -> Kind:
@@ -187,7 +187,7 @@ def _kind(cell: Cell) -> Kind:
 
 
 def _logs_of(size: Size) -> npt.NDArray[np.float64]:
-    return np.log([size.gmacs, size.parameters_m, size.pixels])
+    return np.log(np.array([size.gmacs, size.parameters_m, size.pixels]))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.racing.costs import Budget, Kind, Measured, arm_of, holds, measured, worth_scoring
 from bench.racing.elimination import Bools, Elimination, Stakes
@@ -167,9 +168,9 @@ class Outcome:
 class _Replayed:
     """The course that records give."""
 
-    field: Field
+    of: Field
     arms: Sequence[Runner]
-    order: np.ndarray
+    order: npt.NDArray[np.int64]
     limits: Sequence[Limit]
     shown: dict[int, int] = field(default_factory=dict)
     scored: list[Row] = field(default_factory=list)
@@ -177,21 +178,21 @@ class _Replayed:
 
     def answers(self, arm: int, images: int) -> Bools:
         before = self.shown.get(arm)
-        self.work += images - before if before is not None else self.field.subject.n_train + images
+        self.work += images - before if before is not None else self.of.subject.n_train + images
         self.shown[arm] = images
-        return self.field.right(self.arms[arm].reference)[self.order[:images]]
+        return np.asarray(self.of.right(self.arms[arm].reference)[self.order[:images]])
 
     def may(self, arms: Sequence[int], images: int) -> bool:
         return True
 
     def measure(self, arm: int) -> Fit:
         own = self.arms[arm]
-        inside = [row for row in own.cells if self.field.within(row, self.limits)]
-        wanted = worth_scoring({_kind(row): self.field.cost(row).get(LATENCY, 0.0) for row in inside})
+        inside = [row for row in own.cells if self.of.within(row, self.limits)]
+        wanted = worth_scoring({_kind(row): self.of.cost(row).get(LATENCY, 0.0) for row in inside})
         inside = [row for row in inside if row is own.reference or _kind(row) in wanted]
         for row in inside:
             done = row is own.reference
-            self.work += self.field.images - (self.field.subject.n_train + self.shown[arm] if done else 0)
+            self.work += self.of.images - (self.of.subject.n_train + self.shown[arm] if done else 0)
         self.scored += inside
         if not inside:
             return "unfit"
