@@ -282,17 +282,18 @@ class Budget:
 RANKS = {"fp32": 2, "fp16": 1, "bf16": 1, "int8": 0, "fp8": 0}
 
 
-def worth_scoring(cells: Mapping[Kind, float]) -> set[Kind]:
+def worth_scoring(cells: Mapping[Kind, float | None]) -> set[Kind]:
     """Of the cells of one arm those that may be the one to ship, by what each costs: a cell that costs at least as much
     as another one of the same or a higher precision is none, and needs no score.
 
     Args:
-        cells: engine and precision → cost, lower is better.
+        cells: engine and precision → cost, lower is better; None where it is unknown, which decides nothing.
     """
 
     def beaten(kind: Kind, by: Kind) -> bool:
         better = by[1] == kind[1] or RANKS[by[1]] > RANKS[kind[1]]
-        return by != kind and better and (cells[by], by) < (cells[kind], kind)
+        own, other = cells[kind], cells[by]
+        return by != kind and better and own is not None and other is not None and (other, by) < (own, kind)
 
     return {kind for kind in cells if not any(beaten(kind, other) for other in cells)}
 

@@ -179,7 +179,7 @@ class Live:
         costs, sound = self._costs(own)
         self.costs += [dict(one) for one in costs.values()]
         inside = {kind: one for kind, one in costs.items() if holds(self.limits, one)}
-        wanted = worth_scoring({kind: inside[kind].get(LATENCY, 0.0) for kind in inside if kind in sound})
+        wanted = worth_scoring({kind: inside[kind].get(LATENCY) for kind in inside if kind in sound})
         cells = [
             cell for cell in own.open if _kind(cell) in wanted or (cell is own.reference and _kind(cell) in inside)
         ]

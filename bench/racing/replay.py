@@ -188,7 +188,7 @@ class _Replayed:
     def measure(self, arm: int) -> Fit:
         own = self.arms[arm]
         inside = [row for row in own.cells if self.of.within(row, self.limits)]
-        wanted = worth_scoring({_kind(row): self.of.cost(row).get(LATENCY, 0.0) for row in inside})
+        wanted = worth_scoring({_kind(row): self.of.cost(row).get(LATENCY) for row in inside})
         inside = [row for row in inside if row is own.reference or _kind(row) in wanted]
         for row in inside:
             done = row is own.reference
