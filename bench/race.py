@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.sweep.options import add
 from bench.sweep.spec import ALL, declared, read
+from bench.verdict.choose import add_limits, limits_of
 from export.command import add_store, console, listed, new_parser
 from export.errors import UserError
 
@@ -46,14 +47,7 @@ def parser() -> argparse.ArgumentParser:
         "bob race", "Find the backbone to ship on your photographs, within a budget and in minutes.", EXAMPLES
     )
     race = p.add_argument_group("the race")
-    for name, words in (("max", "latency_p50_ms=20"), ("min", "throughput_images_per_s=100")):
-        race.add_argument(
-            f"--{name}",
-            action="append",
-            default=[],
-            metavar="COLUMN=VALUE",
-            help=f"the budget: what a cost may be at {'most' if name == 'max' else 'least'}: {words}; repeatable",
-        )
+    add_limits(race)
     race.add_argument("--minutes", type=float, default=15.0, metavar="N", help="minutes of wall time (15)")
     race.add_argument(
         "--delta", type=float, default=0.05, metavar="P", help="the probability that the best is lost, at most (0.05)"
@@ -85,9 +79,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Race, or replay; the exit code."""
     args = parser().parse_args(argv)
-    from bench.verdict.picking import Limit
-
-    limits = [Limit.parse(text) for text in args.max] + [Limit.parse(text, least=True) for text in args.min]
+    limits = limits_of(args)
     if not 0 < args.delta < 1 or args.tolerance < 0 or args.minutes <= 0 or args.seeds < 1:
         raise UserError("--delta is between 0 and 1, --tolerance 0 or more, --minutes and --seeds are above 0.")
     if args.replay:

@@ -159,7 +159,7 @@ class Predictor:
 
     @cached_property
     def _logs(self) -> npt.NDArray[np.float64]:
-        return np.log(np.array([m.costs[self.column] for m in self._known]))
+        return np.asarray(np.log([m.costs[self.column] for m in self._known]), np.float64)
 
     @cached_property
     def _scale(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -187,7 +187,7 @@ def _kind(cell: Cell) -> Kind:
 
 
 def _logs_of(size: Size) -> npt.NDArray[np.float64]:
-    return np.log(np.array([size.gmacs, size.parameters_m, size.pixels]))
+    return np.asarray(np.log([size.gmacs, size.parameters_m, size.pixels]), np.float64)
 
 
 @dataclass(frozen=True)

@@ -26,25 +26,42 @@ Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 
-def chance(wins: Counts, losses: Counts, unseen: int, margin: int = 0) -> Floats:
-    """The largest probability of at least so many wins, were the loser right on at least ``margin`` images more than
-    the winner among all.
+def chance(wins: Counts, losses: Counts, unseen: int) -> Floats:
+    """The largest probability of at least so many wins, were the loser at least as good among all test images.
 
-    P(H ≥ wins), H hypergeometric: ``wins + losses`` drawn from M images on which the two differ, of which the winner
-    has ⌊(M − margin) / 2⌋. It grows with M, so that M is the most that there can be: every unseen image.
+    P(H ≥ wins), H hypergeometric: ``wins + losses`` drawn from M images on which the two differ, half of them the
+    winner's. Beyond what is expected it grows with M, so that M is the most that there can be: every unseen image, but
+    an odd one. Where the wins are no more than expected it is 1.
 
     Args:
         wins, losses: int64 [...], images so far on which one alone was right.
         unseen: test images still to come.
-        margin: images; 0 asks whether the winner is really better.
     """
     from scipy.stats import hypergeom
 
     wins, losses = np.asarray(wins), np.asarray(losses)
     seen = wins + losses
     most = seen + unseen
-    share = np.maximum(most - margin, 0) // 2
-    return np.asarray(np.where(wins > share, 0.0, hypergeom.sf(wins - 1, most, share, seen)), np.float64)
+    most = most - (most % 2 if unseen else 0)  # with an odd image the winner's half would be rounded down
+    share = most // 2
+    found = hypergeom.sf(wins - 1, np.maximum(most, 1), share, seen)
+    found = np.where(wins <= losses, 1.0, found)
+    return np.asarray(np.where(wins > share, 0.0, found), np.float64)
+
+
+def most(count: int, seen: int, total: int, level: float) -> int:
+    """How many of ``total`` images may have a property that ``count`` of ``seen`` have: the upper end of the exact
+    one-sided interval at ``level``, by the hypergeometric distribution."""
+    from scipy.stats import hypergeom
+
+    low, high = count, total - (seen - count)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if hypergeom.cdf(count, total, middle, seen) > level:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 @dataclass(frozen=True)
@@ -148,8 +165,11 @@ def settled(right: Sequence[Bools | None], able: Sequence[bool], stakes: Stakes)
     if len(inside) == 1:
         return leader
     own = rows[inside.index(leader)]
-    others = rows[[i for i, arm in enumerate(inside) if arm != leader]]
-    wins, losses = (own & ~others).sum(axis=1), (others & ~own).sum(axis=1)
-    unseen = stakes.images - rows.shape[1]
-    sure = chance(wins, losses, unseen, stakes.margin + 1) <= (stakes.level if unseen else 0.0)
-    return leader if bool(np.all(sure)) else None
+    seen = rows.shape[1]
+    for arm, other in zip(inside, rows, strict=True):
+        wins, losses = int((own & ~other).sum()), int((other & ~own).sum())
+        at_most = most(losses, seen, stakes.images, stakes.level / 2)
+        at_least = stakes.images - most(seen - wins, seen, stakes.images, stakes.level / 2)
+        if arm != leader and at_most - at_least > stakes.margin:
+            return None
+    return leader
