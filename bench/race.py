@@ -38,6 +38,8 @@ FIELDS = (
 )
 """What a race takes of a sweep."""
 ENGINES, PRECISIONS, TASKS = ("ort", "openvino"), ("fp32", "int8"), ("knn", "linear_probe")
+EXCLUDED = ("ort int8",)
+"""ONNX Runtime computes it in fp32 on a processor."""
 OUT = Path("results")
 
 
@@ -130,6 +132,8 @@ def _sweep(args: argparse.Namespace, scenarios: tuple[str, ...]) -> SweepSpec:
         from export.zoo.backbones import listing
 
         given["models"] = [backbone.name for backbone in listing([Path(file) for file in given["zoo"] or ()])]
+    if not (given["engines"] or given["precisions"] or given["exclude"]):
+        given["exclude"] = EXCLUDED
     given["engines"] = given["engines"] or ENGINES
     given["precisions"] = given["precisions"] or PRECISIONS
     return read(None, **given, scenarios=scenarios)
@@ -142,8 +146,10 @@ def _verdict(ended: Ended, limits: Sequence[Limit], args: argparse.Namespace) ->
     from bench.verdict.files import as_json
     from bench.verdict.picking import document, pick, spoken
 
-    document_of_pick, words = None, ""
+    document_of_pick, words = None, "Nothing was measured, so no cell is suggested: the minutes were up."
     try:
+        if not ended.protocols:
+            raise UserError(words, "", "the same command with more --minutes: it goes on where it was")
         ranking = ranking_of(Results.load(args.out).choose(protocols=ended.protocols))
         found = pick(ranking, "", limits)
         document_of_pick, words = document(ranking, found), spoken(ranking, found)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from bench.racing.sizes import Size
 from bench.records.parts import SCENARIOS, Cell
 from bench.records.record import Record, TimingRecord
+from bench.verdict.digits import number
 from bench.verdict.picking import Limit
 from bench.verdict.row import throttled
 from engines.catalog import BASELINE
@@ -128,14 +129,14 @@ class Predictor:
     @cached_property
     def _best(self) -> tuple[float, float]:
         """The penalty with the smallest error, and that error: RMS of the logarithm, each backbone left out once."""
+        names = np.array(self._names)
         found = []
         for penalty in PENALTIES:
             errors = []
-            for name in set(self._names):
-                rest = [i for i, other in enumerate(self._names) if other != name]
-                own = [i for i, other in enumerate(self._names) if other == name]
-                weights = self._fit(rest, penalty)
-                errors.append(np.mean((self._rows(own) @ weights - self._logs[own]) ** 2))
+            for name in sorted(set(self._names)):
+                own = names == name
+                misses = self._rows[own] @ self._fit(~own, penalty) - self._logs[own]
+                errors.append(np.mean(misses**2))
             found.append((float(np.sqrt(np.mean(errors))), penalty))
         error, penalty = min(found)
         return penalty, error
@@ -152,7 +153,7 @@ class Predictor:
         from scipy.stats import t
 
         penalty, error = self._best
-        centre = float(self._row(size, kind) @ self._fit(range(len(self._known)), penalty))
+        centre = float(self._row(size, kind) @ self._fit(np.ones(len(self._known), np.bool_), penalty))
         n = self.backbones
         reach = float(t.ppf(SIDE, n - 1)) * error * math.sqrt(1 + 1 / n)
         return Prediction(math.exp(centre), math.exp(centre - reach), math.exp(centre + reach))
@@ -171,15 +172,15 @@ class Predictor:
         effects = [float(kind == other) for other in self.kinds]
         return np.array([1.0, *((_logs_of(size) - centre) / spread), *effects])
 
-    def _rows(self, of: Iterable[int]) -> npt.NDArray[np.float64]:
-        return np.array([self._row(m.size, _kind(m.cell)) for m in (self._known[i] for i in of) if m.size])
+    @cached_property
+    def _rows(self) -> npt.NDArray[np.float64]:
+        return np.array([self._row(m.size, _kind(m.cell)) for m in self._known if m.size])
 
-    def _fit(self, of: Iterable[int], penalty: float) -> npt.NDArray[np.float64]:
-        of = list(of)
-        rows, logs = self._rows(of), self._logs[of]
+    def _fit(self, of: npt.NDArray[np.bool_], penalty: float) -> npt.NDArray[np.float64]:
+        rows, logs = self._rows[of], self._logs[of]
         ridge = penalty * np.eye(rows.shape[1])
         ridge[0, 0] = 0.0
-        return np.asarray(np.linalg.lstsq(rows.T @ rows + ridge, rows.T @ logs, rcond=None)[0], np.float64)
+        return np.asarray(np.linalg.solve(rows.T @ rows + ridge, rows.T @ logs), np.float64)
 
 
 def _kind(cell: Cell) -> Kind:
@@ -249,13 +250,13 @@ class Budget:
             value = size.gmacs if limit.column == "gmacs" else size.parameters_m
         if value is not None:
             holds = value >= limit.value if limit.least else value <= limit.value
-            return Outlook("within") if holds else Outlook("beyond", f"{limit.column} {value:.3g} measured")
+            return Outlook("within") if holds else Outlook("beyond", f"{limit.column} {number(value)} measured")
         found = self.predictors[limit.column].predict(size, _kind(cell)) if size else None
         if found is None:
             return Outlook("open")
         best, worst = (found.high, found.low) if limit.least else (found.low, found.high)
         if (best < limit.value) if limit.least else (best > limit.value):
-            words = f"{limit.column} {found.value:.3g} predicted ({found.low:.3g} … {found.high:.3g})"
+            words = f"{limit.column} {number(found.value)} predicted ({number(found.low)} … {number(found.high)})"
             return Outlook("beyond", words, predicted=True)
         holds = worst >= limit.value if limit.least else worst <= limit.value
         return Outlook("within" if holds else "open", predicted=True)

@@ -131,12 +131,13 @@ class Live:
     # -- the course (bench.racing.race) ------------------------------------------------------------------------------
 
     def may(self, arms: Sequence[int], images: int) -> bool:
-        """Whether the rung's images are done in time, by what the last ones took, and the finals of one arm after."""
+        """Whether the rung's images are done in time, by what the last ones took, and the finals of one arm after. The
+        first rung's are: the arms were chosen so (:meth:`qualify`)."""
         needed = 0.0
         for arm in arms:
             own = self._outputs[arm]
             needed += own.pace * own.missing([*self.train, *self.order[:images]])
-        fits = self._left() >= needed + self.reserve
+        fits = images == self.rungs[0] or self._left() >= needed + self.reserve
         say(f"rung to {images} test images: {len(arms)} backbones, about {needed:.0f} s, {self._left():.0f} s left")
         if not fits:
             self.undone.append(

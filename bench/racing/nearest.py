@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.verdict.digits import number
 from bench.verdict.picking import Limit
 from export.errors import UserError
 
@@ -19,7 +20,7 @@ def nothing_within(limits: Sequence[Limit], costs: Sequence[Mapping[str, float]]
         known = [cost[limit.column] for cost in costs if limit.column in cost]
         if known:
             nearest = max(known) if limit.least else min(known)
-            parts.append(f"the nearest measured cell has {limit.column} {nearest:.3g}")
+            parts.append(f"the nearest measured cell has {limit.column} {number(nearest)}")
             if (nearest < limit.value) if limit.least else (nearest > limit.value):
                 option, slack = ("--min", 0.99) if limit.least else ("--max", 1.01)
                 wider.append(f"{option} {limit.column}={nearest * slack:.3g}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ class Runner:
     cells: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Field:
     """One task on one data set of a finished sweep, as a race sees it.
 
@@ -202,16 +202,10 @@ class _Replayed:
         return None
 
 
-def replay(field: Field, limits: Sequence[Limit], delta: float, tolerance: float, seed: int) -> Outcome:
-    """One race, with the test images in an order that the seed gives.
-
-    Raises:
-        UserError: no cell of the records is within the budget; the message says how near the nearest comes.
-    """
-    limits = tuple(limits)
-    possible = [(arm, row) for arm in field.arms for row in arm.cells if field.within(row, limits)]
-    if not possible:
-        raise nothing_within(limits, [field.cost(row) for arm in field.arms for row in arm.cells])
+@lru_cache(maxsize=64)
+def starters(field: Field, limits: tuple[Limit, ...]) -> tuple[list[Runner], list[bool]]:
+    """The arms that rung 0 leaves, each by a prediction from the others; and which may be had in the reference
+    precision, as far as that knows."""
     started, able = [], []
     for arm in field.arms:
         budget = Budget(limits, field.known, unmeasured=frozenset({arm.reference.cell.backbone}))
@@ -219,10 +213,23 @@ def replay(field: Field, limits: Sequence[Limit], delta: float, tolerance: float
         if any(one != "beyond" for _, one in standing):
             started.append(arm)
             able.append(any(one != "beyond" for row, one in standing if row.cell.precision == REFERENCE))
+    return started, able
+
+
+def replay(field: Field, limits: Sequence[Limit], delta: float, tolerance: float, seed: int) -> Outcome:
+    """One race, with the test images in an order that the seed gives.
+
+    Raises:
+        UserError: no cell of the records is within the budget; the message says how near the nearest comes.
+    """
+    possible = [(arm, row) for arm in field.arms for row in arm.cells if field.within(row, limits)]
+    if not possible:
+        raise nothing_within(limits, [field.cost(row) for arm in field.arms for row in arm.cells])
+    started, able = starters(field, tuple(limits))
     images = field.subject.n_test
     order = np.random.default_rng(seed).permutation(images)
     course = _Replayed(field, started, order, limits)
-    race = Race(Stakes(max(1, len(started)), rungs(images), delta, tolerance), course, able)
+    race = Race(Stakes(max(1, len(started)), rungs(images), delta, tolerance), course, list(able))
     if started:
         race.run()
     best = max(field.value(row) for _, row in possible)

@@ -60,14 +60,12 @@ def counted(backbone: Backbone) -> tuple[float, float, int, int]:
 
     from export.torchvision_ops import import_timm
 
-    with torch.device("meta"), torch.no_grad():
-        module = import_timm().create_model(
-            backbone.source.architecture, num_classes=0, pretrained=False, **backbone.source.arguments
-        )
-        height, width = backbone.source.arguments.get("img_size", 0), 0
-        config = import_timm().get_pretrained_cfg(backbone.timm, allow_unregistered=True) or module.pretrained_cfg
-        _, *own = getattr(config, "input_size", None) or config["input_size"]
-        height, width = (height, height) if height else own
+    timm, source = import_timm(), backbone.source
+    with torch.device("meta"):
+        module = timm.create_model(source.architecture, num_classes=0, pretrained=False, **source.arguments)
+        config = timm.get_pretrained_cfg(backbone.timm) or timm.get_pretrained_cfg(source.architecture)
+        side = source.arguments.get("img_size")
+        height, width = (side, side) if side else config.input_size[1:]
         with FlopCounterMode(display=False) as counter:
             module.eval()(torch.empty(1, 3, height, width))
     parameters = sum(math.prod(weight.shape) for weight in module.parameters())

@@ -89,8 +89,8 @@ def run(sweep: SweepSpec, terms: Terms, desk: Desk, store: Store) -> Ended:
         say(f"  out at rung 0: {one.name}, {one.kind}: {one.why}")
     if not arms:
         raise nothing_within(terms.limits, [m.costs for m in budget.known], [one.why for one in never])
-    swept = sum(len(arm.cells) for arm in arms) * len(data.samples)
     arms, lacking = with_weights(arms, store)
+    swept = sum(len(arm.cells) for arm in arms) * len(data.samples)
     live = Live(data, terms.limits, desk, begin + 60 * terms.minutes, sweep.seed, never=[*never, *lacking])
     live.qualify(arms)
     stakes = Stakes(len(live.arms), live.rungs, terms.delta, terms.tolerance)
