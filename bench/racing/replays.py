@@ -9,6 +9,7 @@ from dataclasses import asdict
 import numpy as np
 
 from bench.racing.replay import Replays
+from bench.verdict.markdown import table
 from bench.verdict.picking import Limit
 from export.command import print_table
 
@@ -39,6 +40,13 @@ def print_replays(found: Sequence[Replays], limits: Sequence[Limit], delta: floa
         f"The certificate may fail in {delta:.0%} of races.\n"
         "Costs at rung 0 are predicted from the timings of the other backbones; the finals' are those recorded."
     )
+
+
+def markdown(found: Sequence[tuple[Sequence[Limit], Sequence[Replays]]]) -> str:
+    """A table of replays within several budgets."""
+    rows = [[" and ".join(map(str, limits)) or "none", *_row(one)] for limits, replays in found for one in replays]
+    heads = ["budget", *(head.lstrip(">") for head in HEADS)]
+    return table(heads, rows, range(2, len(heads)))
 
 
 def as_json(found: Sequence[Replays]) -> str:
