@@ -37,9 +37,7 @@ FIELDS = (
     *("batches", "threads", "limit", "seed", "seconds", "repeats", "max_unreadable"),
 )
 """What a race takes of a sweep."""
-ENGINES, PRECISIONS, TASKS = ("ort", "openvino"), ("fp32", "int8"), ("knn", "linear_probe")
-EXCLUDED = ("ort int8",)
-"""ONNX Runtime computes it in fp32 on a processor."""
+DEFAULTS = Path(__file__).parent / "racing" / "race.yaml"
 OUT = Path("results")
 
 
@@ -123,20 +121,17 @@ def _race(args: argparse.Namespace, limits: Sequence[Limit]) -> int:
 
 
 def _sweep(args: argparse.Namespace, scenarios: tuple[str, ...]) -> SweepSpec:
-    """What is raced: by default every backbone of the zoo, on ONNX Runtime and OpenVINO, in fp32 and int8."""
+    """What is raced: by default every backbone of the zoo, and what ``race.yaml`` says."""
     given = {one.name: getattr(args, one.name) for one in declared() if one.name in FIELDS}
     if not given["data"]:
         raise UserError("A race needs photographs.", "", "bob race --data ~/photos --max latency_p50_ms=20")
-    given["tasks"] = given["tasks"] or TASKS
     if given["models"] in (None, ALL):
         from export.zoo.backbones import listing
 
         given["models"] = [backbone.name for backbone in listing([Path(file) for file in given["zoo"] or ()])]
-    if not (given["engines"] or given["precisions"] or given["exclude"]):
-        given["exclude"] = EXCLUDED
-    given["engines"] = given["engines"] or ENGINES
-    given["precisions"] = given["precisions"] or PRECISIONS
-    return read(None, **given, scenarios=scenarios)
+    if given["engines"] or given["precisions"]:
+        given["exclude"] = given["exclude"] or ()  # by default it names cells that are not there then
+    return read(DEFAULTS, **given, scenarios=scenarios)
 
 
 def _verdict(ended: Ended, limits: Sequence[Limit], args: argparse.Namespace) -> None:
@@ -146,7 +141,7 @@ def _verdict(ended: Ended, limits: Sequence[Limit], args: argparse.Namespace) ->
     from bench.verdict.files import as_json
     from bench.verdict.picking import document, pick, spoken
 
-    document_of_pick, words = None, "Nothing was measured, so no cell is suggested: the minutes were up."
+    document_of_pick, words = None, "Nothing was measured, so no cell is suggested."
     try:
         if not ended.protocols:
             raise UserError(words, "", "the same command with more --minutes: it goes on where it was")

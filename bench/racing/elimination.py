@@ -132,21 +132,21 @@ def eliminated(right: Sequence[Bools | None], able: Sequence[bool], stakes: Stak
     judges = [arm for arm in inside if able[arm]]
     if not judges or len(inside) < 2:
         return []
-    rows = np.array([right[arm] for arm in inside], np.bool_)
+    rows = np.array([right[arm] for arm in inside], np.int64)
     seen = rows.shape[1]
     unseen = stakes.images - seen
+    deciding = rows[[inside.index(judge) for judge in judges]]
+    wins, losses = (1 - rows) @ deciding.T, rows @ (1 - deciding).T
+    how = chance(wins, losses, unseen) if unseen else np.where(wins > losses, 0.0, 1.0)
     found = []
-    for arm, own in zip(inside, rows, strict=True):
-        others = [judge for judge in judges if judge != arm]
+    for number, arm in enumerate(inside):
+        others = [i for i, judge in enumerate(judges) if judge != arm]
         if not others:
             continue
-        against = rows[[inside.index(judge) for judge in others]]
-        wins, losses = (against & ~own).sum(axis=1), (own & ~against).sum(axis=1)
-        how = chance(wins, losses, unseen)
-        clearest = min(range(len(others)), key=lambda i: (how[i], losses[i] - wins[i]))
-        ahead, behind, p = int(wins[clearest]), int(losses[clearest]), float(how[clearest])
+        clearest = min(others, key=lambda i: (how[number, i], losses[number, i] - wins[number, i]))
+        ahead, behind, p = int(wins[number, clearest]), int(losses[number, clearest]), float(how[number, clearest])
         if p <= stakes.level if unseen else ahead - behind > stakes.margin:
-            found.append(Elimination(arm, others[clearest], seen, ahead, behind, p))
+            found.append(Elimination(arm, judges[clearest], seen, ahead, behind, p))
     return found
 
 

@@ -33,6 +33,8 @@ from tasks.scoring.requirements import require_fittable, require_judgeable
 
 CHILD_SECONDS = 6.0
 """What a timing's child process takes besides the measuring itself, about."""
+LOWERING_SECONDS = 30.0
+"""What it takes to make a file of a lower precision, about."""
 
 
 @dataclass
@@ -123,7 +125,8 @@ class Live:
         sweep = arm.reference.sweep
         cells = len(arm.open)
         timing = sweep.repeats * (len(sweep.scenarios) * sweep.seconds + CHILD_SECONDS)
-        return cells * timing + max(0, cells - 1) * pace * len(self.data.samples)
+        lowering = LOWERING_SECONDS * sum(not precise(cell) for cell in arm.open)
+        return lowering + cells * timing + max(0, cells - 1) * pace * len(self.data.samples)
 
     def _left(self) -> float:
         return self.until - self.clock()
@@ -185,7 +188,7 @@ class Live:
             cell for cell in own.open if _kind(cell) in wanted or (cell is own.reference and _kind(cell) in inside)
         ]
         if not cells:
-            say(f"  {own.name} is beyond the budget")
+            say(f"  {own.name} {'is beyond the budget' if costs else 'could not be timed'}")
             return "unfit"
         if own.reference in cells:
             outputs.publish()

@@ -7,7 +7,7 @@ stratified one, because that is what makes the chances of :mod:`bench.racing.eli
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tasks.data.base import DataSet, Sample
@@ -39,8 +39,3 @@ def piece(images: DataSet, samples: Sequence[Sample]) -> DataSet:
     lines = [images.digest, *(f"{sample.split}\0{sample.id}" for sample in samples)]
     digest = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
     return replace(images, samples=tuple(samples), digest=digest, parts=())
-
-
-def steps(ends: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """What each rung adds: (first image, one behind the last)."""
-    yield from zip((0, *ends), ends, strict=False)

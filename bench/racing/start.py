@@ -27,9 +27,10 @@ from export.errors import UserError
 from export.progress import say
 from export.store import Store, write_atomic
 from tasks.catalog import task
+from tasks.knn import Knn
 
 FILE = "race.json"
-TASK = "knn"
+TASK = Knn.meta.name
 
 
 @dataclass(frozen=True)
