@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ def test_rungs_grow_and_end_with_all_images(images: int) -> None:
     assert found[-1] == images
     assert list(found) == sorted(set(found))
     assert found[0] == min(FIRST, images) or images < 1.25 * FIRST
-    assert all(later <= 2.5 * earlier for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later <= 2.5 * earlier for earlier, later in pairwise(found))
 
 
 def made(count: int) -> DataSet:
