@@ -82,11 +82,12 @@ class Measured:
 
 
 def measured(records: Iterable[Record], machine: str) -> list[Measured]:
-    """The costs of cells in records of this machine: the newest of each. Of heads joined to them, nothing."""
+    """The costs of cells in records of this machine: the newest of each, of those that other processes did not disturb
+    where there are such. Of heads joined to them, nothing."""
     costs: dict[Cell, dict[str, float]] = {}
     sizes: dict[Cell, Size] = {}
     timings = [r for r in records if isinstance(r, TimingRecord) and r.status == "ok" and r.environment.id == machine]
-    for record in sorted(timings, key=lambda r: r.started_at):
+    for record in sorted(timings, key=lambda r: (not any(m.disturbed for m in r.monitoring), r.started_at)):
         if record.subject.head or throttled(record) or record.cell.engine.partition(":")[0] == BASELINE:
             continue
         own, about = costs.setdefault(record.cell, {}), record.about

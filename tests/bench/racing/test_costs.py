@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bench.racing.costs import Budget, Measured, Predictor, arm_of, holds, measured, scenarios_for, worth_scoring
 from bench.racing.nearest import nothing_within
 from bench.racing.sizes import Size
-from bench.records.parts import Cell
+from bench.records.parts import Cell, Monitoring
 from bench.verdict.picking import Limit
 from export.errors import UserError
 
@@ -93,6 +93,9 @@ def test_the_newest_timing_of_this_machine_counts() -> None:
     assert found.costs["latency_p50_ms"] == 99.0
     assert found.size == Size(1.5, 25.0, 224 * 224)
     assert not measured([new, old], "another")
+    busy = replace(new, monitoring=[Monitoring(0.5, disturbed=True)])
+    [found] = measured([busy, old], lab.machine)
+    assert found.costs["latency_p50_ms"] == old.main.value, "other processes disturbed the newest"
     nothing = replace(new, cell=replace(new.cell, engine="null:cpu"))
     assert not measured([nothing], lab.machine), "the baseline computes nothing"
 
