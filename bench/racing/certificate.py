@@ -100,7 +100,7 @@ class Certificate:
             text.append(f"  {one.name}: {one.percent:.1f} % right of {one.seen}{note}")
         text += wrapped(self.claim)
         text.append(
-            f"{self.images:,} images run through engines, {self.images / max(1, self.swept):.0%} of the {self.swept:,} "
+            f"{self.images:,} images run through engines now, {self.images / max(1, self.swept):.0%} of the {self.swept:,} "
             f"of the exhaustive sweep; {self.minutes:.1f} of {self.asked:g} minutes"
         )
         if self.unfit:

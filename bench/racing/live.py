@@ -139,7 +139,7 @@ class Live:
         needed = 0.0
         for arm in arms:
             own = self._outputs[arm]
-            needed += own.pace * own.missing([*self.train, *self.order[:images]])
+            needed += own.pace * (own.missing(self.train) + own.missing(self.order[:images]))
         fits = images == self.rungs[0] or self._left() >= needed + self.reserve
         say(f"rung to {images} test images: {len(arms)} backbones, about {needed:.0f} s, {self._left():.0f} s left")
         if not fits:

@@ -60,8 +60,11 @@ class Outputs:
         return np.array([self._rows[sample.id] for sample in samples])
 
     def missing(self, samples: Sequence[Sample]) -> int:
-        """How many of these samples are not extracted yet, as far as was looked."""
-        return sum(sample.id not in self._rows for sample in samples)
+        """How many of these samples would have to be extracted, were they asked for together."""
+        lacking = [sample for sample in samples if sample.id not in self._rows]
+        if not lacking or self._stored(self.data) or self._stored(piece(self.data, lacking)):
+            return 0
+        return len(lacking)
 
     def publish(self) -> None:
         """Extract what is missing of the whole set, and publish it as one.
@@ -83,12 +86,14 @@ class Outputs:
 
     def _whole(self) -> bool:
         """Take the features of the whole set, where they are in the store."""
-        starts = range(0, len(self.data.samples), SHARD)
-        shards = (keys.shard_key(self._key(self.data), start, SHARD) for start in starts)
-        if any(self.planned.store.try_load(KIND, shard) is None for shard in shards):
+        if not self._stored(self.data):
             return False
         self._keep(self.data, lambda done: None)
         return True
+
+    def _stored(self, data: DataSet) -> bool:
+        shards = (keys.shard_key(self._key(data), start, SHARD) for start in range(0, len(data.samples), SHARD))
+        return all(self.planned.store.try_load(KIND, shard) is not None for shard in shards)
 
     def _keep(self, part: DataSet, advance: Any) -> None:
         def count(done: int) -> None:
