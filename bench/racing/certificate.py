@@ -100,8 +100,8 @@ class Certificate:
             text.append(f"  {one.name}: {one.percent:.1f} % right of {one.seen}{note}")
         text += wrapped(self.claim)
         text.append(
-            f"{self.images:,} images run through engines now, {self.images / max(1, self.swept):.0%} of the {self.swept:,} "
-            f"of the exhaustive sweep; {self.minutes:.1f} of {self.asked:g} minutes"
+            f"{self.images:,} images run through engines now, {self.images / max(1, self.swept):.0%} of the "
+            f"{self.swept:,} of the exhaustive sweep; {self.minutes:.1f} of {self.asked:g} minutes"
         )
         if self.unfit:
             text += wrapped(f"beyond the budget once measured: {', '.join(self.unfit)}")
