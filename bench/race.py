@@ -33,7 +33,20 @@ The finalists' records lie in --out: bob rank, bob pick and bob report read them
 it was. The method and what it is sure of: docs/race.md.
 """
 FIELDS = (
-    *("models", "engines", "data", "tasks", "precisions", "exclude", "preprocess", "size", "resize", "weights", "zoo"),
+    *(
+        "models",
+        "engines",
+        "data",
+        "tasks",
+        "precisions",
+        "exclude",
+        "preprocess",
+        "size",
+        "depth",
+        "resize",
+        "weights",
+        "zoo",
+    ),
     *("batches", "threads", "limit", "seed", "seconds", "repeats", "max_unreadable"),
 )
 """What a race takes of a sweep."""
@@ -137,9 +150,10 @@ def _sweep(args: argparse.Namespace, scenarios: tuple[str, ...]) -> SweepSpec:
 def _verdict(ended: Ended, limits: Sequence[Limit], args: argparse.Namespace) -> None:
     """The pick among the finalists' cells, and the certificate."""
     from bench.records.results import Results
+    from bench.verdict.budget import document, explained
     from bench.verdict.choose import ranking_of
     from bench.verdict.files import as_json
-    from bench.verdict.picking import document, pick, spoken
+    from bench.verdict.picking import pick
 
     document_of_pick, words = None, "Nothing was measured, so no cell is suggested."
     try:
@@ -147,7 +161,7 @@ def _verdict(ended: Ended, limits: Sequence[Limit], args: argparse.Namespace) ->
             raise UserError(words, "", "the same command with more --minutes: it goes on where it was")
         ranking = ranking_of(Results.load(args.out).choose(protocols=ended.protocols))
         found = pick(ranking, "", limits)
-        document_of_pick, words = document(ranking, found), spoken(ranking, found)
+        document_of_pick, words = document(ranking, found), explained(ranking, found)
     except UserError as error:
         words = str(error)
     if args.json:

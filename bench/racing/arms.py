@@ -65,7 +65,7 @@ FAILED = "failed"
 
 def named(planned: Planned) -> str:
     """What tables call an arm."""
-    return " ".join(filter(None, (planned.cell.backbone, planned.cell.input)))
+    return planned.cell.network
 
 
 def precise(planned: Planned) -> bool:

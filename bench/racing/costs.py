@@ -234,7 +234,7 @@ class Budget:
         """How large a cell's network is, as far as is known without its weights."""
         of_arm = arm_of(cell)
         found = next((m.size for m in self.known if m.size and arm_of(m.cell) == of_arm), None)
-        return found or (None if cell.input else self.sizes.get(cell.backbone))
+        return found or (None if cell.input or cell.depth else self.sizes.get(cell.backbone))
 
     def outlook(self, cell: Cell) -> Outlook:
         """Where a cell stands: beyond the budget where one limit is surely broken, within where all surely hold."""

@@ -114,7 +114,7 @@ def fields(results: Results) -> Iterator[Field]:
         engine = min(set(engines), key=lambda e: (-engines.count(e), e))
         arms = tuple(
             Runner(
-                " ".join(filter(None, (row.cell.backbone, row.cell.input))),
+                row.cell.network,
                 row,
                 tuple(other for other in having if arm_of(other.cell) == arm_of(row.cell)),
             )

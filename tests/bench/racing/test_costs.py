@@ -79,7 +79,7 @@ def test_a_budget_knows_what_was_measured_what_is_predicted_and_what_is_open() -
     assert look("huge") == ("beyond", True)
     assert look("tiny")[0] == "within"
     assert look("unheard_of")[0] == "open"
-    at_other_size = Cell("huge", "ort:cpu", "fp32", "cpu", (1, 8), 2, input="64x64")
+    at_other_size = Cell("huge", "ort:cpu", "fp32", "cpu", (1, 8), 2, size="64x64")
     assert budget.outlook(at_other_size).standing == "open", "the zoo's size is of its own input"
     own = Budget((Limit.parse("gmacs=100"),), (), {"huge": Size(500.0, 900.0, 10**6)})
     assert own.outlook(Cell("huge", "ort:cpu", "fp32", "cpu", (1, 8), 2)).standing == "beyond"
@@ -103,10 +103,10 @@ def test_the_newest_timing_of_this_machine_counts() -> None:
 def test_an_arm_is_the_same_in_a_record_that_lacks_a_field() -> None:
     now = Cell("a", "ort:cpu", "int8", "cpu", (1, 8), 2, weights="w")
     before = msgspec.to_builtins(now)
-    del before["input"]
+    del before["size"]
     earlier = msgspec.convert(before, Cell)
     assert arm_of(earlier) == arm_of(replace(now, engine="openvino:cpu", precision="fp32", threads=4))
-    assert arm_of(now) != arm_of(replace(now, input="128x128"))
+    assert arm_of(now) != arm_of(replace(now, size="128x128"))
 
 
 KINDS = [(engine, precision) for engine in ("ort:cpu", "openvino:cpu") for precision in ("fp32", "bf16", "int8")]
