@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.sweep.options import add
-from bench.sweep.spec import ALL, declared, read
+from bench.sweep.spec import declared, read
 from bench.verdict.choose import add_limits, limits_of
 from export.command import add_store, console, listed, new_parser
 from export.errors import UserError
+from export.variant import ALL
 
 if TYPE_CHECKING:
     from bench.racing.start import Ended
