@@ -16,6 +16,7 @@ from export.errors import unknown
 GROUPS = {
     "measure": {
         "run": ("bench.run", "score and time backbones on engines, and rank them"),
+        "race": ("bench.race", "find the backbone to ship within a budget, in minutes: rungs of images eliminate"),
     },
     "decide": {
         "rank": ("bench.rank", "rank what was measured, with errors, beside its cost; or rank any table"),

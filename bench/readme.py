@@ -23,6 +23,8 @@ Blocks = dict[str, dict[str, str]]
 ROWS = 5
 """Of the table in README.md."""
 AGAIN = "bob rank --published"
+BUDGETS = ("", "latency_p50_ms=20", "latency_p50_ms=12")
+"""Of the replays in docs/race.md."""
 DENSE = ("camvid", "bccd", "carparts")
 """Data sets of docs/dense.md."""
 ABSENT = "No records are published with this version yet: `make demo` makes some."
@@ -83,6 +85,7 @@ def _absent() -> Blocks:
     return {
         "README.md": {"picture": ABSENT, "verdict": "", "table": ""},
         "docs/tasks.md": {"picture": ABSENT, "table": ABSENT},
+        "docs/race.md": {"replays": ABSENT},
     }
 
 
@@ -102,7 +105,18 @@ def _blocks(ranking: Ranking, results: Results) -> Blocks:
             "picture": _picture("tasks", "Scores of every backbone at every task, with standard errors"),
             "table": f"{long}\n\n{_source(results, libraries=True)}",
         },
+        "docs/race.md": {"replays": _replays(results)},
     }
+
+
+def _replays(results: Results) -> str:
+    """Races over the published records, without a budget and within some."""
+    from bench.racing.replay import replays
+    from bench.racing.replays import markdown
+    from bench.verdict.picking import Limit
+
+    budgets = [[Limit.parse(text)] if text else [] for text in BUDGETS]
+    return markdown([(limits, replays(results, limits, 0.05, 0.5, 20)) for limits in budgets])
 
 
 def _dense(root: Path) -> Blocks:

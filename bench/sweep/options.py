@@ -16,7 +16,7 @@ def add_all(p: argparse.ArgumentParser) -> dict[str, argparse._ArgumentGroup]:
     return groups
 
 
-def add(p: argparse.ArgumentParser, *names: str, default: str = "") -> None:
+def add(p: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str, default: str = "") -> None:
     """Some fields, for a command that runs a part of a sweep; ``default`` is what the help says of them."""
     for one in declared():
         if one.name in names:

@@ -45,7 +45,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--missing", choices=("exclude", "average"), default="exclude", help="rows that lack a setting")
 
 
-def add_limits(p: argparse.ArgumentParser) -> None:
+def add_limits(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """The budget: shared by what picks a cell."""
     p.add_argument(
         "--max",
