@@ -65,7 +65,7 @@ def _order(record: Record) -> tuple[str, ...]:
 
 def _packed(record: Record, blob: bytearray, bits: int) -> dict[str, Any]:
     document: dict[str, Any] = _rounded(msgspec.to_builtins(record))
-    document["keys"] = {"plan": record.keys.plan}
+    document["keys"] = {"plan": record.keys.plan, "joint": record.keys.joint}
     if record.failure and record.failure.traceback:
         document["failure"]["traceback"] = record.failure.traceback.strip().splitlines()[-1]
     if isinstance(record, ScoreRecord):
