@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.racing import DELTA, SEEDS, TOLERANCE
 from bench.sweep.options import add
 from bench.sweep.spec import declared, read
 from bench.verdict.choose import add_limits, limits_of
@@ -34,21 +35,8 @@ The finalists' records lie in --out: bob rank, bob pick and bob report read them
 it was. The method and what it is sure of: docs/race.md.
 """
 FIELDS = (
-    *(
-        "models",
-        "engines",
-        "data",
-        "tasks",
-        "precisions",
-        "exclude",
-        "preprocess",
-        "size",
-        "depth",
-        "resize",
-        "weights",
-        "zoo",
-    ),
-    *("batches", "threads", "limit", "seed", "seconds", "repeats", "max_unreadable"),
+    *("models", "engines", "data", "tasks", "precisions", "exclude", "preprocess", "size", "depth", "resize"),
+    *("weights", "zoo", "batches", "threads", "limit", "seed", "seconds", "repeats", "max_unreadable"),
 )
 """What a race takes of a sweep."""
 DEFAULTS = Path(__file__).parent / "racing" / "race.yaml"
@@ -63,12 +51,10 @@ def parser() -> argparse.ArgumentParser:
     race = p.add_argument_group("the race")
     add_limits(race)
     race.add_argument("--minutes", type=float, default=15.0, metavar="N", help="minutes of wall time (15)")
-    race.add_argument(
-        "--delta", type=float, default=0.05, metavar="P", help="the probability that the best is lost, at most (0.05)"
-    )
-    race.add_argument(
-        "--tolerance", type=float, default=0.5, metavar="POINTS", help="points that are practically equal (0.5)"
-    )
+    lost = f"the probability that the best is lost, at most ({DELTA})"
+    race.add_argument("--delta", type=float, default=DELTA, metavar="P", help=lost)
+    equal = f"points that are practically equal ({TOLERANCE})"
+    race.add_argument("--tolerance", type=float, default=TOLERANCE, metavar="POINTS", help=equal)
     race.add_argument(
         "--known",
         action="append",
@@ -81,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--replay", metavar="DIR", help="race over the records of a finished sweep; published: the project's own"
     )
-    replay.add_argument("--seeds", type=int, default=20, metavar="N", help="orders of the test images (20)")
+    replay.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"orders of the test images ({SEEDS})")
     add(p.add_argument_group("what to race"), *FIELDS)
     where = p.add_argument_group("output")
     where.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="records and certificate (results)")
@@ -103,14 +89,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _replay(args: argparse.Namespace, limits: Sequence[Limit]) -> int:
     from bench.racing.replay import replays
-    from bench.racing.replays import as_json, print_replays
+    from bench.racing.replays import document, print_replays
     from bench.records.results import PUBLISHED, Results
+    from bench.verdict.files import as_json
 
-    results = Results.load(PUBLISHED if args.replay == "published" else Path(args.replay))
-    data = [args.data] if isinstance(args.data, str) else args.data or []
-    found = replays(results.choose(data=data), limits, args.delta, args.tolerance, args.seeds, listed(args.tasks or ""))
+    results = Results.load(PUBLISHED if args.replay == "published" else Path(args.replay)).choose(data=args.data or ())
+    found = replays(results, limits, args.delta, args.tolerance, args.seeds, listed(args.tasks or ""))
     if args.json:
-        print(as_json(found))
+        print(as_json(document(found)))
     else:
         print_replays(found, limits, args.delta)
     return 0

@@ -111,12 +111,13 @@ def _blocks(ranking: Ranking, results: Results) -> Blocks:
 
 def _replays(results: Results) -> str:
     """Races over the published records, without a budget and within some."""
+    from bench.racing import DELTA, SEEDS, TOLERANCE
     from bench.racing.replay import replays
     from bench.racing.replays import markdown
     from bench.verdict.picking import Limit
 
     budgets = [[Limit.parse(text)] if text else [] for text in BUDGETS]
-    return markdown([(limits, replays(results, limits, 0.05, 0.5, 20)) for limits in budgets])
+    return markdown([(limits, replays(results, limits, DELTA, TOLERANCE, SEEDS)) for limits in budgets])
 
 
 def _dense(root: Path) -> Blocks:

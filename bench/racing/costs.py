@@ -24,7 +24,7 @@ from bench.verdict.digits import number
 from bench.verdict.picking import Limit
 from bench.verdict.row import throttled
 from engines.catalog import BASELINE
-from export.errors import UserError, unknown
+from export.errors import unknown
 
 LEAST = 5
 """Backbones of which a prediction is made, at least."""
@@ -56,12 +56,7 @@ def scenarios_for(limits: Iterable[Limit]) -> tuple[str, ...]:
     for limit in limits:
         if limit.column not in known:
             raise unknown("cost", limit.column, known, "--max latency_p50_ms=20")
-        if limit.least != (limit.column in OF_SCENARIO["offline"]):
-            raise UserError(
-                f"{limit.column}: {'lower' if limit.least else 'higher'} is better.",
-                f"A limit of {limit} would ask for the worst.",
-                f"{'--max' if limit.least else '--min'} {limit.column}={limit.value:g}",
-            )
+        limit.require(limit.column in OF_SCENARIO["offline"])
         wanted |= {scenario for scenario, names in OF_SCENARIO.items() if limit.column in names}
     return tuple(name for name in SCENARIOS if name in wanted)
 
@@ -250,17 +245,19 @@ class Budget:
         if value is None and size and limit.column in OF_NETWORK:
             value = size.gmacs if limit.column == "gmacs" else size.parameters_m
         if value is not None:
-            holds = value >= limit.value if limit.least else value <= limit.value
-            return Outlook("within") if holds else Outlook("beyond", f"{limit.column} {number(value)} measured")
+            return (
+                Outlook("within")
+                if limit.holds(value)
+                else Outlook("beyond", f"{limit.column} {number(value)} measured")
+            )
         found = self.predictors[limit.column].predict(size, _kind(cell)) if size else None
         if found is None:
             return Outlook("open")
         best, worst = (found.high, found.low) if limit.least else (found.low, found.high)
-        if (best < limit.value) if limit.least else (best > limit.value):
+        if not limit.holds(best):
             words = f"{limit.column} {number(found.value)} predicted ({number(found.low)} … {number(found.high)})"
             return Outlook("beyond", words, predicted=True)
-        holds = worst >= limit.value if limit.least else worst <= limit.value
-        return Outlook("within" if holds else "open", predicted=True)
+        return Outlook("within" if limit.holds(worst) else "open", predicted=True)
 
     def remarks(self) -> list[str]:
         """How good the predictions are, in sentences."""
@@ -304,6 +301,4 @@ def holds(limits: Collection[Limit], costs: Mapping[str, float]) -> bool | None:
     """Whether measured costs are within all limits; None where a limited one is missing."""
     if any(limit.column not in costs for limit in limits):
         return None
-    return all(
-        costs[limit.column] >= limit.value if limit.least else costs[limit.column] <= limit.value for limit in limits
-    )
+    return all(limit.holds(costs[limit.column]) for limit in limits)

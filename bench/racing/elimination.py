@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bench.racing import DELTA, TOLERANCE
+
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -76,8 +78,8 @@ class Stakes:
 
     arms: int
     rungs: tuple[int, ...]
-    delta: float = 0.05
-    tolerance: float = 0.5
+    delta: float = DELTA
+    tolerance: float = TOLERANCE
 
     @property
     def images(self) -> int:

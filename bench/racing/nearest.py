@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bench.verdict.digits import number
 from bench.verdict.picking import Limit
@@ -21,9 +22,9 @@ def nothing_within(limits: Sequence[Limit], costs: Sequence[Mapping[str, float]]
         if known:
             nearest = max(known) if limit.least else min(known)
             parts.append(f"the nearest measured cell has {limit.column} {number(nearest)}")
-            if (nearest < limit.value) if limit.least else (nearest > limit.value):
-                option, slack = ("--min", 0.99) if limit.least else ("--max", 1.01)
-                wider.append(f"{option} {limit.column}={nearest * slack:.3g}")
+            if not limit.holds(nearest):
+                slack = nearest * (0.99 if limit.least else 1.01)  # it is timed anew
+                wider.append(replace(limit, value=float(f"{slack:.3g}")).option)
         else:
             parts.append(f"{limit.column} was not measured")
     return UserError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -49,9 +49,9 @@ def markdown(found: Sequence[tuple[Sequence[Limit], Sequence[Replays]]]) -> str:
     return table(heads, rows, range(2, len(heads)))
 
 
-def as_json(found: Sequence[Replays]) -> str:
-    """Every replay, with its means."""
-    return json.dumps([asdict(one) | {"image_work": one.mean("work")} for one in found], indent=1)
+def document(found: Sequence[Replays]) -> list[dict[str, Any]]:
+    """Every replay, with its means, as JSON values."""
+    return [asdict(one) | {"image_work": one.mean("work")} for one in found]
 
 
 def _row(one: Replays) -> list[str]:

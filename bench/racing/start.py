@@ -17,7 +17,6 @@ from bench.racing.nearest import nothing_within
 from bench.racing.race import Race
 from bench.racing.sizes import known as known_sizes
 from bench.records.results import Results
-from bench.sweep import history
 from bench.sweep.assembly import NEEDS, assemble
 from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk
@@ -103,8 +102,6 @@ def run(sweep: SweepSpec, terms: Terms, desk: Desk, store: Store) -> Ended:
     write_atomic(desk.folder / FILE, json.dumps(certificate.document(), indent=1, ensure_ascii=False).encode())
     if live.costs and not live.scored:
         raise nothing_within(terms.limits, live.costs)
-    if live.scored:  # what was timed without tasks before is not the sweep that a cell is made of again
-        history.keep(desk.folder, live.scored[-1].sweep)
     protocols = {p for cell in live.scored for p in cell.protocols((data,), desk.machine)}
     return Ended(certificate, frozenset(protocols), live.tally.exit_code)
 

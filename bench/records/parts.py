@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from export.errors import UserError
+from export.variant import asked_input, network_name
 
 SCENARIOS = ("single_stream", "offline", "end_to_end", "search")
 """Every scenario, in the order of tables and help texts."""
@@ -50,12 +51,12 @@ class Cell:
     @property
     def input(self) -> str:
         """Size and resize, as far as they were asked for: ``352x480 letterbox``."""
-        return " ".join(filter(None, (self.size, self.resize)))
+        return asked_input(self.size, self.resize)
 
     @property
     def network(self) -> str:
         """The backbone, at the input and the depth that were asked for: ``vit_s · 128x128 · depth 3``."""
-        return " · ".join(filter(None, (self.backbone, self.input, f"depth {self.depth}" if self.depth else "")))
+        return network_name(self.backbone, self.size, self.resize, self.depth)
 
     @property
     def called(self) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +17,6 @@ import numpy as np
 from bench.shipping import predict_source
 from bench.shipping.chosen import Chosen
 from bench.shipping.trial import Trial, tried
-from bench.sweep.heads import Joint
 from bench.sweep.scoring import Scoring
 from engines.base import Engine, Plan, Profile
 from export.errors import CellError, UserError
@@ -79,7 +79,7 @@ def judged(chosen: Chosen) -> Judged:
         outputs = {name: rows[:] for name, rows in found.test.outputs.items()}
         test = Batchwise(outputs, found.test.targets, found.test.spec)
         score = scorer.judge(fit, test)
-    plan = Joint.of(planned, images, scorer, fit).plan(planned.engine)
+    plan = found.plan
     if found.parity and not found.parity.passed:
         raise CellError("Backbone and head fail parity with eager PyTorch.", str(found.parity))
     return Judged(plan, fit, test, score, found.parity, plan.artifact.compared)
@@ -107,22 +107,16 @@ def write(chosen: Chosen, cell: Judged, folder: Path) -> Trial:
     pins = [f"{name}=={version(name)}" for name in sorted((*alone.packages, "numpy", "pillow"))]
     (folder / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
     samples = images.split("test")
-    shown = _spread(len(samples), EXAMPLES)
-    names = [_example(chosen, samples[row], number, folder / "examples") for number, row in enumerate(shown, 1)]
-    trial = _tried(chosen, cell, folder)
-    said = tried(folder, [folder / "examples" / name for name in names], cell.test, shown, cell.compared[0]).said
-    _json(folder / "expected.json", dict(zip(names, said, strict=True)))
-    return trial
-
-
-def _tried(chosen: Chosen, cell: Judged, folder: Path) -> Trial:
-    import tempfile
-
-    samples = chosen.images.split("test")
     rows = _spread(len(samples), TRIED)
     with tempfile.TemporaryDirectory(prefix="backbones-") as place:
         files = [Path(place, _example(chosen, samples[row], number, Path(place))) for number, row in enumerate(rows)]
-        return tried(folder, files, cell.test, rows, cell.compared[0])
+        trial = tried(folder, files, cell.test, rows, cell.compared[0])
+    if trial.cosine < LEAST_COSINE:
+        raise CellError("The folder's program does not give what the plan gave.", f"Least cosine: {trial.cosine:.4f}.")
+    shown = enumerate(_spread(len(rows), EXAMPLES), 1)
+    said = {_example(chosen, samples[rows[at]], n, folder / "examples"): trial.said[at] for n, at in shown}
+    _json(folder / "expected.json", said)
+    return trial
 
 
 def plans(cell: Judged, runner: Engine, chosen: Chosen, folder: Path) -> Path:

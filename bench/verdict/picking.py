@@ -53,15 +53,22 @@ class Limit:
             UserError: there is no such column, or the limit would ask for the worst of it.
         """
         column, values = ranking.sheet.cost(self.column)
-        if column.higher_is_better != self.least:
-            better = "higher" if column.higher_is_better else "lower"
-            right = replace(self, least=column.higher_is_better)
+        self.require(column.higher_is_better)
+        return values
+
+    def require(self, higher_is_better: bool) -> None:
+        """Refuse a limit in the wrong direction.
+
+        Raises:
+            UserError: it would ask for the worst of its column.
+        """
+        if higher_is_better != self.least:
+            better, right = "higher" if higher_is_better else "lower", replace(self, least=higher_is_better)
             raise UserError(
                 f"{self.column}: {better} is better.", f"A limit of {self} would ask for the worst.", right.option
             )
-        return values
 
-    def holds(self, values: Floats) -> Bools:
+    def holds(self, values: Floats | float) -> Bools:
         """Which values are within; an unknown one is not."""
         return np.asarray(values >= self.value if self.least else values <= self.value, np.bool_)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from export.errors import UserError, unknown
 from export.packages import Package
 from export.places import expanded
+from export.variant import network_name
 from export.zoo import formats
 from export.zoo.sources import (
     DEFAULTS,
@@ -87,8 +88,7 @@ class Backbone:
     @property
     def network(self) -> str:
         """Its name, with size, resize and depth where these are not its own: ``vit_s · 128x128 · depth 3``."""
-        own = " ".join(filter(None, (self.size, self.resize)))
-        return " · ".join(filter(None, (self.name, own, f"depth {self.depth}" if self.depth else "")))
+        return network_name(self.name, self.size, self.resize, self.depth)
 
     @property
     def feature(self) -> str:

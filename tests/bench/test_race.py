@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from coloured import draw
 from fake_records import Lab
 from PIL import Image
 
@@ -15,18 +16,6 @@ from bench.records.record import ScoreRecord, read
 from export.errors import UserError
 
 MODEL = "test_resnet.r160_in1k"
-
-
-def draw(folder: Path, classes: int = 3, each: int = 40) -> Path:
-    """Class folders of noisy pictures whose colour tells the class."""
-    noise = np.random.default_rng(0)
-    for c in range(classes):
-        (folder / f"class{c}").mkdir(parents=True)
-        for i in range(each):
-            pixels = noise.integers(0, 120, (80, 80, 3), dtype=np.uint8)
-            pixels[..., c % 3] += 100
-            Image.fromarray(pixels).save(folder / f"class{c}" / f"{i:02d}.jpg")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +36,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     (folder / "zoo.yaml").write_text("\n".join(rows) + "\n")
     what = ["--zoo", str(folder / "zoo.yaml"), "--models", "seeing,blind", "--engines", "ort", "--precisions", "fp32"]
     short = ["--tasks", "knn", "--seconds", "0.05", "--repeats", "1", "--store", str(folder / "store")]
-    return [*what, *short, "--data", str(draw(folder / "photos"))]
+    return [*what, *short, "--data", str(draw(folder / "photos", 3, 40, 80, 80))]
 
 
 @pytest.mark.network  # the parity gate's photographs come in a package
@@ -128,7 +117,7 @@ def test_without_weights_nobody_starts(tmp_path: Path) -> None:
     what = ["--zoo", str(zoo), "--models", "absent", "--engines", "ort", "--precisions", "fp32"]
     where = ["--out", str(tmp_path / "out"), "--store", str(tmp_path / "store")]
     with pytest.raises(UserError, match=r"absent\.pth|No backbone has weights"):
-        race.main([*what, *where, "--data", str(draw(tmp_path / "photos", each=10))])
+        race.main([*what, *where, "--data", str(draw(tmp_path / "photos", 3, 10, 80, 80))])
 
 
 def test_a_replay_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

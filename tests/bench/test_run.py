@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from coloured import draw
 from PIL import Image
 
 from bench import rank, robustness
@@ -38,18 +39,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("weights") / "mine.pth"
     torch.save(import_timm().create_model("test_resnet", num_classes=0).state_dict(), file)
     return file
-
-
-def draw(folder: Path, classes: int = 3, each: int = 20) -> Path:
-    """Class folders of noisy pictures whose colour tells the class."""
-    noise = np.random.default_rng(0)
-    for c in range(classes):
-        (folder / f"class{c}").mkdir(parents=True)
-        for i in range(each):
-            pixels = noise.integers(0, 120, (170, 180, 3), dtype=np.uint8)
-            pixels[..., c % 3] += 100
-            Image.fromarray(pixels).save(folder / f"class{c}" / f"{i:02d}.jpg")
-    return folder
 
 
 @pytest.fixture(scope="module")

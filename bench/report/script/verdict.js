@@ -12,7 +12,7 @@ function keepRoom() {
 }
 function showVerdict(found, visible) {
   const free = !Object.keys(state.limits).length && found.left === ranked;
-  by("verdict").textContent = free || !ranked ? said.line : headline(found, visible);
+  by("verdict").textContent = free || !ranked ? said.line : headline(found);
   by("why").textContent = free || !ranked ? said.why : reason(found, visible);
   const limits = Object.keys(state.limits).length;
   by("left").textContent = `${found.left.toLocaleString("en")} of ${plural(ranked, "ranked cell")} left` + (limits ? ` within ${plural(limits, "limit")}` : "") +

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from coloured import draw
 
 import bench.sweep.features
 from bench.measure.machine import environment
@@ -25,15 +24,7 @@ NET, MODULE = "test_efficientnet.r160_in1k", "nets:small"
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of noisy pictures whose colour tells the class."""
-    folder, noise = tmp_path_factory.mktemp("photos") / "set", np.random.default_rng(0)
-    for c in range(2):
-        (folder / f"class{c}").mkdir(parents=True)
-        for i in range(10):
-            pixels = noise.integers(0, 120, (60, 70, 3), dtype=np.uint8)
-            pixels[..., c] += 100
-            Image.fromarray(pixels).save(folder / f"class{c}" / f"{i:02d}.jpg")
-    return folder
+    return draw(tmp_path_factory.mktemp("photos") / "set", 2, 10, 60, 70)
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from coloured import draw
 from fakes import photograph
-from PIL import Image
 
 from bench.measure.machine import environment
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
@@ -84,16 +84,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of noisy pictures whose colour tells the class."""
-    folder = tmp_path_factory.mktemp("photos") / "set"
-    noise = np.random.default_rng(0)
-    for c in range(3):
-        (folder / f"class{c}").mkdir(parents=True)
-        for i in range(15):
-            pixels = noise.integers(0, 120, (60, 70, 3), dtype=np.uint8)
-            pixels[..., c] += 100
-            Image.fromarray(pixels).save(folder / f"class{c}" / f"{i:02d}.jpg")
-    return folder
+    return draw(tmp_path_factory.mktemp("photos") / "set", 3, 15, 60, 70)
 
 
 @pytest.fixture(scope="module")
