@@ -263,3 +263,14 @@ def scenario(name: str) -> Scenario:
         UserError: there is none; the nearest are suggested.
     """
     return SCENARIOS.get(name)()
+
+
+def main_metric(name: str, series: Mapping[str, Series]) -> Metric:
+    """The main metric of one run of the scenario ``name``."""
+    return scenario(name).metrics({part: s.samples for part, s in series.items()})[0]
+
+
+def headline(series: Mapping[str, Mapping[str, Series]]) -> str:
+    """Scenario → its series: the main figure of each, in one line."""
+    mains = {name: main_metric(name, parts) for name, parts in series.items()}
+    return ", ".join(f"{name} {m.value:.2f} {m.unit}" if m.value is not None else name for name, m in mains.items())

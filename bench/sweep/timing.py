@@ -1,26 +1,16 @@
-"""Timing the cells of a sweep: fresh child processes, repeats interleaved in random order over all cells.
-
-One network heats the chip for the next; a process that is busy for a minute then spoils one repeat, not one cell. So
-the first repeat of every cell comes before the second of any, in an order that is drawn anew each time; a table before
-the end has the first repeat of its cells at once. What a child saw is kept at once, so that a sweep that was killed
-measures only what is missing.
-"""
+"""Timing the cells of a sweep: from cells to jobs (see :mod:`bench.measure.rounds`), and from outcomes to records."""
 
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-import msgspec
-from filelock import FileLock, Timeout
-
+from bench.measure import rounds
 from bench.measure.clock import Series
-from bench.measure.runner import run as run_child
-from bench.measure.scenarios import Scenario
+from bench.measure.scenarios import Scenario, headline, main_metric
 from bench.measure.worker import Job, Outcome
 from bench.records.asked import Asked
 from bench.records.parts import Failure, SampleSeries, ScenarioSubject
@@ -35,11 +25,8 @@ from export.errors import OutOfSpace
 from export.parity import Parity
 from export.progress import say
 from export.spec import Metric
-from export.store import write_atomic
 from tasks.base import Task
 from tasks.data.base import DataSet
-
-LOCK = "timing.lock"
 
 
 @dataclass(frozen=True)
@@ -136,7 +123,7 @@ def glance(cells: Sequence[Timed], desk: Desk) -> list[Record]:
     say(f"timing {len(cells)} cells once, for a provisional table")
     found: list[Record] = []
     for timed in cells:
-        outcome = _outcome(timed, 0, desk)
+        outcome = rounds.outcome(timed.job, timed.part(0, desk))
         if not outcome.failure:
             with contextlib.suppress(ArithmeticError, LookupError, ValueError):  # it is reported where it counts
                 found += [_record(timed, one, [outcome]) for one in timed.missing]
@@ -148,78 +135,39 @@ def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
     if not cells:
         return
     repeats, seed = cells[0].planned.sweep.repeats, cells[0].planned.sweep.seed
-    total, done = repeats * len(cells), 0
     say(f"timing {len(cells)} cells, {repeats} repeats each, in random order")
     failed: set[int] = set()
-    for repeat in range(repeats):
-        order = list(range(len(cells)))
-        random.Random(f"{seed}/{repeat}").shuffle(order)
-        for index in order:
-            done += 1
-            if index in failed:
-                continue
-            timed = cells[index]
-            where = f"[{done}/{total}] {timed.planned.cell}{timed.head}"
-            try:
-                outcome = _outcome(timed, repeat, desk)
-                failure = outcome.failure
-                if not failure:
-                    say(f"{where}: {_headline(timed, outcome)}")
-                    if repeat == repeats - 1:
-                        _keep(timed, desk)
-            except OutOfSpace:
-                raise
-            except Exception as error:  # a bug in one cell's numbers is that cell's result
-                failure = Failure.of(error)
-            if failure:
-                failed.add(index)
-                say(f"{where} failed: {failure.what}")
-                for one in timed.missing:
-                    desk.keep(one.asked.gave_up(failure), one.asked)
-                    yield failure
-
-
-def _outcome(timed: Timed, repeat: int, desk: Desk) -> Outcome:
-    path = timed.part(repeat, desk)
-    if path.exists():
+    for turn in rounds.rounds(len(cells), repeats, seed, failed.__contains__):
+        timed = cells[turn.index]
+        where = f"[{turn.number}/{turn.total}] {timed.planned.cell}{timed.head}"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Outcome)
-        except msgspec.DecodeError:
-            path.unlink()
-    # two sweeps on one machine may share a store, but not the clock: each would be the other's noisy neighbour
-    lock = FileLock(timed.planned.store.root / LOCK)
-    try:
-        lock.acquire(timeout=1)
-    except Timeout:
-        say("waiting for another sweep on this machine to finish a timing …")
-        lock.acquire()
-    try:
-        outcome = run_child(timed.job)
-    finally:
-        lock.release()
-    if not outcome.failure:
-        write_atomic(path, msgspec.json.encode(outcome))
-    return outcome
+            outcome = rounds.outcome(timed.job, timed.part(turn.repeat, desk))
+            failure = outcome.failure
+            if not failure:
+                say(f"{where}: {headline(outcome.series)}")
+                if turn.repeat == repeats - 1:
+                    _keep(timed, desk)
+        except OutOfSpace:
+            raise
+        except Exception as error:  # a bug in one cell's numbers is that cell's result
+            failure = Failure.of(error)
+        if failure:
+            failed.add(turn.index)
+            say(f"{where} failed: {failure.what}")
+            for one in timed.missing:
+                desk.keep(one.asked.gave_up(failure), one.asked)
+                yield failure
 
 
-def _headline(timed: Timed, outcome: Outcome) -> str:
-    shown = []
+def record(timed: Timed, outcomes: Sequence[Outcome], desk: Desk) -> None:
+    """Write the records of what the children of all repeats saw."""
     for one in timed.missing:
-        main = _main(one.scenario, outcome.series[one.scenario.name])
-        name = one.scenario.name
-        shown.append(f"{name} {main.value:.2f} {main.unit}" if main.value is not None else name)
-    return ", ".join(shown)
-
-
-def _main(scenario: Scenario, series: dict[str, Series]) -> Metric:
-    return scenario.metrics({name: s.samples for name, s in series.items()})[0]
+        desk.keep(_record(timed, one, outcomes), one.asked)
 
 
 def _keep(timed: Timed, desk: Desk) -> None:
     paths = [timed.part(repeat, desk) for repeat in range(timed.planned.sweep.repeats)]
-    outcomes = [msgspec.json.decode(path.read_bytes(), type=Outcome) for path in paths]
-    for one in timed.missing:
-        desk.keep(_record(timed, one, outcomes), one.asked)
+    record(timed, rounds.read(paths), desk)
     for path in paths:
         path.unlink()
 
@@ -282,6 +230,6 @@ def _costs(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> list[Metr
 
 def _repeat_spread(scenario: Scenario, runs: Sequence[dict[str, Series]]) -> Metric:
     """(largest − smallest) / median of the main metric over the repeats, in percent."""
-    mains = [_main(scenario, run).value or 0.0 for run in runs]
+    mains = [main_metric(scenario.name, run).value or 0.0 for run in runs]
     spread = 100 * (max(mains) - min(mains)) / median(mains)
     return Metric.cost("repeat_spread_percent", spread, "%", len(runs))

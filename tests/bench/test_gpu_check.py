@@ -51,9 +51,9 @@ def test_measures_prints_and_goes_on(
     for absent in ("ort:cuda", "ort:tensorrt"):
         line = next(line for line in printed.splitlines() if f"`{absent}`" in line)
         assert "cannot run fp32 here" in line
-    from bench.sweep import timing
+    from bench.measure import rounds
 
-    monkeypatch.setattr(timing, "run_child", lambda job: pytest.fail("what is finished is measured again"))
+    monkeypatch.setattr(rounds, "run", lambda job: pytest.fail("what is finished is measured again"))
     assert main([*where, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     by_engine = {row["engine"]: row for row in document["rows"]}
