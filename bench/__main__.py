@@ -25,6 +25,9 @@ GROUPS = {
         "report": ("bench.report.__main__", "write all of it as one HTML page"),
         "compare": ("bench.compare", "compare two results folders"),
     },
+    "board": {
+        "kit": ("bench.kit", "measure on a board without PyTorch or a network: pack a kit, run it there, merge"),
+    },
     "ship": {
         "ship": ("bench.ship", "write the picked cell as a folder that predicts without this project; or check one"),
     },

@@ -178,6 +178,8 @@ class Engine(ABC):
     """False for an engine whose outputs mean nothing: it is timed, never scored and never checked for parity."""
     concurrent: ClassVar[bool] = False
     """Whether a session's ``_run`` may be called by several threads at once; if not, callers queue."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """The distributions that its sessions import, beside numpy: what a board is brought; none where it has its own."""
     targetable: ClassVar[bool] = False
     """Whether it builds for devices that are named and not here."""
 
@@ -260,6 +262,15 @@ class Engine(ABC):
             "Its plan can be shipped beside a cell of another engine.",
             "bob ship --cell WORDS --engine NAME --target DEVICES",
         )
+
+    def pack(self, artifact: Artifact, profile: Profile, store: Store) -> tuple[Entry, ...]:
+        """What of the store a board needs beside the artifact, because it cannot be made there: override where a plan
+        is converted by what no board has.
+
+        Raises:
+            CellError: it cannot be made of this artifact. Unavailable: nor here.
+        """
+        return ()
 
     # -- hooks ---------------------------------------------------------------------------------------------------
 

@@ -73,6 +73,7 @@ class OpenVinoEngine(Engine):
     """OpenVINO on one device."""
 
     name = "openvino"
+    packages = ("openvino",)
     providers = tuple(DEVICES)
     precisions = frozenset(ARITHMETIC)
     concurrent = True

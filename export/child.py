@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,13 +46,14 @@ def answer(
     job: bytes,
     limit: float | None = None,
     watch: Callable[[int], AbstractContextManager[object]] = lambda pid: contextlib.nullcontext(),
-    cwd: Path | None = None,
+    hear: Callable[[str], None] = lambda line: None,
 ) -> bytes:
     """What a Python process writes for a job.
 
     Args:
         command: Python's arguments; behind them come a file with the job, and the one for the answer.
         limit: seconds after which it is killed. watch: entered with its process id while it runs.
+        hear: given each line that it prints to standard error, when it does.
 
     Raises:
         Died: it ended otherwise than with code 0 and an answer, or not in time.
@@ -63,30 +66,43 @@ def answer(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            cwd=cwd,
+            cwd=ROOT,  # where it imports from: never the working folder, which may hold another onnx.py
+            text=True,
+            errors="replace",
         ) as child:
+            lines: deque[str] = deque(maxlen=1)
+            reader = threading.Thread(target=_read, args=(child.stderr, lines, hear), daemon=True)
+            reader.start()
             try:
                 with watch(child.pid):
-                    _, said = child.communicate(timeout=limit)
+                    child.wait(limit)
             except subprocess.TimeoutExpired:
                 child.kill()
-                child.communicate()
                 raise Died(None, "") from None
             except BaseException:
                 child.kill()
                 raise
+            reader.join()
         if child.returncode == 0 and answered.exists():
             return answered.read_bytes()
-    lines = said.decode(errors="replace").strip().splitlines()
     raise Died(child.returncode, lines[-1] if lines else "it printed nothing")
 
 
-def alone(target: str, job: Mapping[str, Any], what: str) -> Any:
+def _read(stream: Iterable[str], lines: deque[str], hear: Callable[[str], None]) -> None:
+    """Hear and keep the lines that say something."""
+    for line in stream:
+        if line.strip():
+            lines.append(line.strip())
+            hear(line.rstrip())
+
+
+def alone(target: str, job: Mapping[str, Any], what: str, hear: Callable[[str], None] = lambda line: None) -> Any:
     """Call a function in a child process.
 
     Args:
         target: ``module:function``; it is called with ``job``, which is made of JSON values, as is what it returns.
         what: what runs there, the subject of a sentence.
+        hear: as :func:`answer`.
 
     Raises:
         UserError: what the function raised; a CellError where the process crashed, was killed or did not end.
@@ -96,8 +112,7 @@ def alone(target: str, job: Mapping[str, Any], what: str) -> Any:
 
     command = ["-c", f"from {__name__} import main; main()", target]
     try:
-        # cwd is where it imports from: never the working folder, which may hold another onnx.py
-        result = msgspec.json.decode(answer(command, msgspec.json.encode(dict(job)), cwd=ROOT))
+        result = msgspec.json.decode(answer(command, msgspec.json.encode(dict(job)), hear=hear))
     except Died as death:
         raise _death(what, death) from death
     if "error" in result:

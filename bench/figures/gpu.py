@@ -38,7 +38,7 @@ def figures(cells: Sequence[Planned], images: DataSet, store: Store) -> Iterator
             continue
         try:
             plan = planned.plan()
-            path = planned.path(plan)
+            path = planned.path(plan.artifact)
             shown = load(rotation.prepare(images, path, planned.sweep.seed, store))
             with planned.engine.load(plan) as session:
                 yield from of_session(session, shown, str(planned.cell))

@@ -103,7 +103,7 @@ class Outputs:
         found, how = extract(
             lambda: self.planned.throughput.load(self.plan),
             {FEATURES: self._key(part)},
-            self.planned.path(self.plan),
+            self.planned.path(self.plan.artifact),
             part,
             self.planned.store,
             count,

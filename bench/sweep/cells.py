@@ -147,9 +147,9 @@ class Planned:
             trial.prove(runner or self.engine, found, self.profile, self.store)
         return (runner or self.engine).plan(found, self.profile, self.store)
 
-    def path(self, plan: Plan) -> Preprocess:
-        """The preprocessing path, set up for the plan's input."""
-        return preprocess(self.sweep.preprocess, plan.artifact.preprocess, self.store)
+    def path(self, file: Artifact) -> Preprocess:
+        """The preprocessing path, set up for the file's input."""
+        return preprocess(self.sweep.preprocess, file.preprocess, self.store)
 
     @cached_property
     def plan_key(self) -> str:

@@ -19,6 +19,8 @@ from engines.batches import run_all
 from export.parity import Parity, compare_outputs
 from export.store import Store
 
+KIND = "parity"
+
 
 def check(engine: Engine, plan: Plan, store: Store) -> Parity | None:
     """Closeness of the plan's outputs to eager PyTorch on real photographs; measured once for each plan.
@@ -36,5 +38,5 @@ def check(engine: Engine, plan: Plan, store: Store) -> Parity | None:
         compared = {name: found[name] for name in reference.outputs}
         return asdict(compare_outputs(compared, reference.outputs, plan.artifact.precision))
 
-    fields = store.obtain("parity", parity_key(plan.key), build).fields
+    fields = store.obtain(KIND, parity_key(plan.key), build).fields
     return msgspec.convert(dict(fields), Parity)

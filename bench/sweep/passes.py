@@ -109,4 +109,4 @@ def _pass(readers: Sequence[_Reader], source: DataSet) -> None:
     ]
     first = readers[0]
     with counting(f"  features of {source.name} at {len(readers)} depths", len(source.samples)) as advance:
-        together(emitters, first.planned.path(first.plan), source, first.planned.store, advance)
+        together(emitters, first.planned.path(first.plan.artifact), source, first.planned.store, advance)

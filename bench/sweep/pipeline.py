@@ -81,15 +81,15 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
             raise
         except BaseException as error:  # a bug in one cell is that cell's result, not the sweep's end
             keyed = "plan_key" in vars(planned)
-            owed = [*_scores(planned, sweep.data, desk, keyed), *_timings(planned, sweep.data, desk, keyed)]
-            _give_up(owed, error, desk, tally)
+            owed = [*scores(planned, sweep.data, desk, keyed), *_timings(planned, sweep.data, desk, keyed)]
+            give_up(owed, error, desk, tally)
             continue
         try:
             timed += timing.prepare(planned, sweep.data[:1], desk)
         except ENDS:
             raise
         except BaseException as error:
-            _give_up(_timings(planned, sweep.data, desk, keyed=True), error, desk, tally)
+            give_up(_timings(planned, sweep.data, desk, keyed=True), error, desk, tally)
             continue
         sound.append(planned)
         scored += planned.scored
@@ -117,7 +117,9 @@ def _look(looks: Looks, scored: int, timings: Sequence[Record]) -> None:
         say(f"no table yet: {error.what if isinstance(error, UserError) else first_line(error)}")
 
 
-def score(planned: Planned, data: Sequence[DataSet], desk: Desk, tally: Tally) -> None:
+def score(
+    planned: Planned, data: Sequence[DataSet], desk: Desk, tally: Tally, scoring: type[Scoring] = Scoring
+) -> None:
     """Score one cell with every task on every data set that is not finished."""
     due: list[tuple[DataSet, Task]] = []
     left: dict[str, list[Asked]] = {}
@@ -129,20 +131,20 @@ def score(planned: Planned, data: Sequence[DataSet], desk: Desk, tally: Tally) -
         else:
             due.append((images, scorer))
     for why, asked in left.items():
-        _give_up(asked, Skip(why), desk, tally)
+        give_up(asked, Skip(why), desk, tally)
     if not due:
         return
-    with Scoring(planned, due) as scoring:
-        scoring.open()
+    with scoring(planned, due) as opened:
+        opened.open()
         for images, scorer in due:
             one = desk.score(planned, images, scorer)
             try:
-                _score(scoring, images, scorer, one, desk)
+                _score(opened, images, scorer, one, desk)
             except ENDS:
                 raise
             except BaseException as error:
                 say(f"  {scorer.meta.name} on {images.name} failed")
-                _give_up([one], error, desk, tally)
+                give_up([one], error, desk, tally)
 
 
 def _score(scoring: Scoring, images: DataSet, scorer: Task, asked: Asked, desk: Desk) -> None:
@@ -181,7 +183,7 @@ def _score(scoring: Scoring, images: DataSet, scorer: Task, asked: Asked, desk: 
     say(f"  {scorer.meta.name} on {images.name}: {found.main.name} {found.main.value:.2f} {found.main.unit}")
 
 
-def _scores(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) -> list[Asked]:
+def scores(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) -> list[Asked]:
     """The scores that a cell owes; where its keys are known (``keyed``), without those that are finished."""
     return [
         desk.score(planned, images, scorer)
@@ -199,7 +201,7 @@ def _timings(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool)
     ]
 
 
-def _give_up(owed: Sequence[Asked], error: BaseException, desk: Desk, tally: Tally) -> None:
+def give_up(owed: Sequence[Asked], error: BaseException, desk: Desk, tally: Tally) -> None:
     """Write a record with the reason for each result that is missing."""
     failure = Failure.of(error)
     skipped = isinstance(error, Skip)

@@ -94,7 +94,7 @@ def _joint(planned: Planned, images: DataSet, head: Task) -> Plan:
 def _timed(planned: Planned, plan: Plan, missing: Sequence[Missing], images: DataSet, desk: Desk) -> Timed:
     store, sweep = planned.store, planned.sweep
     parity = gate.check(planned.engine, plan, store)
-    shown = rotation.prepare(images, planned.path(plan), sweep.seed, store)
+    shown = rotation.prepare(images, planned.path(plan.artifact), sweep.seed, store)
     job = Job(
         store=str(store.root),
         engine=planned.engine.spec.name,

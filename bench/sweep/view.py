@@ -120,7 +120,7 @@ class View:
                 self._kept[source.digest] = extract(
                     lambda: planned.throughput.load(self.plan),
                     own,
-                    planned.path(self.plan),
+                    planned.path(self.plan.artifact),
                     source,
                     planned.store,
                     advance,
@@ -147,7 +147,7 @@ class View:
         self._maps[names] = Maps(
             key=keys.feature_key(self.plan.key, planned.preprocess, "", MAPS),
             shapes={name: shapes[name] for name in names},
-            preprocess=planned.path(self.plan),
+            preprocess=planned.path(self.plan.artifact),
             store=planned.store,
             open_session=lambda: planned.throughput.load(self.plan),
         )

@@ -35,6 +35,7 @@ class OrtEngine(Engine):
     """ONNX Runtime with one execution provider; falling back to another is an error."""
 
     name = "ort"
+    packages = (CPU_ONLY,)
     providers = tuple(PROVIDERS)
     precisions = frozenset({Precision.FP32, Precision.FP16, Precision.INT8, Precision.FP8})
     concurrent = True

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.boards.wheels import STUBS, Missing, Pin, Target, gather, pins
 from export.errors import UserError
-from requirements.wheels import REQUIREMENTS, STUBS, Missing, Pin, Target, gather, instructions, main, pins
+from requirements.wheels import REQUIREMENTS, instructions, main
 
 INICONFIG = Pin("iniconfig", "2.3.1", "", ("9121e2c1fdb355232495be3194c8dfe87ccc2d5dee45947b78e68f499790d7a7",))
 LOCK = """\
