@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.verdict.files import as_json, write, write_csv, write_parquet
     from bench.verdict.show import markdown, print_ranking
 
-    ranking = ranked(args)
+    ranking = ranked(args, by_machine=True)
     again = _again(args)
     cost = args.cost or ranking.default_cost()
     rows = ranking.as_rows(cost, args.by)

@@ -119,7 +119,7 @@ def alone(target: str, job: Mapping[str, Any], what: str, hear: Callable[[str], 
         kind, *lines = result["error"]
         raise getattr(errors, kind, UserError)(*lines)
     if "bug" in result:
-        raise RuntimeError(result["bug"])
+        raise RuntimeError(result["bug"].strip().splitlines()[-1]) from RuntimeError(result["bug"])
     return result["value"]
 
 

@@ -6,9 +6,11 @@ together here: what differs in its protocol is refused by :mod:`bench.verdict.ta
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.records import archive
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
@@ -73,7 +75,7 @@ class Results:
 
         Args:
             machine: the beginning of a machine's id, or its processor's or board's name: timings of others are left
-                out. Scores stay, whoever computed them: they belong to the plan, not to the machine.
+                out, and scores of plans that it did not run where it ran another of the same cell.
             data: names of data sets, or beginnings of their digests: scores on others are left out, and timings over
                 other images where there are some over these.
             protocols: beginnings of protocol hashes: of a task on a data set, or a scenario, that has records of these
@@ -101,7 +103,34 @@ class Results:
     def _of_machine(records: list[Record], machine: str) -> list[Record]:
         timed = [r for r in records if isinstance(r, TimingRecord)]
         _require(machine, timed, "machine", _machine, machine_id)
-        return [r for r in records if isinstance(r, ScoreRecord) or _machine(r).means(machine)]
+        own, others = run_by(records, lambda r: _machine(r).means(machine))
+        return own + others
+
+    @property
+    def machines(self) -> dict[str, str]:
+        """The machines that timed something: id → name; of two with one name, with the id."""
+        timed = [r for r in self.records if isinstance(r, TimingRecord) and r.status == "ok"]
+        names = {machine_id(r): r.environment.name for r in timed}
+        count = Counter(names.values())
+        return {of: name if count[name] == 1 else f"{name} #{of}" for of, name in names.items()}
+
+
+def run_by(records: Iterable[Record], own: Callable[[Record], bool]) -> tuple[list[Record], list[Record]]:
+    """The results of one machine: its ``own``, and the scores that others computed of the plans that it timed, for a
+    score belongs to the plan. Then the scores of others of cells that it has nothing of."""
+    records = list(records)
+    mine = [r for r in records if own(r)]
+    plans: dict[Any, set[str]] = defaultdict(set)
+    for record in mine:
+        plans[record.cell.identity].add(record.keys.plan)
+    scored = {(r.cell.identity, r.subject.name) for r in mine if isinstance(r, ScoreRecord) and r.status == "ok"}
+    theirs = [r for r in records if isinstance(r, ScoreRecord) and not own(r)]
+    shared: list[Record] = [
+        r
+        for r in theirs
+        if r.keys.plan in plans[r.cell.identity] - {""} and (r.cell.identity, r.subject.name) not in scored
+    ]
+    return mine + shared, [r for r in theirs if not plans[r.cell.identity]]
 
 
 def machine_id(record: Record) -> str:

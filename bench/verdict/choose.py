@@ -91,8 +91,12 @@ def ranking_of(results: Results) -> Ranking:
     return Ranking(sheet_of(results))
 
 
-def ranked(args: argparse.Namespace, results: Results | None = None) -> Ranking:
-    """Rank what the arguments ask for; ``results`` where they are loaded already."""
+def ranked(args: argparse.Namespace, results: Results | None = None, by_machine: bool = False) -> Ranking:
+    """Rank what the arguments ask for; ``results`` where they are loaded already.
+
+    Args:
+        by_machine: several machines may stand in the table.
+    """
     from bench.verdict.ranking import Options, Ranking
     from bench.verdict.sheet import sheet_from_csv
     from bench.verdict.table import sheet_of
@@ -100,7 +104,7 @@ def ranked(args: argparse.Namespace, results: Results | None = None) -> Ranking:
     if getattr(args, "table", None):
         sheet = sheet_from_csv(args.table, args.cost or "", args.lower, args.ignore)
     else:
-        sheet = sheet_of(results or load(args))
+        sheet = sheet_of(results or load(args), by_machine)
     if args.setting:
         sheet = sheet.only(args.setting)
     return Ranking(sheet, Options(args.ddof, args.missing))

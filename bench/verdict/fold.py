@@ -47,7 +47,7 @@ def shown_rows(ranking: Ranking, cost: str = "", by: str = "z", limit: int = ROW
         return ordered
     best = ranking.standings[0].row
     front = set(ranking.front(cost)) if cost else set()
-    suggested = pick(ranking, cost).row
+    suggested = pick(ranking, cost).row if len(ranking.sheet.machines) == 1 else None
 
     def importance(standing: Standing) -> int:
         row = standing.row

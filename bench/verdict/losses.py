@@ -12,13 +12,13 @@ ALLOWED = 1.0
 
 
 def losses(row: Row, rows: Sequence[Row]) -> list[str]:
-    """The scores in percent that lie more than a point below those of the same network in fp32, on the same engine or
-    else on any: ``"knn@cifar10 −1.4"``. Empty for fp32 itself, and where there is nothing to compare with.
+    """The scores in percent that lie more than a point below those of the same network in fp32, on the same machine
+    and engine or else on any: ``"knn@cifar10 −1.4"``. Empty for fp32 itself, and where there is nothing to compare with.
     """
     if row.cell.precision == REFERENCE:
         return []
     twins = [r for r in rows if r.cell.precision == REFERENCE and r.cell.network == row.cell.network]
-    twins.sort(key=lambda r: r.cell.engine != row.cell.engine)
+    twins.sort(key=lambda r: (r.machine != row.machine, r.cell.engine != row.cell.engine))
     found = []
     for name, record in row.scores.items():
         reference = next((r.scores[name].main for r in twins if name in r.scores), None)

@@ -215,12 +215,15 @@ class Ranking:
         return counts.get(data, 0) if data else min(counts.values(), default=0)
 
     def front(self, cost: str) -> list[int]:
-        """Rows on the Pareto front of mean z against a cost column, cheapest first."""
+        """Rows on the Pareto front of mean z against a cost column, cheapest first; of several machines, on that of
+        their own: a cost on one is none on another."""
         column, values = self.sheet.cost(cost)
         paid = {s.row: column.price(values[s.row]) for s in self.standings}
-        gains = [round(s.z or 0.0, FINE) for s in self.standings]
-        on = stats.pareto_front(gains, list(paid.values()))
-        front = [s.row for s, yes in zip(self.standings, on, strict=True) if yes]
+        front: list[int] = []
+        for machine in self.sheet.machines:
+            own = [s for s in self.standings if self.sheet.labels[s.row].get("machine", "") == machine]
+            on = stats.pareto_front([round(s.z or 0.0, FINE) for s in own], [paid[s.row] for s in own])
+            front += [s.row for s, yes in zip(own, on, strict=True) if yes]
         return sorted(front, key=lambda row: paid[row] or 0.0)
 
     def ordered(self, by: str = "z") -> list[Standing]:
@@ -292,7 +295,8 @@ class Ranking:
             )
         lines += published(known for (row, _), known in self.sheet.overlaps.items() if row in self.ranked)
         if cost:
-            lines.append(f"● is on the Pareto front of z against {cost}: no row is both better and cheaper.")
+            where = " of its machine" if len(self.sheet.machines) > 1 else ""
+            lines.append(f"● is on the Pareto front of z against {cost}: no row{where} is both better and cheaper.")
         return [*lines, *self.sheet.notes, *self.sheet.remarks]
 
     def as_rows(self, cost: str = "", by: str = "z") -> list[dict[str, Any]]:

@@ -16,12 +16,17 @@ SPREAD_PERCENT = 2.5
 
 @dataclass(frozen=True)
 class Row:
-    """One cell: its newest comparable records, by subject; failures stay under ``troubles``."""
+    """One cell: its newest comparable records, by subject; failures stay under ``troubles``.
+
+    Attributes:
+        machine: that it was timed on, where the table has several.
+    """
 
     cell: Cell
     scores: dict[str, ScoreRecord]
     timings: dict[str, TimingRecord]
     troubles: tuple[Record, ...]
+    machine: str = ""
 
     @property
     def records(self) -> list[Record]:
@@ -53,6 +58,7 @@ class Row:
         c = self.cell
         height, width = self.about.input or (None, None)
         return {
+            **({"machine": self.machine} if self.machine else {}),
             "backbone": c.backbone,
             "engine": c.engine,
             "precision": c.precision,

@@ -27,7 +27,7 @@ T = TypeVar("T")
 Status = Literal["ok", "parity", "skipped", "failed"]
 
 VARIANT = ("input", "depth")
-NAMING = ("backbone", *VARIANT, "engine", "precision", "preprocess", "batches")
+NAMING = ("machine", "backbone", *VARIANT, "engine", "precision", "preprocess", "batches")
 """The labels that may name a row, in their order."""
 MISSING = frozenset({"", "-", "–", "—", "n/a", "na", "nan", "none"})
 
@@ -134,14 +134,20 @@ class Sheet:
     @cached_property
     def naming(self) -> tuple[str, ...]:
         """The labels that name a row: backbone, engine and precision, and what else tells rows apart. Input and depth
-        follow the backbone, with which they are one network; that one is cut is always said."""
+        follow the backbone, with which they are one network; that one is cut is always said, and on which machine it
+        ran, where there are several."""
         known = self.labels[0] if self.labels else {}
         names: tuple[str, ...] = tuple(k for k in ("backbone", "engine", "precision") if k in known)
-        for more in ("input", "depth", "preprocess", "batches"):
-            cut = more == "depth" and any(label.get(more) for label in self.labels)
-            if more in known and (cut or self._distinct(names) < self._distinct((*names, more))):
+        for more in ("machine", "input", "depth", "preprocess", "batches"):
+            said = more == "machine" or (more == "depth" and any(label.get(more) for label in self.labels))
+            if more in known and (said or self._distinct(names) < self._distinct((*names, more))):
                 names = (*names, more)
         return tuple(sorted(names, key=NAMING.index))
+
+    @cached_property
+    def machines(self) -> tuple[str, ...]:
+        """The machines that rows were timed on, where there are several; else one without a name."""
+        return tuple(dict.fromkeys(label.get("machine", "") for label in self.labels)) or ("",)
 
     def _distinct(self, names: Sequence[str]) -> int:
         return len({tuple(label[k] for k in names) for label in self.labels})

@@ -16,7 +16,7 @@ import numpy as np
 from bench.records import stats
 from bench.records.parts import SCENARIOS, Cell, TaskSubject
 from bench.records.record import Record, ScoreRecord, TimingRecord
-from bench.records.results import Results, machine_id
+from bench.records.results import Results, machine_id, run_by
 from bench.verdict.losses import losses, note
 from bench.verdict.overlap import overlap
 from bench.verdict.row import Row, throttled
@@ -25,38 +25,81 @@ from export.errors import UserError
 from export.spec import Metric
 
 
-def rows(results: Results) -> tuple[list[Row], list[str]]:
+def rows(results: Results, by_machine: bool = False) -> tuple[list[Row], list[str]]:
     """One row a cell, and notes on what was left out.
 
     A cell is backbone, weights, engine, precision, preprocessing and batches. Of several builds of its plan (an engine
     was updated) the newest counts, and of several records of one subject the newest. Where several networks have one
     name, each is named by its weights too.
 
+    Args:
+        by_machine: where several machines timed cells, one row a cell and machine, with the scores of its own plans.
+
     Raises:
         UserError: records of different protocol or machine would stand in one column.
     """
-    cells: dict[Any, list[Record]] = defaultdict(list)
-    networks = _networks(record.cell for record in results.records)
-    for record in sorted(results.records, key=lambda r: (r.started_at, r.key)):
-        known = networks[record.cell.backbone] - {""}
-        if not record.cell.weights and len(known) == 1:  # an older record, or a failure: one network has the name
-            record = replace(record, cell=replace(record.cell, weights=min(known)))
-        cells[record.cell.identity].append(record)
-    kept = [_newest_plan(group) for group in cells.values()]
-    _require_comparable([r for group in kept for r in group])
-    found = _told_apart([_row(group) for group in kept])
-    present = sum(len(row.records) + len(row.troubles) for row in found)
+    machines = results.machines
+    known = [_with_weights(record, _networks(r.cell for r in results.records)) for record in _in_time(results)]
+    if by_machine and len(machines) > 1:
+        kept = _of_machines(known, machines)
+    else:
+        if len(machines) > 1:
+            _refuse_machines(results, machines)
+        kept = [("", group) for group in _by_cell(known)]
+    _require_comparable([(machine, r) for machine, group in kept for r in group])
+    found = _told_apart([_row(group, machine) for machine, group in kept])
+    present = {r.key for row in found for r in (*row.records, *row.troubles)}
     notes = []
-    if older := len(results.records) - present:
+    if older := len({r.key for r in results.records} - present):
         notes.append(f"{older} older records are left out: an earlier build of the plan, or measured again since.")
     notes += [f"Not readable: {u.name}: {u.reason}" for u in results.unread]
     for row in found:
         if len({r.keys.plan_content for r in row.records}) > len({r.keys.joint for r in row.records}):
             notes.append(f"{row.cell}: its records come from more than one build of the same plan.")
-    found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision))
+    found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision, r.machine))
     if any(row.emulated for row in found):
         notes.append("* emulated: the engine computes most of the network in another precision than the file's.")
     return found, [*notes, *_rounded(found), *note(found)]
+
+
+def _in_time(results: Results) -> list[Record]:
+    return sorted(results.records, key=lambda r: (r.started_at, r.key))
+
+
+def _with_weights(record: Record, networks: dict[str, set[str]]) -> Record:
+    """The record; an older one, or a failure, that does not know its weights, with those that alone have the name."""
+    known = networks[record.cell.backbone] - {""}
+    if record.cell.weights or len(known) != 1:
+        return record
+    return replace(record, cell=replace(record.cell, weights=min(known)))
+
+
+def _by_cell(records: Iterable[Record]) -> list[list[Record]]:
+    """The records of each cell's newest plan."""
+    cells: dict[Any, list[Record]] = defaultdict(list)
+    for record in records:
+        cells[record.cell.identity].append(record)
+    return [_newest_plan(group) for group in cells.values()]
+
+
+def _of_machines(records: Sequence[Record], machines: dict[str, str]) -> list[tuple[str, list[Record]]]:
+    """The records of each cell's newest plan on each machine that timed something, then of scores alone."""
+    found: list[tuple[str, list[Record]]] = []
+    taken: set[str] = set()
+    for machine, name in machines.items():
+        own, _ = run_by(records, lambda r, machine=machine: machine_id(r) == machine)  # type: ignore[misc]
+        taken |= {r.key for r in own}
+        found += [(name, group) for group in _by_cell(own)]
+    return found + [("", group) for group in _by_cell(r for r in records if r.key not in taken)]
+
+
+def _refuse_machines(results: Results, machines: dict[str, str]) -> None:
+    counts = Counter(machine_id(r) for r in results.records if isinstance(r, TimingRecord))
+    raise UserError(
+        f"The timings were taken on {len(machines)} machines; this needs those of one.",
+        "; ".join(f"{of} is {name} ({counts[of]} records)" for of, name in machines.items()) + ".",
+        f"--machine {next(iter(machines))}",
+    )
 
 
 def _rounded(found: Iterable[Row]) -> list[str]:
@@ -120,9 +163,9 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
     )
 
 
-def sheet_of(results: Results) -> Sheet:
+def sheet_of(results: Results, by_machine: bool = False) -> Sheet:
     """Records → sheet, in one step."""
-    return sheet(*rows(results))
+    return sheet(*rows(results, by_machine))
 
 
 def _newest_plan(records: list[Record]) -> list[Record]:
@@ -134,7 +177,7 @@ def _newest_plan(records: list[Record]) -> list[Record]:
     return [r for r in records if r.status != "ok" or r.keys.plan == plan]
 
 
-def _row(records: list[Record]) -> Row:
+def _row(records: list[Record], machine: str) -> Row:
     newest = {(type(r), r.subject.name): r for r in records}
     good = [r for r in newest.values() if r.status == "ok" and r.metrics and not throttled(r)]
     troubles = tuple(r for r in newest.values() if r.status != "ok" or throttled(r))
@@ -143,6 +186,7 @@ def _row(records: list[Record]) -> Row:
         {r.subject.name: r for r in good if isinstance(r, ScoreRecord)},
         {r.subject.name: r for r in good if isinstance(r, TimingRecord)},
         troubles,
+        machine,
     )
 
 
@@ -169,20 +213,14 @@ def _short(weights: str) -> str:
     return weights if "@" in weights else weights[:8] or "unknown weights"
 
 
-def _require_comparable(records: Sequence[Record]) -> None:
-    done = [r for r in records if r.status == "ok"]
-    machines = Counter(machine_id(r) for r in done if isinstance(r, TimingRecord))
-    if len(machines) > 1:
-        names = {machine_id(r): r.environment.name for r in done}
-        raise UserError(
-            f"The timings were taken on {len(machines)} machines; one table shows one.",
-            "; ".join(f"{m} is {names[m]} ({n} records)" for m, n in machines.items()) + ".",
-            f"--machine {next(iter(machines))}",
-        )
-    columns: dict[tuple[type[Record], str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in done:
-        columns[type(record), record.subject.name][record.protocol].append(record)
-    for (_, subject), protocols in columns.items():
+def _require_comparable(records: Sequence[tuple[str, Record]]) -> None:
+    """Refuse results of several protocols in one column; timings of several machines differ in it by right."""
+    columns: dict[Any, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for machine, record in records:
+        if record.status == "ok":
+            where = machine if isinstance(record, TimingRecord) else ""
+            columns[type(record), where, record.subject.name][record.protocol].append(record)
+    for (_, _, subject), protocols in columns.items():
         if len(protocols) > 1:
             raise UserError(
                 f"{subject} has results of {len(protocols)} protocols; one column cannot hold them.",
