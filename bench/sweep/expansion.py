@@ -120,8 +120,8 @@ def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
 
 def _fed(engine: Engine, found: Availability, path: str) -> Availability:
     """``found``, unless the preprocessing path cannot feed the engine."""
-    why = refusal(path, engine) if found.ok else ""
-    return replace(found, ok=False, reason=why, remedy="--preprocess cpu") if why else found
+    why, remedy = refusal(path, engine) if found.ok else ("", "")
+    return replace(found, ok=False, reason=why, remedy=remedy) if why else found
 
 
 def _refused(engine: Engine) -> Availability:

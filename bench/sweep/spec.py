@@ -99,8 +99,9 @@ class SweepSpec:
         default="cpu",
         metadata=_what(
             "PATH",
-            "where photographs are decoded and resized: cpu; with trt and trt-rtx also cuda or nvimgcodec; "
-            "cpu:exif and cuda:exif also turn them upright by their EXIF orientation",
+            "where photographs are decoded and resized: cpu, or pillow, which needs no torch; with trt and trt-rtx "
+            "also cuda or nvimgcodec; cpu:exif, pillow:exif and cuda:exif also turn them upright by their EXIF "
+            "orientation",
             "engines.preprocess.catalog:PATHS",
         ),
     )

@@ -106,8 +106,8 @@ class OrtEngine(Engine):
         if not provider.bound:
             # a copy, not a link: damage to one must not reach the other
             shutil.copyfile(artifact.onnx, folder / ONNX)
-            graph = optimized(folder / ONNX, self.spec)  # a file that does not load is never published
-            return {"provider": provider.name, "arithmetic": of_onnx(graph)}
+            rewritten = optimized(folder / ONNX, self.spec)  # a file that does not load is never published
+            return {"provider": provider.name, "arithmetic": of_onnx(rewritten)}
         _write_with_head(artifact, folder / ONNX)
         in_force: dict[str, Any] = {}
         for batch in profile.batches:

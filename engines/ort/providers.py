@@ -19,6 +19,14 @@ from typing import Any
 
 from export.errors import CellError, first_line
 
+EMPTY = (
+    b"\x08\x08"  # ir_version 8
+    b'\x3a\x33\x12\x05empty\x2a\x13\x08\x01\x10\x01"\x04\x00\x00\x00\x00B\x07nothing'  # graph: initializer
+    b"b\x15\n\x07nothing\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01"  # graph: output, float [1]
+    b"B\x04\n\x00\x10\x11"  # opset 17
+)
+"""An ONNX file without input and without nodes: starting it costs nothing but the provider."""
+
 
 @dataclass(frozen=True)
 class Provider:
@@ -158,7 +166,7 @@ def why_not(name: str, library: str) -> tuple[str, str]:
     onnxruntime.set_default_logger_severity(4)
     error = ""
     try:
-        session = onnxruntime.InferenceSession(_empty(), options, providers=[name], enable_fallback=0)
+        session = onnxruntime.InferenceSession(EMPTY, options, providers=[name], enable_fallback=0)
         if session.get_providers()[0] == name:
             return "", ""
     except Exception as failure:
@@ -197,16 +205,3 @@ def _remedy(library: str, cuda: str) -> str:
     if stem == "libcuda":
         return "install NVIDIA's driver"
     return "pip install 'onnxruntime-gpu[cuda,cudnn]'"
-
-
-def _empty() -> bytes:
-    """A network without input and without nodes: starting it costs nothing but the provider."""
-    from onnx import TensorProto, helper
-
-    value = helper.make_tensor("nothing", TensorProto.FLOAT, [1], [0.0])
-    output = helper.make_tensor_value_info("nothing", TensorProto.FLOAT, [1])
-    graph = helper.make_graph([], "empty", [], [output], initializer=[value])
-    content: bytes = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
-    ).SerializeToString()
-    return content

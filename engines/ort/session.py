@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from engines import graph
 from engines.base import EngineSpec, Outputs, Pixels, Placement, Plan, Session
+from engines.graph import Graph
 from engines.library import failing
 from engines.ort.providers import PROVIDERS, assignment, preload, require_placed
 from engines.preprocess.normalize import Normalizer
@@ -115,18 +117,16 @@ def compiled(folder: Path, batch: int) -> Path:
     return folder / f"batch_{batch}"
 
 
-def optimized(file: Path, spec: EngineSpec, batch: int | None = None) -> Any:
-    """The graph (``onnx.ModelProto``) that ONNX Runtime makes of a file for its provider.
+def optimized(file: Path, spec: EngineSpec, batch: int | None = None) -> Graph:
+    """The graph that ONNX Runtime makes of a file for its provider.
 
     Raises:
         CellError: as :func:`inference_session`.
     """
-    import onnx
-
     with TemporaryDirectory() as folder:
         target = Path(folder, ONNX)
         inference_session(file, spec, batch, target)
-        return onnx.load(str(target))
+        return graph.read(target)
 
 
 def inference_session(file: Path, spec: EngineSpec, batch: int | None = None, save: Path | None = None) -> Any:

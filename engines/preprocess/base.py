@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from export.picture import VERSION, Image, Orientation, decode
 from export.spec import PreprocessSpec
 from export.store import Store
@@ -40,9 +42,9 @@ class Preprocess(ABC):
         return {**cls.implementation(), "decode": VERSION, "orientation": orientation}
 
     @classmethod
-    def refusal(cls, engine: Engine) -> str:
-        """Why an engine cannot be fed by this path here; empty where it can."""
-        return ""
+    def refusal(cls, engine: Engine) -> tuple[str, str]:
+        """Why an engine cannot be fed by this path here, and how to change that; both empty where it can."""
+        return "", ""
 
     def decode(self, encoded: bytes) -> Image:
         """Encoded image → uint8 RGB [h, w, 3]; raises what :func:`export.picture.decode` does."""
@@ -52,10 +54,10 @@ class Preprocess(ABC):
     def resize(self, image: Image) -> Image:
         """On the host: uint8 RGB [h, w, 3] → uint8 RGB [height, width, 3]."""
 
-    @abstractmethod
     def __call__(self, encoded: bytes) -> Image:
-        """Encoded image → what :meth:`run` takes; raises what :meth:`decode` does."""
+        """Encoded image → what :meth:`run` takes: on the host, pixels; raises what :meth:`decode` does."""
+        return self.resize(self.decode(encoded))
 
-    @abstractmethod
     def run(self, session: Session, images: Sequence[Image]) -> Outputs:
         """Features of a batch of what :meth:`__call__` gave; raises what the session does."""
+        return session.run(np.stack(images))

@@ -18,6 +18,7 @@ PATHS: Registry[Any] = Registry(
     "preprocessing path",
     {
         "cpu": "engines.preprocess.cpu:CpuPreprocess",
+        "pillow": "engines.preprocess.pillow:PillowPreprocess",
         "cuda": "engines.preprocess.cuda:CudaPreprocess",
         "nvimgcodec": "engines.preprocess.nvimgcodec:NvImageCodecPreprocess",
     },
@@ -56,13 +57,13 @@ def preprocess(name: str, spec: PreprocessSpec, store: Store) -> Preprocess:
     return path
 
 
-def refusal(name: str, engine: Engine) -> str:
-    """Why the path ``name`` cannot feed an engine here; empty where it can.
+def refusal(name: str, engine: Engine) -> tuple[str, str]:
+    """Why the path ``name`` cannot feed an engine here, and how to change that; both empty where it can.
 
     Raises:
         UserError: there is no such path.
     """
-    found: str = _path(name).refusal(engine)
+    found: tuple[str, str] = _path(name).refusal(engine)
     return found
 
 

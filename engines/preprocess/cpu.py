@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from engines.library import installed
 from engines.preprocess.base import Preprocess
 from engines.preprocess.resize import resize
 from export.picture import Image
 
 if TYPE_CHECKING:
-    from engines.base import Outputs, Session
+    from engines.base import Engine
 
 
 class CpuPreprocess(Preprocess):
@@ -21,13 +19,14 @@ class CpuPreprocess(Preprocess):
 
     @classmethod
     def implementation(cls) -> dict[str, Any]:
-        return {"name": "cpu", "version": 3, "torch": version("torch"), "pillow": version("pillow")}
+        return {"name": "cpu", "version": 3, "torch": installed("torch"), "pillow": version("pillow")}
 
-    def __call__(self, encoded: bytes) -> Image:
-        return self.resize(self.decode(encoded))
+    @classmethod
+    def refusal(cls, engine: Engine) -> tuple[str, str]:
+        if installed("torch"):
+            return "", ""
+        why = "The path cpu resizes with torch, which is not installed."
+        return why, "pip install 'backbones-deployed[export]'; or --preprocess pillow"
 
     def resize(self, image: Image) -> Image:
         return resize(image, self.spec)
-
-    def run(self, session: Session, images: Sequence[Image]) -> Outputs:
-        return session.run(np.stack(images))

@@ -30,7 +30,7 @@ class CudaPreprocess(Preprocess):
         return {"name": "cuda", "version": 1, **identity()}
 
     @classmethod
-    def refusal(cls, engine: Engine) -> str:
+    def refusal(cls, engine: Engine) -> tuple[str, str]:
         return refusal(engine)
 
     @cached_property

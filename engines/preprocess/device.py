@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 GROWTH = 1.5
 """Buffers grow by more than was asked for, so that they soon stop growing."""
+ON_HOST = "--preprocess cpu"
 NEEDED = ("cuda-bindings", "nvidia-cuda-nvrtc", "pycuda")
 
 
@@ -43,18 +44,17 @@ def program_here(store: Store) -> Program:
     """
     gpu = device()
     if gpu is None:
-        raise Unavailable("Preprocessing on the GPU needs a GPU.", why_no_device(), "--preprocess cpu")
+        raise Unavailable("Preprocessing on the GPU needs a GPU.", why_no_device(), ON_HOST)
     return program_for(gpu.capability, store)
 
 
-def refusal(engine: Engine, *packages: str) -> str:
-    """Why an engine cannot be fed on a GPU here, by a path that needs these packages too; empty where it can."""
+def refusal(engine: Engine, *packages: str) -> tuple[str, str]:
+    """Why an engine cannot be fed on a GPU here, by a path that needs these packages too, and what to use instead."""
     if not issubclass(engine.session, PreprocessesPhotographs):
-        return f"{engine.spec} takes its pixels from the processor: preprocessing on the GPU is for trt and trt-rtx."
-    if missing := why_no_device():
-        return f"Preprocessing on the GPU lacks {missing}."
-    missing = ", ".join(name for name in (*NEEDED, *packages) if not installed(name))
-    return f"Preprocessing on the GPU lacks {missing}." if missing else ""
+        why = f"{engine.spec} takes its pixels from the processor: preprocessing on the GPU is for trt and trt-rtx."
+        return why, ON_HOST
+    missing = why_no_device() or ", ".join(name for name in (*NEEDED, *packages) if not installed(name))
+    return (f"Preprocessing on the GPU lacks {missing}.", ON_HOST) if missing else ("", "")
 
 
 def run(session: Session, photographs: Sequence[Image | DeviceImage], program: Program) -> Outputs:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.preprocess.normalize import scale_and_shift
-from engines.preprocess.pillow import rows_first
+from engines.preprocess.passes import rows_first
 from export.errors import UserError
 from export.geometry import crop_offsets, resized_size
 from export.spec import Interpolation, PreprocessSpec

@@ -83,7 +83,11 @@ def _library() -> CDLL:
     """
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
-        raise Unavailable("torch is not installed: its library resizes on the processor.", "", "pip install torch")
+        raise Unavailable(
+            "torch is not installed: its library resizes on the processor.",
+            "",
+            "pip install 'backbones-deployed[export]'; or --preprocess pillow",
+        )
     path = Path(spec.origin).parent / "lib" / NAMES.get(sys.platform, "libtorch_cpu.so")
     try:
         library = _loaded(path)

@@ -37,7 +37,7 @@ class NvImageCodecPreprocess(Preprocess):
         return {"name": "nvimgcodec", "version": 1, **identity(), "nvimgcodec": installed(PACKAGE)}
 
     @classmethod
-    def refusal(cls, engine: Engine) -> str:
+    def refusal(cls, engine: Engine) -> tuple[str, str]:
         return refusal(engine, PACKAGE)
 
     @cached_property

@@ -1,13 +1,26 @@
-"""What Pillow does with an image that its interface does not say, and that moves pixels."""
+"""The path ``pillow``: Pillow decodes and resizes, as ``export.reference`` does; sessions are given pixels.
+
+It is what the other paths are compared with. It is slower than ``cpu`` and needs no torch: a board measures by it.
+"""
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Any
 
-def rows_first(height: int, width: int, to_height: int, to_width: int) -> bool:
-    """Whether Pillow resizes along columns of pixels before it does along rows: the 8-bit rounding between the two
-    passes makes the orders differ by up to 8/255. It does for some since version 13 (python-pillow/Pillow#9549).
-    """
-    import PIL
+import numpy as np
 
-    shrinks = to_height < height and height - to_height > 2 * (width - to_width)
-    return shrinks and int(PIL.__version__.split(".")[0]) >= 13
+from engines.preprocess.base import Preprocess
+from export.picture import Image
+from export.reference import resize_and_crop
+
+
+class PillowPreprocess(Preprocess):
+    """Pillow's pixels, by Pillow."""
+
+    @classmethod
+    def implementation(cls) -> dict[str, Any]:
+        return {"name": "pillow", "version": 1, "pillow": version("pillow")}
+
+    def resize(self, image: Image) -> Image:
+        return np.ascontiguousarray(resize_and_crop(image, self.spec))

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image as Pil
 
 from engines.preprocess import libtorch
-from engines.preprocess.pillow import rows_first
+from engines.preprocess.passes import rows_first
 from export.geometry import resized_size
 from export.picture import Image
 from export.reference import crop_or_pad, resize_and_crop

@@ -119,11 +119,12 @@ def test_values_of_every_type(stage: Stage, kind: Any, dtype: str) -> None:
 
 
 def test_the_path_says_what_it_lacks(store: Store) -> None:
-    why = refusal("cuda", engine(EngineSpec("ort")))
+    why, remedy = refusal("cuda", engine(EngineSpec("ort")))
     assert "ort:cpu takes its pixels from the processor" in why
-    assert refusal("cpu", engine(EngineSpec("ort"))) == ""
+    assert remedy == "--preprocess cpu"
+    assert refusal("cpu", engine(EngineSpec("ort"))) == refusal("pillow", engine(EngineSpec("ort"))) == ("", "")
     if device() is None:
-        assert "NVIDIA driver" in refusal("cuda", engine(EngineSpec("trt-rtx")))
+        assert "NVIDIA driver" in refusal("cuda", engine(EngineSpec("trt-rtx")))[0]
         with pytest.raises(Unavailable, match="needs a GPU"):
             _ = preprocess("cuda", PreprocessSpec(8, 8), store).program  # type: ignore[attr-defined]
     with pytest.raises(UserError, match="preprocessing path"):
