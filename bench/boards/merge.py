@@ -57,7 +57,7 @@ def named(environment: Environment, name: str) -> Environment:
     """The machine with a name of its own, and so with an id of its own."""
     if not name:
         return environment
-    return replace(environment, board=f"{environment.name} “{name}”", id=key("named", of=environment.id, name=name)[:8])
+    return replace(environment, board=f"{environment.name} ({name})", id=key("named", of=environment.id, name=name)[:8])
 
 
 def _require_one_board(desk: Desk, results: Results) -> None:

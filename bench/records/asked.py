@@ -43,7 +43,8 @@ class Asked:
     @property
     def key(self) -> str:
         cell = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.cell).items()}
-        return key("asked", cell=cell, subject=self.subject.asked, protocol=self.protocol)
+        machine = self.environment.id  # what fails on one may be done on another
+        return key("asked", cell=cell, subject=self.subject.asked, protocol=self.protocol, machine=machine)
 
     def done(self, key: str, metrics: tuple[Metric, ...], **parts: Any) -> Record:
         """The result's record; ``parts`` are its other fields."""

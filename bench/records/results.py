@@ -79,7 +79,7 @@ class Results:
             data: names of data sets, or beginnings of their digests: scores on others are left out, and timings over
                 other images where there are some over these.
             protocols: beginnings of protocol hashes: of a task on a data set, or a scenario, that has records of these
-                protocols, the others are left out.
+                protocols, the others are left out. Where timings are among them, their machine is chosen as well.
 
         Raises:
             UserError: there is no such machine, data set or protocol among the records.
@@ -97,14 +97,16 @@ class Results:
             for one in hashes:
                 _require(one, kept, "protocol", _protocol, lambda r: r.protocol)
             kept = _narrow(kept, lambda r: any(_protocol(r).means(one) for one in hashes))
+            meant = [r for r in kept if isinstance(r, TimingRecord) and any(_protocol(r).means(one) for one in hashes)]
+            if machines := {machine_id(r) for r in meant}:
+                kept = sum(run_by(kept, lambda r: machine_id(r) in machines), [])
         return replace(self, records=tuple(kept))
 
     @staticmethod
     def _of_machine(records: list[Record], machine: str) -> list[Record]:
         timed = [r for r in records if isinstance(r, TimingRecord)]
         _require(machine, timed, "machine", _machine, machine_id)
-        own, others = run_by(records, lambda r: _machine(r).means(machine))
-        return own + others
+        return sum(run_by(records, lambda r: _machine(r).means(machine)), [])
 
     @property
     def machines(self) -> dict[str, str]:

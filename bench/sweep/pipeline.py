@@ -124,11 +124,9 @@ def score(
     due: list[tuple[DataSet, Task]] = []
     left: dict[str, list[Asked]] = {}
     for images, scorer in planned.owed(data):
-        if desk.finished(planned.score_key(images, scorer)):
-            continue
         if why := planned.unscored(scorer):
             left.setdefault(why, []).append(desk.score(planned, images, scorer))
-        else:
+        elif not desk.finished(planned.score_key(images, scorer)):
             due.append((images, scorer))
     for why, asked in left.items():
         give_up(asked, Skip(why), desk, tally)

@@ -13,7 +13,7 @@ ALLOWED = 1.0
 
 def losses(row: Row, rows: Sequence[Row]) -> list[str]:
     """The scores in percent that lie more than a point below those of the same network in fp32, on the same machine
-    and engine or else on any: ``"knn@cifar10 −1.4"``. Empty for fp32 itself, and where there is nothing to compare with.
+    and engine or else on any: ``"knn@cifar10 −1.4"``. Empty for fp32 itself, and where nothing can be compared.
     """
     if row.cell.precision == REFERENCE:
         return []

@@ -251,10 +251,21 @@ def test_help_loads_nothing_heavy(module: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_one_machine_must_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_machines_stand_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Lab().write(tmp_path)
     replace(Lab(), machine="made-up-b", day="2026-02-02").write(tmp_path)
-    with pytest.raises(UserError, match="2 machines"):
-        rank.main([str(tmp_path)])
+    assert rank.main([str(tmp_path), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    names = {row["machine"] for row in rows}
+    assert len(names) == 2
+    cells = [{(r["backbone"], r["engine"]) for r in rows if r["machine"] == name and r["z"]} for name in sorted(names)]
+    assert cells[0] == cells[1] != set()
+    for name in names:  # each has its own front
+        assert any(row["on_front"] for row in rows if row["machine"] == name)
+
+
+def test_one_machine_can_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Lab().write(tmp_path)
+    replace(Lab(), machine="made-up-b", day="2026-02-02").write(tmp_path)
     assert rank.main([str(tmp_path), "--machine", "made-up-a", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["rows"]) == 14

@@ -1,0 +1,196 @@
+"""A kit from end to end: packed here, run by an interpreter that has nothing but Python, merged and ranked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from coloured import draw
+
+from bench import rank, run
+from bench.kit import main
+from bench.records.record import Record, ScoreRecord, TimingRecord, read
+from export.errors import UserError
+
+MODEL = "test_resnet.r160_in1k"
+BARE = getattr(sys, "_base_executable", sys.executable)
+"""An interpreter without this environment's packages."""
+
+pytestmark = pytest.mark.network  # the wheels of the board come from the index
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kit")
+
+
+@pytest.fixture(scope="module")
+def what(place: Path) -> list[str]:
+    """The options of a small sweep on a network that counts as trained."""
+    import torch
+
+    from export.torchvision_ops import import_timm
+
+    torch.manual_seed(3)
+    file = place / "mine.pth"
+    torch.save(import_timm().create_model("test_resnet", num_classes=0).state_dict(), file)
+    model = ["--models", MODEL, "--weights", f"{MODEL}={file}", "--data", str(draw(place / "set"))]
+    short = ["--tasks", "knn,classification", "--scenario", "single_stream,end_to_end", "--seconds", "0.05"]
+    return [*model, "--engine", "ort", *short, "--repeats", "2"]
+
+
+@pytest.fixture(scope="module")
+def kit(place: Path, what: list[str]) -> Path:
+    """Packed for this machine's own Python; nothing has run."""
+    assert main(["pack", str(place / "packed"), "--target", "here", *what, "--store", str(place / "store")]) == 0
+    return place / "packed"
+
+
+@pytest.fixture
+def board(kit: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a copy of the kit, in a folder whose modules have the names of ours."""
+    shutil.copytree(kit, tmp_path / "copied")
+    (tmp_path / "bench.py").write_text("raise SystemExit('the working folder is no place to import from')")
+
+    def call(*words: str, python: str = BARE) -> subprocess.CompletedProcess[str]:
+        command = [python, "copied/kit.pyz", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return call
+
+
+def records(folder: Path) -> list[Record]:
+    return [read(path) for path in sorted((folder / "records").glob("*.json"))]
+
+
+def test_a_kit_runs_without_a_framework_and_its_scores_are_those_made_on_the_spot(
+    board: Callable[..., subprocess.CompletedProcess[str]],
+    what: list[str],
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ran = board("run")
+    assert ran.returncode == 0, ran.stderr
+    assert "3 of 3 networks are measured" in ran.stderr
+    site = next((tmp_path / "copied" / "unpacked").glob("*/site"))
+    assert not {"torch", "onnx", "timm", "scipy"} & {path.name for path in site.iterdir()}
+    file, out = tmp_path / "copied" / "results" / "results.tar", tmp_path / "out"
+    store = ["--store", str(place / "store")]
+    assert main(["merge", str(file), "--out", str(out), "--name", "shelf", *store]) == 0
+    brought = [r for r in records(out) if r.status == "ok"]
+    scores = {r.subject.task: r for r in brought if isinstance(r, ScoreRecord)}
+    timings = {(r.subject.scenario, r.subject.head, r.cell.engine) for r in brought if isinstance(r, TimingRecord)}
+    assert len(timings) == 6, "two scenarios of the backbone, of it with its head, and of the baseline"
+    again = ["--preprocess", "pillow", "--store", str(tmp_path / "another store"), "--out", str(tmp_path / "here")]
+    assert run.main([*what, *again]) == 0
+    here = {r.subject.task: r for r in records(tmp_path / "here") if isinstance(r, ScoreRecord) and r.status == "ok"}
+    assert set(scores) == set(here) == {"knn", "classification"}
+    for task, score in scores.items():
+        assert score.per_sample == here[task].per_sample
+        assert [m.value for m in score.metrics] == [m.value for m in here[task].metrics]
+        assert score.environment.board.endswith("(shelf)")
+    shutil.copytree(tmp_path / "here" / "records", out / "records", dirs_exist_ok=True)
+    capsys.readouterr()
+    assert rank.main([str(out), "--json"]) == 0
+    rows = [row for row in json.loads(capsys.readouterr().out)["rows"] if row["latency_p50_ms"]]
+    assert len({row["machine"] for row in rows}) == 2
+    with pytest.raises(UserError, match="another board"):
+        _as_if_of_another_board(file, tmp_path / "other.tar")
+        main(["merge", str(tmp_path / "other.tar"), "--out", str(out), "--name", "shelf", *store])
+
+
+def _as_if_of_another_board(file: Path, to: Path) -> None:
+    from dataclasses import replace
+
+    from bench.boards import results
+
+    folder = to.with_suffix("")
+    came = results.read(file, folder)
+    results.write(replace(came, board="another"), (folder / "store").glob("*/*"), folder / "store", to)
+
+
+def test_a_power_cut_loses_nothing_that_was_finished(
+    board: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    begun = subprocess.Popen(
+        [BARE, "copied/kit.pyz", "run"], cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    first = "results/*/*-0.json"
+    try:
+        while begun.poll() is None and not list((tmp_path / "copied").glob(first)):
+            time.sleep(0.02)
+    finally:
+        os.killpg(begun.pid, signal.SIGKILL)
+        begun.wait()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "copied" / "results").glob("*/*.json")}
+    assert kept
+    ran = board("run")
+    assert ran.returncode == 0, ran.stderr
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert (tmp_path / "copied" / "results" / "results.tar").exists()
+
+
+def test_a_changed_file_is_named(board: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    pixels = next((tmp_path / "copied" / "store" / "pixels").glob("*/pixels.npy"))
+    values = np.load(pixels, mmap_mode="r+")
+    values[0, 0, 0, 0] ^= 1
+    values.flush()
+    ran = board("run")
+    assert ran.returncode == 2
+    assert "pixels.npy was changed after the kit was packed" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_changed_description_is_refused(
+    board: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    text = tmp_path / "copied" / "kit.json"
+    text.write_text(text.read_text().replace('"repeats": 2', '"repeats": 1'))
+    ran = board("run")
+    assert ran.returncode == 2
+    assert "was changed after it was packed" in ran.stderr
+
+
+def test_a_kit_for_another_board_is_refused_in_one_sentence(
+    board: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    text = tmp_path / "copied" / "kit.json"
+    machine = os.uname().machine
+    for field, other, said in (
+        ("python", '"3.2"', "It needs Python 3.2"),
+        ("machine", '"m68k"', "It needs a processor of type m68k"),
+        ("glibc", "[9, 9]", "It needs glibc 9.9"),
+    ):
+        kit = json.loads((tmp_path / "copied" / "kit.json").read_text())
+        kit["target"][field] = json.loads(other)
+        text.write_text(json.dumps(kit))
+        ran = board("run")
+        assert ran.returncode == 2
+        assert said in ran.stderr
+        assert len(ran.stderr.splitlines()) == 2
+        kit["target"] |= {"python": "%d.%d" % sys.version_info[:2], "machine": machine, "glibc": [2, 17]}
+        text.write_text(json.dumps(kit))
+
+
+def test_results_that_were_damaged_on_the_way_are_refused(tmp_path: Path, place: Path) -> None:
+    (tmp_path / "results.tar").write_bytes(b"no archive")
+    with pytest.raises(UserError, match="holds no results of a board"):
+        main(["merge", str(tmp_path / "results.tar"), "--out", str(tmp_path / "out"), "--store", str(place / "store")])
+    assert not (tmp_path / "out" / "records").exists()
+
+
+def test_a_folder_that_is_there_is_not_overwritten(tmp_path: Path, what: list[str]) -> None:
+    with pytest.raises(UserError, match="is there already"):
+        main(["pack", str(tmp_path), "--target", "here", *what])
+    with pytest.raises(UserError, match="Unknown target 'pi6'"):
+        main(["pack", str(tmp_path / "new"), "--target", "pi6", *what])
