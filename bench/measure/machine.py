@@ -84,8 +84,9 @@ def environment(root: Path = Path("/")) -> Environment:
         "power_mode": mode.name if mode else "",
         "clock_cap_mhz": () if hot else clocks.cap(clocked),
     }
-    named = hardware | {"gpu": gpu.name} if gpu else hardware
-    named |= {name: value for name, value in limits.items() if value}
+    named = hardware | {name: value for name, value in limits.items() if value}
+    if gpu:
+        named["gpu"] = gpu.name
     return Environment(
         id=key("machine", **named)[:8],
         **hardware,

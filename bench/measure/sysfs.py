@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
 def text(file: Path) -> str:
     """What it says, without the space and the zero byte around it; empty where it cannot be read.
 
-    Unbuffered: a sensor that sleeps answers "try again", of which Python's buffers make a TypeError.
+    A sensor that sleeps says "try again": it is not waited for, nor read by buffers, which make a TypeError of that.
     """
     try:
-        with file.open("rb", buffering=0) as opened:
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as opened:
             content: bytes | None = opened.readall()
     except OSError:
         return ""

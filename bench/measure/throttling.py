@@ -1,9 +1,9 @@
 """Whether the machine slows itself down: for heat, for a weak power supply, for its power budget.
 
 No two systems say it alike. x86 counts the events. The firmware of a Raspberry Pi answers with bits, of what is so now
-and what was so since it started. Elsewhere the kernel lowers clocks as a *cooling device*, whose state above 0 says that
-it is at work; a Jetson's thermal alerts are such devices as well. And a limit of the clocks that came while somebody
-measured is one, whoever set it.
+and what was so since it started. Elsewhere the kernel lowers clocks as a *cooling device*, whose state above 0 says
+that it is at work; a Jetson's thermal alerts are such devices as well. And a limit of the clocks that came while
+somebody measured is one, whoever set it.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class Results:
     @staticmethod
     def _of_machine(records: list[Record], machine: str) -> list[Record]:
         timed = [r for r in records if isinstance(r, TimingRecord)]
-        _require(machine, timed, "machine", _machine, machine_id)
+        _require(machine, timed, "machine", _machine, lambda r: f"{machine_id(r)} ({r.environment.name})")
         own, others = run_by(records, lambda r: _machine(r).means(machine))
         return own + others
 
