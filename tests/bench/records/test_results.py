@@ -70,7 +70,11 @@ def test_two_power_modes_of_one_board_read_differently() -> None:
             rows(found)
         assert "aaaa1111 is Imaginary Board (JetPack 6.2, 15W) (1 records)" in refused.value.why
         assert "bbbb2222 is Imaginary Board (JetPack 6.2, MAXN) (1 records)" in refused.value.why
-    assert both.choose(machine="Imaginary Board (JetPack 6.2, 15W)").records == (score, small)
+    assert both.choose(machine="Imaginary Board (JetPack 6.2, 15W)").records == (small, score)
+    side_by_side, _ = rows(both, by_machine=True)
+    assert {"Imaginary Board (JetPack 6.2, 15W)", "Imaginary Board (JetPack 6.2, MAXN)"} <= {
+        row.machine for row in side_by_side
+    }
 
 
 def test_an_id_is_known_by_its_beginning_and_a_name_only_whole() -> None:
