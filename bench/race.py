@@ -114,7 +114,7 @@ def _race(args: argparse.Namespace, limits: Sequence[Limit]) -> int:
     desk = Desk.open(args.out, sweep, store)
     terms = Terms(tuple(limits), args.minutes, args.delta, args.tolerance, tuple(args.known))
     with desk.alone():
-        say(f"{desk.environment.processor}, {desk.environment.cores} cores; records in {desk.records}")
+        say(f"{desk.environment.name}, {desk.environment.cores} cores; records in {desk.records}")
         ended = run(sweep, terms, desk, store)
         _verdict(ended, limits, args)
     return ended.exit_code

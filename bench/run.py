@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dry_run(assemble(sweep, store), desk, args.json)
     with desk.alone():
         asked = assemble(sweep, store)
-        say(f"{desk.environment.processor}, {desk.environment.cores} cores; records in {desk.records}")
+        say(f"{desk.environment.name}, {desk.environment.cores} cores; records in {desk.records}")
         protocols = asked.protocols(desk.machine)
         tally = run(asked, desk, Looks(lambda timings: _so_far(desk.folder, timings, protocols)))
         if tally.bugs:

@@ -50,6 +50,8 @@ def merge(file: Path, out: Path, store: Store, name: str = "") -> pipeline.Tally
         with desk.alone():
             _require_one_board(desk, results)
             _take(results, Store(Path(place, brought.STORE), say), store)
+            for line in results.warnings:
+                say(f"on the board: {line}")
             return _records(results, sweep, desk, store)
 
 
@@ -57,7 +59,8 @@ def named(environment: Environment, name: str) -> Environment:
     """The machine with a name of its own, and so with an id of its own."""
     if not name:
         return environment
-    return replace(environment, board=f"{environment.name} ({name})", id=key("named", of=environment.id, name=name)[:8])
+    called = f"{environment.board or environment.processor} “{name}”"
+    return replace(environment, board=called, id=key("named", of=environment.id, name=name)[:8])
 
 
 def _require_one_board(desk: Desk, results: Results) -> None:

@@ -18,6 +18,7 @@ from bench.boards.errand import Errand, stored
 from bench.boards.kit import Kit
 from bench.boards.results import Built, Came, Results
 from bench.measure import rounds
+from bench.measure.guards import cautions
 from bench.measure.machine import environment
 from bench.measure.scenarios import headline
 from bench.records.parts import Failure
@@ -79,16 +80,16 @@ class Run:
         """Plans and features, then timings in random order, then the file to bring home."""
         machine = environment()
         say(f"{machine.name}, {machine.cores} cores; kit {self.kit.id[:8]}, {len(self._chosen)} networks")
-        warnings = list(warned())
-        for line in warnings:
-            say(f"warning: {line}")
+        before = cautions(self._out)
+        for caution in before:
+            say(f"warning: {caution}")
         try:
             for place, number in enumerate(self._chosen, 1):
                 say(f"[{place}/{len(self._chosen)}] {self.kit.networks[number].title}")
                 self._build(number)
             self._time()
         finally:
-            warnings += [line for line in warned() if line not in warnings]
+            warnings = dict.fromkeys(caution.what for caution in (*before, *cautions(self._out)))
             came = tuple(map(self._came, range(len(self.kit.networks))))
             complete = all(one.built or one.failure for one in came)
             board, path = board_id(), identity(self.kit.preprocess)
@@ -170,11 +171,6 @@ class Run:
                 for key in one.built.emitted[shown.of].values():
                     for start in range(0, shown.count, SHARD):
                         yield stored(self._store, FEATURES, shard_key(key, start, SHARD)).path
-
-
-def warned() -> Iterator[str]:
-    """What would make timings doubtful now."""
-    return iter(())
 
 
 def board_id(root: Path = Path("/")) -> str:

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bench.measure import arm, clocks, jetson, sysfs, throttling
 from bench.records.parts import Environment
 from engines.cuda.device import device
 from engines.processor import cores
@@ -34,23 +35,20 @@ LIBRARIES = (
 )
 
 
-def processor() -> str:
-    """The processor's own name."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.lower().startswith(("model name", "hardware", "cpu model")):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
+def processor(root: Path = Path("/")) -> str:
+    """The processor's own name; of an Arm chip, its cores' (:mod:`bench.measure.arm`)."""
+    cpuinfo = sysfs.text(root / "proc/cpuinfo")
+    if cores_named := arm.name(cpuinfo):
+        return cores_named
+    for line in cpuinfo.splitlines():
+        if line.lower().startswith(("model name", "hardware", "cpu model")):
+            return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
 
 
-def board() -> str:
+def board(root: Path = Path("/")) -> str:
     """The board's name where the device tree gives it (Jetson, Raspberry Pi), else empty."""
-    try:
-        return Path("/proc/device-tree/model").read_text().strip("\0\n ")
-    except OSError:
-        return ""
+    return sysfs.text(root / "proc/device-tree/model")
 
 
 def libraries() -> dict[str, str]:
@@ -64,22 +62,37 @@ def libraries() -> dict[str, str]:
     return found
 
 
-def environment() -> Environment:
-    """This machine, with an id that names the hardware."""
+def environment(root: Path = Path("/")) -> Environment:
+    """This machine, with an id that names the hardware and whatever limits it: two power modes are two machines.
+
+    A machine that has none of this has the id that it always had. A limit that is there because the chip is hot passes,
+    and makes no other machine.
+    """
     import psutil
 
     hardware: dict[str, Any] = {
-        "processor": processor(),
-        "board": board(),
+        "processor": processor(root),
+        "board": board(root),
         "architecture": platform.machine(),
         "cores": cores(),
         "memory_mib": round(psutil.virtual_memory().total / 2**20, -2),
     }
-    gpu = device()
-    named = {**hardware, "gpu": gpu.name} if gpu else hardware
+    gpu, clocked, mode, l4t = device(), clocks.policies(root), jetson.power_mode(root), jetson.release(root)
+    hot = bool(throttling.state(root).cooling)
+    limits: dict[str, Any] = {
+        "l4t": l4t,
+        "power_mode": mode.name if mode else "",
+        "clock_cap_mhz": () if hot else clocks.cap(clocked),
+    }
+    named = hardware | {name: value for name, value in limits.items() if value}
+    if gpu:
+        named["gpu"] = gpu.name
     return Environment(
         id=key("machine", **named)[:8],
         **hardware,
+        **limits,
+        jetpack=jetson.JETPACKS.get(l4t, ""),
+        governor=clocks.governor(clocked),
         gpu=gpu.identity() if gpu else None,
         os=platform.platform(terse=True),
         python=platform.python_version(),

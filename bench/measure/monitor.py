@@ -14,6 +14,8 @@ from statistics import median
 from types import TracebackType
 from typing import Any
 
+from bench.measure.temperature import readings
+from bench.measure.throttling import Throttling
 from bench.records.parts import GpuMonitoring, Monitoring
 from engines.cuda.nvml import Nvml, Reading, nvml
 
@@ -28,10 +30,11 @@ class Monitor:
         pid: the measured process; its own CPU time is not counted as foreign.
         interval: seconds between samples.
         gpu: where the GPU's state is read; None where there is none.
+        root: where the system's files lie.
     """
 
-    def __init__(self, pid: int, interval: float = 0.5, gpu: Nvml | None = None) -> None:
-        self._pid, self._interval = pid, interval
+    def __init__(self, pid: int, interval: float = 0.5, gpu: Nvml | None = None, root: Path = Path("/")) -> None:
+        self._pid, self._interval, self._root = pid, interval, root
         self._gpu = gpu or nvml()
         self._readings: list[Reading] = []
         self._stop = threading.Event()
@@ -41,7 +44,7 @@ class Monitor:
         self._foreign: list[float] = []
 
     def __enter__(self) -> Monitor:
-        self._throttled = _throttle_count()
+        self._throttling = Throttling(self._root)
         self._look_at_gpu()  # before the measured process has reached the device
         self._thread.start()
         return self
@@ -51,6 +54,7 @@ class Monitor:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        self._throttling.look(last=True)
 
     def _watch(self) -> None:
         import psutil
@@ -59,14 +63,15 @@ class Monitor:
             measured = psutil.Process(self._pid)
         except psutil.Error:
             return
-        busy, own, mine = _busy_seconds(), _cpu_seconds(measured), sum(os.times()[:2])
+        busy, own, mine = busy_seconds(), _cpu_seconds(measured), sum(os.times()[:2])
         while not self._stop.wait(self._interval):
-            new_busy, new_mine = _busy_seconds(), sum(os.times()[:2])
+            new_busy, new_mine = busy_seconds(), sum(os.times()[:2])
             try:
                 new_own = _cpu_seconds(measured)
             except psutil.Error:
                 return
             self._look_at_gpu()
+            self._throttling.look()
             window = self._interval * (os.cpu_count() or 1)
             foreign = (new_busy - busy) - (new_own - own) - (new_mine - mine)
             self._foreign.append(min(1.0, max(0.0, foreign / window)))
@@ -74,8 +79,7 @@ class Monitor:
             frequency = psutil.cpu_freq()
             if frequency and frequency.current:
                 self._clocks.append(frequency.current)
-            for group in getattr(psutil, "sensors_temperatures", dict)().values():
-                self._temperatures += [t.current for t in group if t.current and t.current > 0][:1]
+            self._temperatures += readings(self._root)
 
     def _look_at_gpu(self) -> None:
         reading = self._gpu.read() if self._gpu else None
@@ -85,14 +89,15 @@ class Monitor:
     def summary(self) -> Monitoring:
         """What was seen while it was entered."""
         foreign = median(self._foreign) if self._foreign else 0.0
-        gpu = gpu_summary(self._readings)
+        gpu, reasons = gpu_summary(self._readings), self._throttling.reasons()
         return Monitoring(
             foreign_share=round(foreign, 3),
             disturbed=foreign > FOREIGN_SHARE,
-            throttled=_throttle_count() > self._throttled or bool(gpu and gpu.throttled),
+            throttled=bool(reasons) or bool(gpu and gpu.throttled),
             clock_mhz=(round(min(self._clocks)), round(max(self._clocks))) if self._clocks else None,
             temperature_c=(min(self._temperatures), max(self._temperatures)) if self._temperatures else None,
             gpu=gpu,
+            throttling=reasons + (("GPU",) if gpu and gpu.throttled else ()),
         )
 
 
@@ -111,7 +116,8 @@ def gpu_summary(readings: Sequence[Reading]) -> GpuMonitoring | None:
     )
 
 
-def _busy_seconds() -> float:
+def busy_seconds() -> float:
+    """CPU time of all processes since boot, in seconds over all cores."""
     import psutil
 
     t = psutil.cpu_times()
@@ -121,14 +127,3 @@ def _busy_seconds() -> float:
 def _cpu_seconds(process: Any) -> float:
     t = process.cpu_times()
     return float(t.user + t.system)
-
-
-def _throttle_count() -> int:
-    """Thermal throttle events since boot, over all cores; 0 where the system does not count them."""
-    total = 0
-    for file in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"):
-        try:
-            total += int(file.read_text())
-        except (OSError, ValueError):
-            continue
-    return total

@@ -248,7 +248,13 @@ class Environment:
     """The machine and the libraries. Timings of different ``id``s are never compared.
 
     Attributes:
-        id: of the hardware. board: where the device tree names it.
+        id: of the hardware, and of what limits it. processor: of an Arm chip, the names of its cores.
+        board: where the device tree names it.
+        l4t, jetpack: a Jetson's release of Jetson Linux, and the JetPack that this belongs to, where it is known.
+        power_mode: a Jetson's, by its name.
+        clock_cap_mhz: what the processor is limited to below what it can; a number a group of cores where they differ.
+            Empty where it is not limited.
+        governor: who chooses the processor's clock. It is not in the id.
         gpu: name, compute capability and driver; None where there is none.
     """
 
@@ -262,11 +268,20 @@ class Environment:
     os: str = ""
     python: str = ""
     libraries: dict[str, str] = field(default_factory=dict)
+    l4t: str = ""
+    jetpack: str = ""
+    power_mode: str = ""
+    clock_cap_mhz: tuple[int, ...] = ()
+    governor: str = ""
 
     @property
     def name(self) -> str:
-        """What a reader calls the machine."""
-        return self.board or self.processor
+        """What a reader calls the machine: ``NVIDIA Jetson AGX Orin Developer Kit (JetPack 6.2, 30W)``."""
+        system = f"JetPack {self.jetpack}" if self.jetpack else f"L4T {self.l4t}" if self.l4t else ""
+        cap = f"capped at {', '.join(map(str, self.clock_cap_mhz))} MHz" if self.clock_cap_mhz else ""
+        limits = ", ".join(filter(None, (system, self.power_mode, cap)))
+        called = self.board or self.processor
+        return f"{called} ({limits})" if limits else called
 
 
 @dataclass(frozen=True)
@@ -305,6 +320,7 @@ class Monitoring:
         foreign_share: median share of all cores that other processes took.
         disturbed: it was too large. throttled: the processor or the GPU was.
         clock_mhz, temperature_c: least and most; None where the system does not report it.
+        throttling: why it was throttled, where that is known.
     """
 
     foreign_share: float = 0.0
@@ -313,6 +329,7 @@ class Monitoring:
     clock_mhz: tuple[float, float] | None = None
     temperature_c: tuple[float, float] | None = None
     gpu: GpuMonitoring | None = None
+    throttling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,8 @@ class Results:
         """Keep what was chosen.
 
         Args:
-            machine: the beginning of a machine's id, or its processor's or board's name: timings of others are left
-                out, and scores of plans that it did not run where it ran another of the same cell.
+            machine: the beginning of a machine's id, or its name, its processor's or its board's: timings of others are
+                left out, and scores of plans that it did not run where it ran another of the same cell.
             data: names of data sets, or beginnings of their digests: scores on others are left out, and timings over
                 other images where there are some over these.
             protocols: beginnings of protocol hashes: of a task on a data set, or a scenario, that has records of these
@@ -105,7 +105,7 @@ class Results:
     @staticmethod
     def _of_machine(records: list[Record], machine: str) -> list[Record]:
         timed = [r for r in records if isinstance(r, TimingRecord)]
-        _require(machine, timed, "machine", _machine, machine_id)
+        _require(machine, timed, "machine", _machine, lambda r: f"{machine_id(r)} ({r.environment.name})")
         return sum(run_by(records, lambda r: _machine(r).means(machine)), [])
 
     @property
@@ -153,7 +153,7 @@ class _Called:
 
 def _machine(record: Record) -> _Called:
     e = record.environment
-    return _Called(e.id, (e.processor, e.board))
+    return _Called(e.id, (e.processor, e.board, e.name))
 
 
 def _data(record: Record) -> _Called:

@@ -104,7 +104,7 @@ def environment(found: Sequence[Row]) -> str:
             seen.setdefault(_flat(values), values)
     parts = []
     for e in seen.values():
-        pairs = [(k.replace("_", " "), _flat(v) if isinstance(v, Mapping) else str(v)) for k, v in e.items() if v]
+        pairs = [(k.replace("_", " "), _said(v)) for k, v in e.items() if v]
         parts.append(f"<dl>{''.join(f'<dt>{escape(k)}</dt><dd>{escape(v)}</dd>' for k, v in pairs)}</dl>")
     threads = sorted({row.cell.threads for row in found})
     if parts:
@@ -141,6 +141,12 @@ def licences(found: Sequence[Row]) -> str:
             f"<h3>Data</h3><ul>{listed}</ul>" if listed else "",
         ],
     )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _flat(value)
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _flat(values: Mapping[str, Any]) -> str:

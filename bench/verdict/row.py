@@ -118,9 +118,16 @@ def reason(record: Record) -> str:
     """Why there is no result, in one line: of a bug its first, without the traceback."""
     failure = record.failure
     if failure is None:
-        return f"{record.subject.name}: the processor throttled, so the timing is void"
+        return f"{record.subject.name}: the processor throttled{_why(record)}, so the timing is void"
     text = failure.what if record.status == "skipped" else f"{record.subject.name}: {failure.what}"
     return f"{text} {failure.why}".strip()
+
+
+def _why(record: Record) -> str:
+    """What slowed it down, in brackets; empty where the record does not say."""
+    beside = record.monitoring if isinstance(record, TimingRecord) else ()
+    reasons = dict.fromkeys(why for m in beside for why in m.throttling)
+    return f" ({', '.join(reasons)})" if reasons else ""
 
 
 def _closeness(parity: Parity) -> str:

@@ -98,7 +98,7 @@ def test_a_kit_runs_without_a_framework_and_its_scores_are_those_made_on_the_spo
     for task, score in scores.items():
         assert score.per_sample == here[task].per_sample
         assert [m.value for m in score.metrics] == [m.value for m in here[task].metrics]
-        assert score.environment.board.endswith("(shelf)")
+        assert score.environment.board.endswith("“shelf”")
     shutil.copytree(tmp_path / "here" / "records", out / "records", dirs_exist_ok=True)
     capsys.readouterr()
     assert rank.main([str(out), "--json"]) == 0

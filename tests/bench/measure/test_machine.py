@@ -1,16 +1,38 @@
 from __future__ import annotations
 
+import platform
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
 import pytest
+from boards import FIRMWARE, LAPTOP, ORIN, PI4, PI5, arm_cores, jetson_mode, policy, thermal, write
 
 from bench.measure import machine
+from bench.measure.machine import environment
 from engines.cuda.device import Device
+from engines.processor import cores
+from export.store import key
+
+
+def id_of_schema_6(processor: str, board: str = "", **gpu: str) -> str:
+    """The id that machines had before there were power modes in it."""
+    hardware: dict[str, Any] = {
+        "processor": processor,
+        "board": board,
+        "architecture": platform.machine(),
+        "cores": cores(),
+        "memory_mib": round(psutil.virtual_memory().total / 2**20, -2),
+    }
+    return key("machine", **hardware, **gpu)[:8]
 
 
 def test_a_gpu_makes_another_machine_and_its_driver_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for gpu in (None, Device("A", "8.6", "580.1", 1), Device("A", "8.6", "590.2", 1), Device("B", "8.6", "580.1", 1)):
         monkeypatch.setattr(machine, "device", lambda gpu=gpu: gpu)
-        found.append(machine.environment())
+        found.append(environment())
     without, a, newer, b = found
     assert without.gpu is None
     assert a.gpu == {"name": "A", "capability": "8.6", "driver": "580.1"}
@@ -18,3 +40,101 @@ def test_a_gpu_makes_another_machine_and_its_driver_does_not(monkeypatch: pytest
     assert newer.gpu
     assert newer.gpu["driver"] == "590.2"
     assert len({without.id, a.id, b.id}) == 3
+
+
+def test_machines_without_limits_keep_their_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop, container = write(tmp_path / "laptop", LAPTOP), tmp_path / "container"
+    unknown = platform.processor() or platform.machine()
+    for gpu in (None, Device("A", "8.6", "580.1", 1)):
+        monkeypatch.setattr(machine, "device", lambda gpu=gpu: gpu)
+        named = {"gpu": "A"} if gpu else {}
+        assert environment(laptop).id == id_of_schema_6("Intel(R) Core(TM) i7-1165G7 @ 2.80GHz", **named)
+        assert environment(container).id == id_of_schema_6(unknown, **named)
+        assert environment(write(tmp_path / "riscv", {"proc/device-tree/model": "Board\0"})).id == id_of_schema_6(
+            unknown, "Board", **named
+        )
+    assert environment(laptop).governor == "powersave"
+    assert environment(container).governor == ""
+
+
+@pytest.mark.parametrize(
+    ("files", "processor", "name"),
+    [
+        (PI5, "Cortex-A76", "Raspberry Pi 5 Model B Rev 1.0"),
+        (PI4, "Cortex-A72", "Raspberry Pi 4 Model B Rev 1.4"),
+        (
+            ORIN,
+            "Cortex-A78AE",
+            "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super (JetPack 6.2, MAXN_SUPER)",
+        ),
+        (LAPTOP, "Intel(R) Core(TM) i7-1165G7 @ 2.80GHz", "Intel(R) Core(TM) i7-1165G7 @ 2.80GHz"),
+        ({"proc/cpuinfo": arm_cores((0x41, 0xD0C))}, "Neoverse-N1", "Neoverse-N1"),
+    ],
+    ids=["pi5", "pi4", "orin", "laptop", "server"],
+)
+def test_a_machine_says_what_it_is(tmp_path: Path, files: dict[str, str], processor: str, name: str) -> None:
+    found = environment(write(tmp_path, files))
+    assert (found.processor, found.name) == (processor, name)
+
+
+def test_two_power_modes_are_two_machines_and_read_differently(tmp_path: Path) -> None:
+    root = write(tmp_path, ORIN)
+    largest = environment(root)
+    assert (largest.l4t, largest.jetpack, largest.power_mode, largest.clock_cap_mhz) == (
+        "36.4.3",
+        "6.2",
+        "MAXN_SUPER",
+        (),
+    )
+    write(root, jetson_mode(0))
+    small = environment(root)
+    assert (small.power_mode, small.clock_cap_mhz) == ("15W", (1510,))
+    assert small.name.endswith("(JetPack 6.2, 15W, capped at 1510 MHz)")
+    assert small.id != largest.id
+    write(root, jetson_mode(2))
+    assert environment(root) == largest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"etc/nv_tegra_release": "# R36 (release), REVISION: 4.4, GCID: 1"},
+        policy(4, 1_500_000, 1_728_000, "schedutil", "tegra194"),
+    ],
+    ids=["release", "cap of some cores"],
+)
+def test_what_limits_a_board_makes_another_machine(tmp_path: Path, change: dict[str, str]) -> None:
+    root = write(tmp_path, ORIN)
+    before = environment(root)
+    after = environment(write(root, change))
+    assert after.id != before.id
+    assert after.name != before.name
+
+
+def test_a_release_that_the_table_does_not_know_keeps_its_number(tmp_path: Path) -> None:
+    root = write(tmp_path, ORIN | {"etc/nv_tegra_release": "# R99 (release), REVISION: 1.2, GCID: 1"})
+    assert environment(root).jetpack == ""
+    assert "(L4T 99.1.2, MAXN_SUPER)" in environment(root).name
+
+
+def test_the_governor_makes_no_other_machine(tmp_path: Path) -> None:
+    root = write(tmp_path, PI5)
+    before = environment(root)
+    write(root, policy(0, 2_400_000, 2_400_000, "performance", "cpufreq-dt"))
+    assert environment(root) == replace(before, governor="performance")
+
+
+def test_a_limit_that_heat_brings_makes_no_other_machine(tmp_path: Path) -> None:
+    root = write(tmp_path, ORIN)
+    cool = environment(root)
+    write(root, policy(0, 1_200_000, 1_728_000, "schedutil", "tegra194"))
+    write(root, thermal({"tj-thermal": 99_500}, {"cpufreq-cpu0": 7}))
+    assert environment(root).id == cool.id
+    write(root, thermal({"tj-thermal": 60_000}, {"cpufreq-cpu0": 0}))
+    assert environment(root).id != cool.id  # somebody else's limit
+
+
+def test_files_of_nonsense_are_no_error(tmp_path: Path) -> None:
+    nonsense = dict.fromkeys((*PI5, *ORIN, *LAPTOP), "\x00?\n") | {FIRMWARE: "x"}
+    found = environment(write(tmp_path, nonsense))
+    assert (found.clock_cap_mhz, found.power_mode, found.l4t) == ((), "", "")

@@ -4,6 +4,9 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+from boards import FIRMWARE, PI5, write
 
 from bench.measure.monitor import FOREIGN_SHARE, Monitor, gpu_summary
 from bench.records.parts import GpuMonitoring
@@ -62,3 +65,17 @@ def test_a_gpu_that_throttles_voids_the_run() -> None:
     assert seen.gpu is not None
     assert seen.gpu.memory_bytes >= 1 << 20
     assert seen.gpu.clock_mhz is None
+    assert seen.throttling == ("GPU",)
+
+
+def test_a_board_that_throttles_voids_the_run_and_says_why(tmp_path: Path) -> None:
+    root = write(tmp_path, PI5)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1)"]) as child:
+        with Monitor(child.pid, interval=0.05, root=root) as monitor:
+            write(root, {FIRMWARE: "1\n"})
+            time.sleep(0.3)
+            write(root, {FIRMWARE: "0\n"})
+        seen = monitor.summary()
+    assert seen.throttled
+    assert seen.throttling == ("under-voltage",)
+    assert seen.temperature_c == (51.8, 51.8)

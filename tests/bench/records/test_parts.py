@@ -105,6 +105,13 @@ def test_a_machine_is_called_by_its_board_where_it_tells() -> None:
     assert Environment(processor="p", board="b").name == "b"
 
 
+def test_what_limits_a_machine_is_in_its_name() -> None:
+    jetson = Environment(board="Orin", l4t="36.4.3", jetpack="6.2", power_mode="15W", clock_cap_mhz=(1510,))
+    assert jetson.name == "Orin (JetPack 6.2, 15W, capped at 1510 MHz)"
+    assert replace(jetson, jetpack="", clock_cap_mhz=()).name == "Orin (L4T 36.4.3, 15W)"
+    assert Environment(processor="p", clock_cap_mhz=(1800, 1200)).name == "p (capped at 1800, 1200 MHz)"
+
+
 def test_a_rate_needs_time() -> None:
     assert Extraction(30, 2.0).images_per_s == 15
     assert Extraction(30, 0.0).images_per_s == 0

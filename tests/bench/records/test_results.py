@@ -54,8 +54,27 @@ def test_timings_of_two_machines_are_refused_until_one_is_chosen() -> None:
     assert row.scores, "a score belongs to the plan, whichever machine computed it"
     named = only(*both.choose(machine="Imaginary CPU made-up-a").records)
     assert named.timings["single_stream"].cell.threads == 2
-    with pytest.raises(UserError, match="Unknown machine"):
+    with pytest.raises(UserError, match="Unknown machine") as nowhere:
         both.choose(machine="made-up-c")
+    assert "made-up-b (Imaginary CPU made-up-b)" in nowhere.value.why
+
+
+def test_two_power_modes_of_one_board_read_differently() -> None:
+    score, timing = SMALL.score("made_up_base", "ort:cpu", "knn"), SMALL.timing("made_up_base", "ort:cpu")
+    board = replace(timing.environment, board="Imaginary Board", jetpack="6.2")
+    small = replace(timing, key="a", environment=replace(board, id="aaaa1111", power_mode="15W"))
+    large = replace(timing, key="b", environment=replace(board, id="bbbb2222", power_mode="MAXN"))
+    both = Results((score, small, large))
+    for found in (both, both.choose(machine="Imaginary Board")):
+        with pytest.raises(UserError, match="2 machines") as refused:
+            rows(found)
+        assert "aaaa1111 is Imaginary Board (JetPack 6.2, 15W) (1 records)" in refused.value.why
+        assert "bbbb2222 is Imaginary Board (JetPack 6.2, MAXN) (1 records)" in refused.value.why
+    assert both.choose(machine="Imaginary Board (JetPack 6.2, 15W)").records == (small, score)
+    side_by_side, _ = rows(both, by_machine=True)
+    assert {"Imaginary Board (JetPack 6.2, 15W)", "Imaginary Board (JetPack 6.2, MAXN)"} <= {
+        row.machine for row in side_by_side
+    }
 
 
 def test_an_id_is_known_by_its_beginning_and_a_name_only_whole() -> None:

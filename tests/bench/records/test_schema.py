@@ -240,3 +240,16 @@ def test_the_input_of_schema_5_is_a_size_and_a_resize(tmp_path: Path) -> None:
     six = score(HERE / "record-6-score.json").cell
     assert six == replace(cells[0], depth=3)
     assert str(six) == "efficientnet_lite0 · 352x480 letterbox · depth 3 · imaginary:gpu · int8"
+
+
+def test_a_record_of_schema_6_from_before_machines_had_limits_has_none(tmp_path: Path) -> None:
+    one = document(HERE / "record-6-timing.json")
+    for name in ("l4t", "jetpack", "power_mode", "clock_cap_mhz", "governor"):
+        del one["environment"][name]
+    for beside in one["monitoring"]:
+        del beside["throttling"]
+    written(tmp_path, one)
+    found = timing(tmp_path / "0.json")
+    assert found.environment.name == "Imaginary Board"
+    assert found.environment.clock_cap_mhz == ()
+    assert {m.throttling for m in found.monitoring} == {()}

@@ -17,6 +17,10 @@ def test_a_throttled_timing_is_void_and_a_disturbed_one_flagged() -> None:
     row = only(SCORE, hot)
     assert row.timings == {}
     assert row.judge() == ("ok", "single_stream: the processor throttled, so the timing is void")
+    weak = replace(TIMING, monitoring=[Monitoring(throttled=True, throttling=("under-voltage", "throttled"))])
+    assert only(SCORE, weak).judge()[1] == (
+        "single_stream: the processor throttled (under-voltage, throttled), so the timing is void"
+    )
     restless = [replace(series, settled=False) for series in TIMING.series[-1:]]
     busy = replace(
         TIMING,

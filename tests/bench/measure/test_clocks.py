@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from boards import POLICY, policy, write
+
+from bench.measure.clocks import Policy, cap, governor, policies
+
+
+def test_groups_come_in_the_order_of_their_cores(tmp_path: Path) -> None:
+    for first, most in ((10, 2_600_000), (4, 2_400_000), (0, 1_800_000)):
+        write(tmp_path, policy(first, most, most, "schedutil", "scmi"))
+    found = policies(tmp_path)
+    assert found[0] == Policy(1800, 1800, "schedutil", "scmi")
+    assert [p.most_mhz for p in found] == [1800, 2400, 2600]
+    assert cap(found) == ()
+
+
+def test_one_limit_below_what_it_can_names_them_all(tmp_path: Path) -> None:
+    write(tmp_path, policy(0, 1_800_000, 1_800_000, "schedutil", "scmi"))
+    write(tmp_path, policy(4, 1_200_000, 2_400_000, "performance", "scmi"))
+    assert cap(policies(tmp_path)) == (1800, 1200)
+    assert governor(policies(tmp_path)) == "schedutil, performance"
+    write(tmp_path, policy(4, 1_800_000, 2_400_000, "schedutil", "scmi"))
+    assert cap(policies(tmp_path)) == (1800,)
+    assert governor(policies(tmp_path)) == "schedutil"
+
+
+def test_a_group_without_a_clock_is_none(tmp_path: Path) -> None:
+    write(tmp_path, {f"{POLICY}0/scaling_governor": "schedutil\n"})
+    assert policies(tmp_path) == policies(tmp_path / "nothing") == ()
