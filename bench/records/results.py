@@ -99,14 +99,16 @@ class Results:
             kept = _narrow(kept, lambda r: any(_protocol(r).means(one) for one in hashes))
             meant = [r for r in kept if isinstance(r, TimingRecord) and any(_protocol(r).means(one) for one in hashes)]
             if machines := {machine_id(r) for r in meant}:
-                kept = sum(run_by(kept, lambda r: machine_id(r) in machines), [])
+                own, others = run_by(kept, lambda r: machine_id(r) in machines)
+                kept = own + others
         return replace(self, records=tuple(kept))
 
     @staticmethod
     def _of_machine(records: list[Record], machine: str) -> list[Record]:
         timed = [r for r in records if isinstance(r, TimingRecord)]
         _require(machine, timed, "machine", _machine, lambda r: f"{machine_id(r)} ({r.environment.name})")
-        return sum(run_by(records, lambda r: _machine(r).means(machine)), [])
+        own, others = run_by(records, lambda r: _machine(r).means(machine))
+        return own + others
 
     @property
     def machines(self) -> dict[str, str]:
