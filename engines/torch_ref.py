@@ -47,7 +47,7 @@ class TorchEngine(Engine):
     def _probe(self, purpose: Purpose) -> Availability:
         found = installed("torch")  # asking torch itself takes seconds
         if not found:
-            return Availability(False, "PyTorch is not installed.", "pip install backbones-deployed")
+            return Availability(False, "PyTorch is not installed.", "pip install 'backbones-deployed[export]'")
         if self.spec.provider == "compiled":
             missing = _missing_to_compile()
             if missing:

@@ -152,10 +152,10 @@ def main() -> NoReturn:
     try:
         work: Any = load_target(target, "work")
         result: dict[str, Any] = {"value": work(msgspec.json.decode(Path(asked).read_bytes()))}
-    except UserError as error:
-        result = {"error": [type(error).__name__, error.what, error.why, error.remedy]}
-    except Exception:
-        result = {"bug": traceback.format_exc()}
+    except Exception as error:
+        said = errors.for_user(error)
+        kind = {"error": [type(said).__name__, said.what, said.why, said.remedy]} if said else {}
+        result = kind or {"bug": traceback.format_exc()}
     signal.alarm(0)
     Path(answered).write_bytes(msgspec.json.encode(result))
     sys.stderr.flush()

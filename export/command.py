@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from export import streams
-from export.errors import OutOfSpace, UserError, not_written
+from export.errors import OutOfSpace, UserError, for_user, not_written
 
 PIPE_WIDTH = 240
 """Columns of a table that is not printed to a terminal: a pipe has no width, and no cell is to be cut."""
@@ -145,9 +145,6 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
     try:
         code = main() or 0
         sys.stdout.flush()  # a full disk or a closed pipe is known here, and not after the exit code is given
-    except UserError as error:
-        code = error.exit_code
-        _report(f"error: {error}")
     except KeyboardInterrupt:
         code = 130
         _report("interrupted: finished work is kept; the same command resumes it")
@@ -159,9 +156,13 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
         code = 0
     except OSError as error:
         code = _system(error)
-    except Exception:
-        code = 3
-        _report(f"{traceback.format_exc()}This is a bug: please report it with the lines above.")
+    except Exception as error:
+        if said := for_user(error):
+            code = said.exit_code
+            _report(f"error: {said}")
+        else:
+            code = 3
+            _report(f"{traceback.format_exc()}This is a bug: please report it with the lines above.")
     _last_flush()
     sys.exit(code)
 

@@ -40,11 +40,43 @@ class Unavailable(UserError):
     """An engine, a package, a device or a hub that this machine does not have."""
 
 
-def not_installed(what: str, library: str, extra: str, error: ImportError) -> Unavailable:
-    """``what`` needs a library that comes with one of the project's extras."""
-    return Unavailable(
-        f"{what} needs {library}, which is not installed.", str(error), f"pip install 'backbones-deployed[{extra}]'"
-    )
+_TORCH = "torch torchvision timm onnx onnxscript onnxslim ml_dtypes safetensors huggingface_hub scipy hotcoco"
+EXTRAS = {
+    "": ("Every command needs", "argcomplete filelock msgspec numpy PIL psutil yaml rich"),
+    "export": ("Exporting and scoring need", _TORCH),
+    "cpu": ("The engine ort needs", "onnxruntime"),
+    "gpu": ("An NVIDIA GPU needs", "pycuda tensorrt"),
+    "nvrtc": ("Compiling for NVIDIA GPUs needs", "cuda"),
+    "rtx": ("TensorRT-RTX needs", "tensorrt_rtx"),
+    "keras": ("Keras' HDF5 files need", "h5py"),
+    "lab": ("The lab needs", "cv2"),
+    "parquet": ("Parquet needs", "pyarrow"),
+    "plot": ("A plot needs", "matplotlib"),
+    "search": ("The scenario search needs", "faiss"),
+}
+"""Extra of the package → what it is for, and the modules that it brings; the empty one is the plain package."""
+_EXTRA_OF = {module: extra for extra, (_, modules) in EXTRAS.items() for module in modules.split()}
+
+
+def not_installed(library: str, reason: object = "", what: str = "") -> Unavailable:
+    """A library of :data:`EXTRAS` that is missing. ``what``: who needs it, if that is more than its extra says."""
+    extra = _EXTRA_OF[library]
+    package = f"'backbones-deployed[{extra}]'" if extra else "backbones-deployed"
+    needs = what or EXTRAS[extra][0]
+    return Unavailable(f"{needs} {library}, which is not installed.", str(reason), f"pip install {package}")
+
+
+def for_user(error: BaseException) -> UserError | None:
+    """An error in the words of the user's that can fix it: one of ours, or a library that is not installed.
+
+    None for a bug; a missing module that is ours, or nobody's, is one.
+    """
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, ModuleNotFoundError):  # a distribution whose version is asked for is one too
+        name = str(error.name).replace("-", "_")
+        return not_installed(name) if name in _EXTRA_OF else None
+    return None
 
 
 class CellError(UserError):

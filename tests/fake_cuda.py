@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from engines.cuda.driver import Buffer, Event, Graph, Host, Kernels, Size, Stream, out_of_memory
-from engines.preprocess.onnx_head import PIXELS
+from engines.preprocess.normalize import PIXELS
 
 Work = Callable[[], None]
 

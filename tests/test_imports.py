@@ -13,6 +13,7 @@ import pytest
 from project import ROOMS, ROOT
 
 from bench.__main__ import COMMANDS
+from export.errors import EXTRAS
 
 HEAVY = {
     "matplotlib",
@@ -122,6 +123,41 @@ def test_asking_what_runs_here_loads_no_framework(tmp_path: Path) -> None:
 def test_an_engine_is_imported_without_its_library(tmp_path: Path) -> None:
     code = "from engines.catalog import ENGINES; print([ENGINES.get(name) for name in ENGINES])"
     assert not loaded(code, [], tmp_path)[0] & HEAVY
+
+
+def test_records_are_read_without_what_only_exporting_needs(tmp_path: Path) -> None:
+    """The commands run in one process, which cannot import it."""
+    code = """
+import json, sys
+without, commands = json.loads(sys.argv.pop(1))
+sys.modules.update(dict.fromkeys(without))
+from bench.__main__ import main
+for words in commands:
+    assert main(words) == 0, words
+"""
+    commands = [
+        ["rank", "--published"],
+        ["pick", "--published", "--max", "latency_p50_ms=20"],
+        ["correlations", "--published"],
+        ["report", "--published", "--out", str(tmp_path / "report.html")],
+        ["engines"],
+    ]
+    _, printed = loaded(code, [json.dumps([EXTRAS["export"][1].split(), commands])], tmp_path)
+    assert "mobilenetv2" in printed
+    assert (tmp_path / "report.html").stat().st_size > 100_000
+
+
+def test_a_command_that_exports_names_the_extra_where_it_is_missing(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['onnx'] = sys.modules['torch'] = None; from bench.__main__ import cli; cli()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "export", "vit_s@random", "--store", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "which is not installed.\nTry: pip install 'backbones-deployed[export]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_heavy_import_is_seen(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class Search(Scenario):
         try:
             import faiss  # noqa: F401
         except ImportError as error:
-            raise not_installed("The scenario search", "faiss", "search", error) from error
+            raise not_installed("faiss", error) from error
 
     def asks(self, settings: Settings) -> dict[str, Any]:
         return {"index_size": settings.index_size, "neighbours": NEIGHBOURS}

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from export.errors import UserError
+from export.errors import for_user
 from export.variant import asked_input, network_name
 
 SCENARIOS = ("single_stream", "offline", "end_to_end", "search")
@@ -189,9 +189,9 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """Of an exception: a bug, unless it is a :class:`~export.errors.UserError`."""
-        if isinstance(error, UserError):
-            return cls(type(error).__name__, error.what, error.why, error.remedy)
+        """Of an exception: a bug, unless :func:`~export.errors.for_user` knows better."""
+        if known := for_user(error):
+            return cls(type(known).__name__, known.what, known.why, known.remedy)
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         what = f"A bug: {type(error).__name__}" + (f": {said[:300]}" if said else "")

@@ -194,12 +194,35 @@ def spearman(one: Floats, other: Floats) -> Floats:
 
     Pearson's correlation of the ranks, ties sharing their mean rank.
     """
-    from scipy.stats import rankdata
-
-    a, b = (rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (one, other))
+    a, b = (_mean_ranks(x) - (x.shape[1] + 1) / 2 for x in (one, other))
     spread = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     with np.errstate(invalid="ignore"):
         return np.asarray((a * b).sum(axis=1) / spread, np.float64)
+
+
+def _mean_ranks(rows: Floats) -> Floats:
+    """Ranks within each row from 1 (the least), ties sharing their mean rank, [d, n] → [d, n]."""
+    order = np.argsort(rows, axis=1)
+    sorted_ = np.take_along_axis(rows, order, axis=1)
+    edge = np.ones((len(rows), 1), bool)
+    starts = np.hstack([edge, sorted_[:, 1:] != sorted_[:, :-1]])
+    ends = np.hstack([starts[:, 1:], edge])
+    place = np.arange(rows.shape[1])
+    first = np.maximum.accumulate(np.where(starts, place, 0), axis=1)
+    last = np.minimum.accumulate(np.where(ends, place, rows.shape[1])[:, ::-1], axis=1)[:, ::-1]
+    out = np.empty(rows.shape)
+    np.put_along_axis(out, order, (first + last) / 2 + 1, axis=1)
+    return out
+
+
+def kendall(one: Floats, other: Floats) -> float:
+    """Kendall's tau-b of two series of values, [n] each; NaN where one of them has a single value.
+
+    Concordant pairs less discordant ones, over the geometric mean of the pairs that are no tie in each.
+    """
+    a, b = (np.sign(x[:, None] - x[None, :]) for x in (one, other))
+    with np.errstate(invalid="ignore"):
+        return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
 
 
 def pareto_front(gains: Sequence[float | None], costs: Sequence[float | None]) -> list[bool]:

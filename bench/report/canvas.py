@@ -96,7 +96,7 @@ def draw(picture: Picture, size: tuple[float, float], theme: Theme, kind: str = 
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise not_installed("A plot", "matplotlib", "plot", error) from error
+        raise not_installed("matplotlib", error) from error
     colours = COLOURS[theme]
     themed: Any = {
         **RC,

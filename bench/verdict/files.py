@@ -43,7 +43,7 @@ def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise not_installed("Parquet", "pyarrow", "parquet", error) from error
+        raise not_installed("pyarrow", error) from error
     buffer = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), buffer)
     write(path, buffer.getvalue().to_pybytes())

@@ -107,11 +107,9 @@ def markdown(found: Sequence[Order]) -> str:
 
 
 def _order(result: str, how: str, before: list[ScoreRecord], after: list[ScoreRecord]) -> Order:
-    from scipy.stats import kendalltau
-
     names = [record.cell.network for record in before]
     sides = [np.array([_gain(record) for record in side]) for side in (before, after)]
-    tau = float(kendalltau(*sides).statistic)
+    tau = stats.kendall(*sides)
     swapped, inverted = 0, []
     drawn = [_draws(side) for side in (before, after)]
     for i, j in combinations(range(len(names)), 2):

@@ -24,8 +24,7 @@ from engines.base import EngineSpec, Outputs, Pixels, Placement, Plan, Session
 from engines.graph import Graph
 from engines.library import failing
 from engines.ort.providers import PROVIDERS, assignment, preload, require_placed
-from engines.preprocess.normalize import Normalizer
-from engines.preprocess.onnx_head import PIXELS
+from engines.preprocess.normalize import PIXELS, Normalizer
 from export.artifact import ONNX
 from export.errors import CellError, UserError, first_line
 

@@ -13,6 +13,9 @@ from export.spec import PreprocessSpec
 
 Channels = npt.NDArray[np.float32]
 
+PIXELS = "pixels"
+"""The input of a network that normalises by itself, on the device (see ``engines.preprocess.onnx_head``)."""
+
 
 def scale_and_shift(spec: PreprocessSpec) -> tuple[Channels, Channels]:
     """``scale = 1 / (value_range · std)`` and ``shift = −mean / std``: float32 [3] each, folded in float64.

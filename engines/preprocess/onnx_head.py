@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engines.preprocess.normalize import scale_and_shift
+from engines.preprocess.normalize import PIXELS, scale_and_shift
 from export.errors import CellError
 from export.spec import PreprocessSpec
 
 if TYPE_CHECKING:
     import onnx
-
-PIXELS = "pixels"
 
 
 def with_pixels_input(model: onnx.ModelProto, spec: PreprocessSpec, input_name: str) -> onnx.ModelProto:

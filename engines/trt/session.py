@@ -26,7 +26,7 @@ from engines.cuda.nvimgcodec import DeviceImage
 from engines.cuda.nvrtc import Program
 from engines.cuda.pycuda_driver import open_driver
 from engines.preprocess.device import Feeder, require_photographs
-from engines.preprocess.onnx_head import PIXELS
+from engines.preprocess.normalize import PIXELS
 from engines.trt.builder import PLAN
 from engines.trt.flavour import Flavour
 from engines.trt.inspector import placement

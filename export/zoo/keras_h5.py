@@ -24,7 +24,7 @@ def layers(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     try:
         import h5py
     except ImportError as error:
-        raise not_installed(f"{path.name}, a Keras HDF5 file,", "h5py", "keras", error) from error
+        raise not_installed("h5py", error, f"{path.name}, a Keras HDF5 file, needs") from error
     found = {}
     try:
         with h5py.File(path, "r") as file:

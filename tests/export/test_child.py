@@ -18,6 +18,8 @@ def work(job: dict[str, Any]) -> Any:
         return {"seen": job["values"]}
     if what == "sentence":
         raise Unavailable("Not here.", "Because.", "another way")
+    if what == "timm":
+        raise ModuleNotFoundError("No module named 'timm'", name="timm")
     if what == "bug":
         raise ZeroDivisionError("deep inside")
     if what == "endless":
@@ -40,6 +42,11 @@ def test_a_sentence_comes_back_whole() -> None:
     with pytest.raises(Unavailable) as caught:
         child.alone("test_child:work", {"what": "sentence"}, "It")
     assert (caught.value.what, caught.value.why, caught.value.remedy) == ("Not here.", "Because.", "another way")
+
+
+def test_a_library_that_a_child_lacks_is_named_with_its_extra() -> None:
+    with pytest.raises(Unavailable, match=r"need timm, which is not installed\.\nTry: pip install .*\[export\]"):
+        child.alone("test_child:work", {"what": "timm"}, "It")
 
 
 def test_a_bug_keeps_its_traceback() -> None:

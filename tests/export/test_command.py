@@ -32,6 +32,8 @@ def raising(error: BaseException) -> object:
         (OSError(errno.ENOSPC, "full", "file"), 2),
         (OSError(errno.EIO, "broken"), 3),
         (ZeroDivisionError(), 3),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), 2),
+        (ModuleNotFoundError("No module named 'bench.gone'", name="bench.gone"), 3),
     ],
 )
 def test_exit_codes(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 from fakes import dataset
+from project import ROOT
 
 from bench.measure import runner
 from bench.measure.scenarios import Settings
@@ -14,6 +22,8 @@ from bench.sweep.rotation import prepare
 from engines.base import Profile
 from engines.catalog import engine
 from engines.preprocess.catalog import preprocess
+from export.artifact import Artifact
+from export.errors import EXTRAS
 from export.lower.precision import artifact
 from export.store import Store
 from export.zoo.backbones import Backbone
@@ -81,3 +91,76 @@ def test_a_child_that_dies_is_a_failure(job: Job, monkeypatch: pytest.MonkeyPatc
     assert died.failure is not None
     assert died.failure.type == "ChildDied"
     assert "code 1" in died.failure.what
+
+
+WITHOUT_EXPORT = """
+import json, sys
+job, without = json.load(sys.stdin)
+sys.modules.update(dict.fromkeys(without))  # importing one of them fails, as where it is not installed
+import msgspec
+from fakes import dataset
+from bench.measure.worker import Job, work
+from bench.sweep import gate
+from bench.sweep.features import extract
+from bench.sweep.rotation import prepare
+from dataclasses import replace
+from pathlib import Path
+from engines.base import EngineSpec, Profile
+from engines.catalog import engine
+from engines.preprocess.catalog import preprocess
+from export.artifact import Artifact
+from export.store import Store
+from pathlib import Path
+
+job = msgspec.convert(job, Job)
+store = Store(Path(job.store))
+made = Artifact.of(store.try_load("onnx", job.onnx_key))
+path = preprocess("pillow", made.preprocess, store)
+job = replace(job, preprocess="pillow", queries_key=prepare(dataset(), path, 0, store).key)
+found = {}
+for name in ("null", "ort", "openvino"):
+    runner = engine(name)
+    if runner.available().ok:
+        plan = runner.plan(made, Profile(job.batches), store)
+        rows, _ = extract(lambda: runner.load(plan), {"features": plan.key}, path, dataset(), store)
+        timed = work(replace(job, engine=name))
+        parity = gate.check(runner, plan, store)
+        found[name] = {
+            "features": rows["features"][:].tolist(),
+            "timed": {one: sorted(series) for one, series in timed.series.items()},
+            "arithmetic": plan.arithmetic,
+            "parity": parity is None or parity.passed,
+        }
+print(json.dumps([found, sorted(set(without) & {n.partition(".")[0] for n, m in sys.modules.items() if m})]))
+"""
+
+
+def test_measuring_needs_nothing_that_only_exporting_needs(job: Job) -> None:
+    """Plans are built, held to parity, timed, and features extracted, in a process that cannot import them."""
+    without = EXTRAS["export"][1].split()
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXPORT],
+        input=json.dumps([msgspec.to_builtins(job), without]),
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found, imported = json.loads(done.stdout)
+    assert not imported
+    store = Store(Path(job.store))
+    entry = store.try_load("onnx", job.onnx_key)
+    assert entry is not None
+    made, data = Artifact.of(entry), dataset()
+    path = preprocess("pillow", made.preprocess, store)
+    plan = engine("ort").plan(made, Profile(job.batches), store)
+    with engine("ort").load(plan) as session:
+        wanted = np.concatenate([path.run(session, [path(data.read(s.id))])["features"] for s in data.samples])
+    assert {"null", "ort"} <= set(found)
+    for name, one in found.items():
+        assert sorted(one["timed"]) == sorted(job.scenarios)
+        assert one["parity"]
+        if name != "null":
+            assert set(one["arithmetic"]) == {"fp32"}
+            np.testing.assert_allclose(one["features"], wanted, rtol=1e-3, atol=1e-4)

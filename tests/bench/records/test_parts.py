@@ -63,6 +63,13 @@ def raised(error: BaseException) -> BaseException:
         return caught
 
 
+def test_a_missing_library_is_no_bug() -> None:
+    failure = Failure.of(raised(ModuleNotFoundError("No module named 'scipy'", name="scipy")))
+    assert (failure.type, failure.remedy) == ("Unavailable", "pip install 'backbones-deployed[export]'")
+    assert not failure.bug
+    assert Failure.of(raised(ModuleNotFoundError("No module named 'bench.gone'", name="bench.gone"))).bug
+
+
 def test_a_bug_says_its_first_line_and_keeps_its_traceback() -> None:
     failure = Failure.of(raised(ValueError("\n  shapes do not match \nsecond line")))
     assert (failure.type, failure.what, failure.why) == ("ValueError", "A bug: ValueError: shapes do not match", "")

@@ -11,7 +11,7 @@ import pytest
 from fake_records import ODD, Lab
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
+from scipy.stats import kendalltau, spearmanr
 
 from bench.correlations import main
 from bench.records import stats
@@ -48,8 +48,14 @@ def test_spearman_is_scipy_s_with_ties(pairs: list[tuple[int, int]]) -> None:
         assert found == pytest.approx(spearmanr(x, y).statistic, abs=1e-9)
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-3, 3)), min_size=2, max_size=12))
+def test_kendall_is_scipy_s_with_ties(pairs: list[tuple[int, int]]) -> None:
+    x, y = np.array(pairs, float).T
+    assert stats.kendall(x, y) == pytest.approx(kendalltau(x, y).statistic, abs=1e-9, nan_ok=True)
+
+
 def test_rows_are_correlated_each_on_its_own() -> None:
-    x, y = np.random.default_rng(0).normal(size=(2, 30, 9))
+    x, y = np.random.default_rng(0).integers(0, 6, size=(2, 30, 9)).astype(float)
     np.testing.assert_allclose(stats.spearman(x, y), [spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)])
 
 

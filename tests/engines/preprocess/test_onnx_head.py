@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from onnx import TensorProto, helper
 
-from engines.preprocess.normalize import Normalizer
-from engines.preprocess.onnx_head import PIXELS, with_pixels_input
+from engines.preprocess.normalize import PIXELS, Normalizer
+from engines.preprocess.onnx_head import with_pixels_input
 from export.artifact import Artifact
 from export.errors import CellError
 from export.spec import PreprocessSpec
