@@ -45,7 +45,7 @@ def what(place: Path) -> list[str]:
     torch.save(import_timm().create_model("test_resnet", num_classes=0).state_dict(), file)
     model = ["--models", MODEL, "--weights", f"{MODEL}={file}", "--data", str(draw(place / "set"))]
     short = ["--tasks", "knn,classification", "--scenario", "single_stream,end_to_end", "--seconds", "0.05"]
-    return [*model, "--engine", "ort", *short, "--repeats", "2"]
+    return [*model, "--engine", "ort", *short, "--repeats", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_a_changed_description_is_refused(
     board: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     text = tmp_path / "copied" / "kit.json"
-    text.write_text(text.read_text().replace('"repeats": 2', '"repeats": 1'))
+    text.write_text(text.read_text().replace('"repeats": 1', '"repeats": 2'))
     ran = board("run")
     assert ran.returncode == 2
     assert "was changed after it was packed" in ran.stderr
@@ -194,3 +194,38 @@ def test_a_folder_that_is_there_is_not_overwritten(tmp_path: Path, what: list[st
         main(["pack", str(tmp_path), "--target", "here", *what])
     with pytest.raises(UserError, match="Unknown target 'pi6'"):
         main(["pack", str(tmp_path / "new"), "--target", "pi6", *what])
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home folder of a board that ssh and scp find: these stand-ins run the same commands here."""
+    home, programs = tmp_path / "home", tmp_path / "programs"
+    home.mkdir()
+    programs.mkdir()
+    python = f'python3() {{ {BARE} "$@"; }}'
+    (programs / "ssh").write_text(
+        '#!/bin/sh\n[ "$1" = -t ] && shift\n[ "$1" = me@board ] || exit 255\n'
+        f'cd {home} && {python} && eval "$2"\n'
+    )
+    (programs / "scp").write_text(
+        '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\n'
+        f"at() {{ case $1 in me@board:*) echo {home}/${{1#me@board:}};; *) echo $1;; esac; }}\n"
+        'exec cp -r "$(at $1)" "$(at $2)"\n'
+    )
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    return home
+
+
+def test_over_ssh_a_kit_is_copied_run_fetched_and_merged(kit: Path, place: Path, ssh: Path, tmp_path: Path) -> None:
+    where = ["--out", str(tmp_path / "out"), "--store", str(place / "store")]
+    with pytest.raises(UserError, match="nobody@nowhere cannot be reached"):
+        main(["run", str(kit), "--over", "nobody@nowhere", *where])
+    assert main(["run", str(kit), "--over", "me@board", *where]) == 0
+    assert {r.status for r in records(tmp_path / "out") if isinstance(r, TimingRecord)} == {"ok"}
+    [copied] = ssh.iterdir()
+    first = (copied / "results" / "results.tar").stat().st_mtime_ns
+    assert main(["run", str(kit), "--over", "me@board", *where]) == 0, "what is on the board is not copied again"
+    assert list(ssh.iterdir()) == [copied]
+    assert (copied / "results" / "results.tar").stat().st_mtime_ns > first
