@@ -76,9 +76,8 @@ class Monitor:
             foreign = (new_busy - busy) - (new_own - own) - (new_mine - mine)
             self._foreign.append(min(1.0, max(0.0, foreign / window)))
             busy, own, mine = new_busy, new_own, new_mine
-            frequency = psutil.cpu_freq()
-            if frequency and frequency.current:
-                self._clocks.append(frequency.current)
+            if clock := _clock_mhz():
+                self._clocks.append(clock)
             self._temperatures += readings(self._root)
 
     def _look_at_gpu(self) -> None:
@@ -122,6 +121,17 @@ def busy_seconds() -> float:
 
     t = psutil.cpu_times()
     return float(t.user + t.system + getattr(t, "irq", 0) + getattr(t, "softirq", 0) + getattr(t, "steal", 0))
+
+
+def _clock_mhz() -> float:
+    """The mean of the cores' clocks; 0 where the system does not say."""
+    import psutil
+
+    try:
+        frequency = psutil.cpu_freq()
+    except (NotImplementedError, OSError):  # cpufreq is there, and not to be read
+        return 0.0
+    return float(frequency.current) if frequency else 0.0
 
 
 def _cpu_seconds(process: Any) -> float:

@@ -204,8 +204,7 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     programs.mkdir()
     python = f'python3() {{ {BARE} "$@"; }}'
     (programs / "ssh").write_text(
-        '#!/bin/sh\n[ "$1" = -t ] && shift\n[ "$1" = me@board ] || exit 255\n'
-        f'cd {home} && {python} && eval "$2"\n'
+        f'#!/bin/sh\n[ "$1" = -t ] && shift\n[ "$1" = me@board ] || exit 255\ncd {home} && {python} && eval "$2"\n'
     )
     (programs / "scp").write_text(
         '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\n'

@@ -17,9 +17,6 @@ ENVIRONMENT = (
     "sys.stdout.buffer.write(msgspec.json.encode(environment()))"
 )
 CAUTIONS = (
-    "from pathlib import Path; from bench.measure.guards import cautions; "
-    "print(*cautions(Path('.'), 0.1), sep='\\n')"
-)
     "from pathlib import Path; from bench.measure.guards import cautions; print(*cautions(Path('.'), 0.1), sep='\\n')"
 )
 
