@@ -109,6 +109,8 @@ lock: ## resolve the pinned versions again (needs uv; UPGRADE=-U upgrades)
 	$(COMPILE) $(UPGRADE) $(CPU) $(BINDINGS) -o requirements/cpu.txt
 	$(COMPILE) $(UPGRADE) $(CPU) --extra dev -c requirements/cpu.txt -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) --extra gpu -o requirements/gpu.txt
+	$(COMPILE) $(UPGRADE) requirements/edge.in --extra cpu --extra openvino --excludes requirements/edge-without.txt \
+	    -c requirements/cpu.txt -o requirements/edge.txt
 
 clean: ## remove .venv, .venv-gpu and caches; results/ stays
 	rm -rf .venv .venv-gpu build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

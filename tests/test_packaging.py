@@ -17,7 +17,8 @@ from project import ROOMS, ROOT, pyproject, tracked
 
 from bench.__main__ import COMMANDS
 
-LOCKS = ("cpu", "dev", "gpu")
+LOCKS = {"cpu": ["demo"], "dev": ["demo", "dev"], "gpu": ["gpu"], "edge": ["cpu", "openvino"]}
+"""Lock → the extras that it is for."""
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
@@ -123,7 +124,7 @@ def wanted(*extras: str) -> list[Requirement]:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize(("lock", "extras"), [("cpu", ["demo"]), ("dev", ["demo", "dev"]), ("gpu", ["gpu"])], ids=LOCKS)
+@pytest.mark.parametrize(("lock", "extras"), LOCKS.items(), ids=LOCKS)
 def test_a_lock_holds_what_the_project_asks_for(lock: str, extras: list[str], python: str) -> None:
     pinned = {**pins("torch", python), **pins(lock, python)}
     for requirement in wanted(*extras):

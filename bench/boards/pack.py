@@ -198,7 +198,7 @@ def write(sweep: Assembly, made: Load, target: Target, brought: Sequence[Path], 
 
 
 def wheels_for(made: Load, target: Target, store: Store) -> list[Path]:
-    """The wheels that the kit's engines need on the target, from the lock of its Python, kept in the store's folder.
+    """The wheels that the kit's engines need on the target, from the lock for boards, kept in the store's folder.
 
     Raises:
         UserError: the lock has no wheel of an engine for the target. Unavailable: the package index cannot be reached.

@@ -202,22 +202,20 @@ def _download(pin: Pin, target: Target, folder: Path) -> str:
     return (done.stderr or done.stdout) if done.returncode else ""
 
 
-LOCKS = ROOT / "requirements"
-OLDEST, NEWER = "edge-py310.txt", "edge-py311.txt"
+LOCK = ROOT / "requirements" / "edge.txt"
 PLAIN = ("numpy", "pillow", "msgspec", "psutil", "filelock")
 """What measuring on a board imports, beside an engine's own packages."""
 
 
 def locked(target: boards.Target, packages: Iterable[str]) -> list[Pin]:
-    """The pins of :data:`PLAIN` and of these packages for a board, from the lock of its Python.
+    """The pins of :data:`PLAIN` and of these packages for a board: the lock has them for every Python.
 
     Raises:
         UserError: the lock lacks one for this board.
     """
-    lock = LOCKS / (OLDEST if target.python == "3.10" else NEWER)
     machine = Target(target.python, target.platform)
-    there = {pin.name: pin for pin in pins(lock.read_text(encoding="utf-8")) if machine.wanted(pin)}
+    there = {pin.name: pin for pin in pins(LOCK.read_text(encoding="utf-8")) if machine.wanted(pin)}
     for name in packages:
         if name not in there:
-            raise UserError(f"{lock.name} has no {name} for {target}.", "", "another engine, or another target")
+            raise UserError(f"{LOCK.name} has no {name} for {target}.", "", "another engine, or another target")
     return [there[name] for name in (*PLAIN, *sorted(packages))]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import venv
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 from fakes import dataset
-from project import ROOT
+from project import ROOT, pyproject
 
 from bench.measure import runner
 from bench.measure.scenarios import Settings
@@ -93,69 +97,25 @@ def test_a_child_that_dies_is_a_failure(job: Job, monkeypatch: pytest.MonkeyPatc
     assert "code 1" in died.failure.what
 
 
-WITHOUT_EXPORT = """
-import json, sys
-job, without = json.load(sys.stdin)
-sys.modules.update(dict.fromkeys(without))  # importing one of them fails, as where it is not installed
-import msgspec
-from fakes import dataset
-from bench.measure.worker import Job, work
-from bench.sweep import gate
-from bench.sweep.features import extract
-from bench.sweep.rotation import prepare
-from dataclasses import replace
-from pathlib import Path
-from engines.base import EngineSpec, Profile
-from engines.catalog import engine
-from engines.preprocess.catalog import preprocess
-from export.artifact import Artifact
-from export.store import Store
-from pathlib import Path
-
-job = msgspec.convert(job, Job)
-store = Store(Path(job.store))
-made = Artifact.of(store.try_load("onnx", job.onnx_key))
-path = preprocess("pillow", made.preprocess, store)
-job = replace(job, preprocess="pillow", queries_key=prepare(dataset(), path, 0, store).key)
-found = {}
-for name in ("null", "ort", "openvino"):
-    runner = engine(name)
-    if runner.available().ok:
-        plan = runner.plan(made, Profile(job.batches), store)
-        rows, _ = extract(lambda: runner.load(plan), {"features": plan.key}, path, dataset(), store)
-        timed = work(replace(job, engine=name))
-        parity = gate.check(runner, plan, store)
-        found[name] = {
-            "features": rows["features"][:].tolist(),
-            "timed": {one: sorted(series) for one, series in timed.series.items()},
-            "arithmetic": plan.arithmetic,
-            "parity": parity is None or parity.passed,
-        }
-print(json.dumps([found, sorted(set(without) & {n.partition(".")[0] for n, m in sys.modules.items() if m})]))
-"""
-
-
-def test_measuring_needs_nothing_that_only_exporting_needs(job: Job) -> None:
-    """Plans are built, held to parity, timed, and features extracted, in a process that cannot import them."""
-    without = EXTRAS["export"][1].split()
+def measured(python: str | Path, job: Job, without: Sequence[str] = ()) -> dict[str, Any]:
+    """What ``tests/measuring_half.py`` measures, by that Python, with modules that cannot be imported."""
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_EXPORT],
+        [python, "-c", "import measuring_half; measuring_half.main()"],
         input=json.dumps([msgspec.to_builtins(job), without]),
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])},
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     found, imported = json.loads(done.stdout)
-    assert not imported
+    assert not set(imported) & set(EXTRAS["export"][1].split())
     store = Store(Path(job.store))
     entry = store.try_load("onnx", job.onnx_key)
     assert entry is not None
     made, data = Artifact.of(entry), dataset()
     path = preprocess("pillow", made.preprocess, store)
-    plan = engine("ort").plan(made, Profile(job.batches), store)
-    with engine("ort").load(plan) as session:
+    with engine("ort").load(engine("ort").plan(made, Profile(job.batches), store)) as session:
         wanted = np.concatenate([path.run(session, [path(data.read(s.id))])["features"] for s in data.samples])
     assert {"null", "ort"} <= set(found)
     for name, one in found.items():
@@ -164,3 +124,31 @@ def test_measuring_needs_nothing_that_only_exporting_needs(job: Job) -> None:
         if name != "null":
             assert set(one["arithmetic"]) == {"fp32"}
             np.testing.assert_allclose(one["features"], wanted, rtol=1e-3, atol=1e-4)
+    return dict(found)
+
+
+def test_measuring_needs_nothing_that_only_exporting_needs(job: Job) -> None:
+    """Plans are built, held to parity, timed, and features extracted, in a process that cannot import it."""
+    measured(sys.executable, job, EXTRAS["export"][1].split())
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_the_plain_package_with_an_engine_is_enough(job: Job, tmp_path: Path) -> None:
+    """What pyproject.toml asks for, in the versions of the lock for boards, and nothing else."""
+    venv.create(tmp_path, with_pip=False)
+    python = tmp_path / "bin" / "python"
+    versions = re.findall(r"^[a-z0-9-]+==[^\\\n]+", (ROOT / "requirements" / "edge.txt").read_text(), re.MULTILINE)
+    (tmp_path / "versions.txt").write_text("\n".join(versions))
+    project = pyproject()["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["cpu"]]
+    command = [sys.executable, "-m", "pip", "-qq", "--python", str(python), "install", "--no-compile"]
+    subprocess.run([*command, "-c", str(tmp_path / "versions.txt"), *wanted], check=True)
+    site = next((tmp_path / "lib").glob("python*/site-packages"))
+    assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < 200e6
+    assert not {path.name for path in site.iterdir()} & set(EXTRAS["export"][1].split())
+    assert set(measured(python, job)) == {"null", "ort"}
+    for words in (["engines"], ["rank", "--published"]):
+        done = subprocess.run([python, "-m", "bench", *words], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
