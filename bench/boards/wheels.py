@@ -202,7 +202,7 @@ def _download(pin: Pin, target: Target, folder: Path) -> str:
     return (done.stderr or done.stdout) if done.returncode else ""
 
 
-LOCK = ROOT / "requirements" / "edge.txt"
+LOCK = "edge.txt"
 PLAIN = ("numpy", "pillow", "msgspec", "psutil", "filelock")
 """What measuring on a board imports, beside an engine's own packages."""
 
@@ -214,8 +214,14 @@ def locked(target: boards.Target, packages: Iterable[str]) -> list[Pin]:
         UserError: the lock lacks one for this board.
     """
     machine = Target(target.python, target.platform)
-    there = {pin.name: pin for pin in pins(LOCK.read_text(encoding="utf-8")) if machine.wanted(pin)}
+    there = {pin.name: pin for pin in pins(_lock().read_text(encoding="utf-8")) if machine.wanted(pin)}
     for name in packages:
         if name not in there:
-            raise UserError(f"{LOCK.name} has no {name} for {target}.", "", "another engine, or another target")
+            raise UserError(f"The lock of boards ({LOCK}) has no {name} for {target}.", "", "another engine, or another target")
     return [there[name] for name in (*PLAIN, *sorted(packages))]
+
+
+def _lock() -> Path:
+    """The lock of boards: in a checkout with the others, installed beside this file."""
+    checkout = ROOT / "requirements" / LOCK
+    return checkout if checkout.exists() else Path(__file__).with_name(LOCK)
