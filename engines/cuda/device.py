@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ctypes import CDLL, byref, c_char, c_int, c_size_t
+from ctypes import byref, c_char, c_int, c_size_t
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-LIBRARIES = ("libcuda.so.1", "nvcuda.dll")
+from engines.cuda.libcuda import library
+
 MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 
 
@@ -42,7 +43,7 @@ def why_no_device() -> str:
 
 @cache
 def _look() -> tuple[Device | None, str]:
-    driver = next((found for name in LIBRARIES if (found := _open(name))), None)
+    driver = library()
     if driver is None:
         return None, "the NVIDIA driver (libcuda)"
     count, gpu, major, minor, cuda = c_int(0), c_int(0), c_int(0), c_int(0), c_int(0)
@@ -61,13 +62,6 @@ def _look() -> tuple[Device | None, str]:
         return None, f"a GPU that answers its driver (CUDA error {failed})"
     version = _driver_version() or f"CUDA {cuda.value // 1000}.{cuda.value % 1000 // 10}"
     return Device(name.value.decode(), f"{major.value}.{minor.value}", version, memory.value), ""
-
-
-def _open(name: str) -> CDLL | None:
-    try:
-        return CDLL(name)
-    except OSError:
-        return None
 
 
 def _driver_version() -> str:

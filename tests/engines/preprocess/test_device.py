@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctypes import CDLL
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from fakes import MeanColour, plan
 from bench.figures.gpu_preprocess import must_move, torch_path
 from engines.base import EngineSpec
 from engines.catalog import engine
+from engines.cuda.ctypes_driver import CtypesDriver
 from engines.cuda.device import device
 from engines.cuda.driver import Driver, Kernels
+from engines.cuda.libcuda import typed
 from engines.cuda.nvrtc import Program
-from engines.cuda.pycuda_driver import open_driver
+from engines.cuda.pycuda_driver import PycudaDriver
 from engines.preprocess.catalog import identity, preprocess, refusal
 from engines.preprocess.device import Feeder, program_for, run
 from engines.preprocess.kernel import PIXELS, Target
@@ -28,6 +31,8 @@ from export.picture import Image
 from export.reference import resize_and_crop
 from export.spec import PreprocessSpec
 from export.store import Store
+
+REAL = ("pycuda on a GPU", "libcuda on a GPU")
 
 
 @dataclass
@@ -69,14 +74,19 @@ class Stage:
         return found
 
 
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)], scope="module")
+@pytest.fixture(params=["fake", "libcuda", *(pytest.param(n, marks=pytest.mark.gpu) for n in REAL)], scope="module")
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    if request.param == "fake":
+    if request.param not in REAL:
         driver: Driver = FakeDriver(size=1 << 27)
+        if request.param == "libcuda":
+            driver = CtypesDriver(typed(CDLL(str(request.getfixturevalue("built_libcuda")))))
         code = request.getfixturevalue("host_code").cubin
     else:
-        pytest.importorskip("pycuda.driver", reason="pycuda is not installed")
-        driver = open_driver()
+        if request.param == "pycuda on a GPU":
+            pytest.importorskip("pycuda.driver", reason="pycuda is not installed")
+            driver = PycudaDriver()
+        else:
+            driver = CtypesDriver()
         gpu = device()
         assert gpu is not None
         code = program_for(gpu.capability, Store(tmp_path_factory.mktemp("kernel"))).cubin
