@@ -30,8 +30,8 @@ class CudaPreprocess(Preprocess):
         return {"name": "cuda", "version": 1, **identity()}
 
     @classmethod
-    def refusal(cls, engine: Engine) -> tuple[str, str]:
-        return refusal(engine)
+    def refusal(cls, engine: Engine, store: Store) -> tuple[str, str]:
+        return refusal(engine, store)
 
     @cached_property
     def program(self) -> Program:

@@ -37,8 +37,8 @@ class NvImageCodecPreprocess(Preprocess):
         return {"name": "nvimgcodec", "version": 1, **identity(), "nvimgcodec": installed(PACKAGE)}
 
     @classmethod
-    def refusal(cls, engine: Engine) -> tuple[str, str]:
-        return refusal(engine, PACKAGE)
+    def refusal(cls, engine: Engine, store: Store) -> tuple[str, str]:
+        return refusal(engine, store, PACKAGE)
 
     @cached_property
     def program(self) -> Program:

@@ -21,7 +21,7 @@ def anew() -> Iterator[None]:
 def test_what_the_library_reports(fake_libcuda: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asked, "library", lambda: fake_libcuda)
     monkeypatch.setattr(asked, "_driver_version", lambda: "")
-    assert device() == Device("Fake Orin", "8.7", "CUDA 12.6", 1 << 27)
+    assert device() == Device("Fake Orin", "8.7", "CUDA 12.6", 1 << 27, "12.6")
     assert why_no_device() == ""
 
 
