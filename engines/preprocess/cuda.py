@@ -18,6 +18,7 @@ from export.picture import Image
 if TYPE_CHECKING:
     from engines.base import Engine, Outputs, Session
     from engines.cuda.nvrtc import Program
+    from export.store import Store
 
 
 class CudaPreprocess(Preprocess):

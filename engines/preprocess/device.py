@@ -31,7 +31,7 @@ ON_HOST = "--preprocess cpu"
 
 
 def pack(capability: str, store: Store, cuda: int = NEWEST) -> Entry:
-    """The compiled kernels for a GPU, made without one: an entry of the shelf ``cubin`` that a board finds in its store.
+    """The compiled kernels for a GPU, made without one: an entry of the shelf ``cubin`` that a board finds.
 
     Args:
         capability: as "8.7" (Orin) or "11.0" (Thor).

@@ -24,6 +24,7 @@ from export.picture import Image, plain
 if TYPE_CHECKING:
     from engines.base import Engine, Outputs, Session
     from engines.cuda.nvrtc import Program
+    from export.store import Store
 
 
 class NvImageCodecPreprocess(Preprocess):
