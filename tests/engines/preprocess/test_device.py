@@ -129,20 +129,12 @@ def test_values_of_every_type(stage: Stage, kind: Any, dtype: str) -> None:
 
 
 def test_the_path_says_what_it_lacks(store: Store) -> None:
-<<<<<<< HEAD
-    why, remedy = refusal("cuda", engine(EngineSpec("ort")))
+    why, remedy = refusal("cuda", engine(EngineSpec("ort")), store)
     assert "ort:cpu takes its pixels from the processor" in why
     assert remedy == "--preprocess cpu"
-    assert refusal("cpu", engine(EngineSpec("ort"))) == refusal("pillow", engine(EngineSpec("ort"))) == ("", "")
+    assert refusal("cpu", engine(EngineSpec("ort")), store) == refusal("pillow", engine(EngineSpec("ort")), store) == ("", "")
     if device() is None:
-        assert "NVIDIA driver" in refusal("cuda", engine(EngineSpec("trt-rtx")))[0]
-=======
-    why = refusal("cuda", engine(EngineSpec("ort")), store)
-    assert "ort:cpu takes its pixels from the processor" in why
-    assert refusal("cpu", engine(EngineSpec("ort")), store) == ""
-    if device() is None:
-        assert "NVIDIA driver" in refusal("cuda", engine(EngineSpec("trt-rtx")), store)
->>>>>>> b5c74ac (Compiled kernels travel: NVRTC by ctypes, keyed by CUDA's major version, found in a board's store without a compiler)
+        assert "NVIDIA driver" in refusal("cuda", engine(EngineSpec("trt-rtx")), store)[0]
         with pytest.raises(Unavailable, match="needs a GPU"):
             _ = preprocess("cuda", PreprocessSpec(8, 8), store).program  # type: ignore[attr-defined]
     with pytest.raises(UserError, match="preprocessing path"):
@@ -174,13 +166,13 @@ def test_a_board_finds_kernels_that_were_packed_and_needs_no_compiler(
     monkeypatch.setattr("engines.cuda.nvrtc.library", missing)
     trt = engine(EngineSpec("trt"))
     why = "has no kernels for 8.7 in the store, and NVRTC of CUDA 12 is not installed."
-    assert refusal("cuda", trt, store).endswith(why)
+    assert refusal("cuda", trt, store)[0].endswith(why)
     packed(store, "8.7", 13)  # its driver is of CUDA 12
     packed(store, "8.6", 12)
     with pytest.raises(Unavailable, match="NVRTC of CUDA 12"):
         program_here(store)
     packed(store, "8.7", 12)
-    assert refusal("cuda", trt, store) == ""
+    assert refusal("cuda", trt, store) == ("", "")
     assert program_here(store).cubin == b"code of CUDA 12"
 
 

@@ -132,6 +132,15 @@ def test_placement_of_the_older_form() -> None:
     assert placement({"Layers": [given]}, "gpu").precisions == {"fp16": 1}
 
 
+def test_placement_of_a_spelling_of_tensorrt_11() -> None:
+    given = {
+        "Name": "a",
+        "LayerType": "conv",
+        "Inputs": [{"Name": "x", "DataType": "Int8", "Format": "Row major linear"}],
+    }
+    assert placement({"Layers": [given], "I/O Tensors": [{"Name": "x"}]}, "gpu").precisions == {"int8": 1}
+
+
 def test_placement_that_cannot_be_told_says_so() -> None:
     assert placement({"Layers": ["conv1", "conv2"]}, "gpu").nodes == {"gpu": 2}
     assert "detailed profiling" in placement({"Layers": ["conv1"]}, "gpu").note
