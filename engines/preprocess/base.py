@@ -43,7 +43,8 @@ class Preprocess(ABC):
 
     @classmethod
     def refusal(cls, engine: Engine, store: Store) -> tuple[str, str]:
-        """Why an engine cannot be fed by this path here, with what the store has, and how to change that; both empty where it can."""
+        """Why an engine cannot be fed by this path here, with what the store has, and how to change that; both empty
+        where it can."""
         return "", ""
 
     def decode(self, encoded: bytes) -> Image:

@@ -132,7 +132,11 @@ def test_the_path_says_what_it_lacks(store: Store) -> None:
     why, remedy = refusal("cuda", engine(EngineSpec("ort")), store)
     assert "ort:cpu takes its pixels from the processor" in why
     assert remedy == "--preprocess cpu"
-    assert refusal("cpu", engine(EngineSpec("ort")), store) == refusal("pillow", engine(EngineSpec("ort")), store) == ("", "")
+    assert (
+        refusal("cpu", engine(EngineSpec("ort")), store)
+        == refusal("pillow", engine(EngineSpec("ort")), store)
+        == ("", "")
+    )
     if device() is None:
         assert "NVIDIA driver" in refusal("cuda", engine(EngineSpec("trt-rtx")), store)[0]
         with pytest.raises(Unavailable, match="needs a GPU"):
