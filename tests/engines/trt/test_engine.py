@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_trt import FakeBuilding
 
 from engines.base import EngineSpec, Plan, Profile
 from engines.catalog import engine
 from engines.cuda.device import Device
 from engines.trt import flavour
+from engines.trt.builder import PLAN, Request, build
 from engines.trt.engine import RtxEngine, TrtEngine, refuse_foreign
 from engines.trt.flavour import RTX, TENSORRT
 from export.artifact import Artifact
@@ -147,6 +149,26 @@ def test_a_library_that_no_package_brought_tells_its_version_itself(
     monkeypatch.delitem(sys.modules, "tensorrt")
     (tmp_path / "tensorrt.py").write_text('raise ImportError("libnvinfer.so.10")\n')
     assert TENSORRT.installed() == ""
+
+
+@pytest.mark.parametrize("release", ["10.3.0", "11.4.0.106"])
+@pytest.mark.parametrize("compatible", [False, True])
+def test_a_build_asks_of_jetpacks_tensorrt_only_what_it_has(
+    release: str, compatible: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = FakeBuilding(release)
+    monkeypatch.setitem(sys.modules, "tensorrt", library)  # type: ignore[arg-type]
+    fields = build(TENSORRT, b"a headed file", Request((1, 8), compatible=compatible), tmp_path)
+    built = library.built
+    assert (tmp_path / PLAN).read_bytes() == b"a plan"
+    assert built["model"] == b"a headed file"
+    assert built["strong"]  # else TensorRT 10 would choose precisions by itself
+    assert [flag.name for flag in built["cleared"]] == ["TF32"]
+    shapes = [profile.shapes["pixels"] for profile in built["profiles"]]
+    assert shapes == [((1, 32, 32, 3),) * 3, ((8, 32, 32, 3),) * 3]
+    assert built["profiling_verbosity"] == "detailed"
+    assert built.get("hardware_compatibility_level") == ("ampere+" if compatible else None)
+    assert fields["profiles"] == [1, 8]
 
 
 CALLS = re.compile(
