@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import IntEnum
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -69,12 +68,9 @@ class FakeBuilding:
     def __init__(self, release: str) -> None:
         weak = release.startswith("10.")  # 11 has strong typing alone, and ignores the flag that asks for it
         self.__version__ = release
-        self.NetworkDefinitionCreationFlag = (
-            IntEnum("Flag", {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1})
-            if weak
-            else (IntEnum("Flag", {"STRONGLY_TYPED": 1}))
-        )
-        self.BuilderFlag = IntEnum("BuilderFlag", {"FP16": 0, "INT8": 1, "TF32": 7} if weak else {"TF32": 7})
+        flags = {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1} if weak else {"STRONGLY_TYPED": 1}
+        self.NetworkDefinitionCreationFlag = SimpleNamespace(**flags)
+        self.BuilderFlag = SimpleNamespace(**({"FP16": "fp16", "TF32": "tf32"} if weak else {"TF32": "tf32"}))
         self.built: dict[str, Any] = {"profiles": [], "cleared": [], "strong": not weak}
 
     def Builder(self, logger: Any) -> Any:

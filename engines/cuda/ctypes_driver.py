@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes import CDLL, byref, c_float, c_int, c_size_t, c_ubyte, c_void_p
 from math import prod
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class CtypesDriver:
             raise Unavailable("CUDA is not available: the NVIDIA driver (libcuda) is missing.")
         self.cuda = Cuda(found)
         self._device, self._context = c_int(), Handle()
-        self._closed = False
+        self._closed, self._lock = False, Lock()
         self._living: list[weakref.finalize[Any, Any]] = []
         self._dead: deque[tuple[str, Any]] = deque()
         try:
@@ -117,11 +118,13 @@ class CtypesDriver:
         """
         finalizer = weakref.finalize(what, self._dead.append, (function, handle))
         finalizer.atexit = False
-        self._living.append(finalizer)
+        with self._lock:
+            self._living.append(finalizer)
         return finalizer
 
     def _free_dead(self) -> None:
-        self._living = [finalizer for finalizer in self._living if finalizer.alive]
+        with self._lock:
+            self._living = [finalizer for finalizer in self._living if finalizer.alive]
         while True:
             try:
                 function, handle = self._dead.popleft()

@@ -24,7 +24,7 @@ from engines.shipped import SHIPPED
 from export.artifact import ONNX, Artifact
 from export.errors import first_line
 from export.spec import Precision
-from export.store import Store
+from export.store import Entry, Store
 
 CPU_ONLY, GPU = "onnxruntime", "onnxruntime-gpu"
 FOR_GPU = f"pip uninstall {CPU_ONLY}; pip install 'backbones-deployed[gpu]'"
@@ -102,7 +102,11 @@ class OrtEngine(Engine):
             }
         return identity
 
-    def prepared(self, artifact: Artifact, store: Store) -> Artifact:
+    def pack(self, artifact: Artifact, profile: Profile, store: Store) -> tuple[Entry, ...]:
+        """Where pixels are bound, the headed file: a board has no onnx."""
+        return (headed(artifact, store),) if self._provider.bound else ()
+
+    def _source(self, artifact: Artifact, store: Store) -> Artifact:
         return replace(artifact, path=headed(artifact, store).path) if self._provider.bound else artifact
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:

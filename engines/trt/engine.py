@@ -109,7 +109,11 @@ class TensorRtEngine(Engine):
         self._cache = TimingCache.of(store.root, version=version, device=gpu.identity()) if gpu else None
         return super().plan(artifact, profile, store)
 
-    def prepared(self, artifact: Artifact, store: Store) -> Artifact:
+    def pack(self, artifact: Artifact, profile: Profile, store: Store) -> tuple[Entry, ...]:
+        """The headed file: a board has no onnx."""
+        return (headed(artifact, store),)
+
+    def _source(self, artifact: Artifact, store: Store) -> Artifact:
         return replace(artifact, path=headed(artifact, store).path)
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:

@@ -42,8 +42,7 @@ def test_a_board_builds_from_what_was_packed(
     with pytest.raises(ImportError, match="onnx"):
         rtx.plan(artifact, Profile(), store)
     monkeypatch.undo()
-    packed = rtx.prepared(artifact, store)  # on the workstation
-    assert packed.path == headed(artifact, store).path
+    assert rtx.pack(artifact, Profile(), store) == (headed(artifact, store),)  # on the workstation
     monkeypatch.setitem(sys.modules, "onnx", None)
     plan = rtx.plan(artifact, Profile(), store)
     assert plan.fields["input"] == "pixels"
@@ -51,8 +50,8 @@ def test_a_board_builds_from_what_was_packed(
 
 
 def test_who_takes_values_builds_from_the_artifact_itself(artifact: Artifact, store: Store) -> None:
-    assert engine("ort:cpu").prepared(artifact, store) is artifact
-    assert engine("ort:cuda").prepared(artifact, store).onnx == headed(artifact, store).file(ONNX)
+    assert engine("ort:cpu").pack(artifact, Profile(), store) == ()
+    assert engine("ort:cuda").pack(artifact, Profile(), store) == (headed(artifact, store),)
     assert [entry.name for entry in (store.root / "headed").glob("*") if entry.is_dir()] == [
         headed(artifact, store).key
     ]

@@ -20,7 +20,7 @@ from export.store import Store
 
 @pytest.fixture
 def library() -> Any:
-    pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed; its wheels are for x86-64")
+    pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
     return RTX.load()
 
 
