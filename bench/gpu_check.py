@@ -87,8 +87,8 @@ def _kernel(images: DataSet, store: Store) -> list[Figure]:
     """The preprocessing kernel's own figures, where there is what they need."""
     from bench.figures.gpu_preprocess import BATCH, decoding, figures
     from bench.sweep.rotation import chosen
+    from engines.cuda.choice import open_driver
     from engines.cuda.nvimgcodec import PACKAGE, NvImageDecoder
-    from engines.cuda.pycuda_driver import open_driver
     from engines.library import installed
     from export.picture import decode
     from export.progress import say

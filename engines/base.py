@@ -232,7 +232,7 @@ class Engine(ABC):
 
         def build(folder: Path) -> dict[str, Any]:
             version = self.require("build").version
-            fields = dict(self._build(artifact, profile, folder))
+            fields = dict(self._build(self._source(artifact, store), profile, folder))
             return {**fields, "engine": str(self.spec), "version": version, "onnx": artifact.key}
 
         entry = store.obtain("plan", self.plan_key(artifact.key, profile), build)
@@ -287,6 +287,10 @@ class Engine(ABC):
     def _identity(self) -> dict[str, Any]:
         """The settings that belong into the plan's key: override to add options, GPU architecture, driver."""
         return {"engine": self.name, "provider": self.spec.provider, "version": self.available().version}
+
+    def _source(self, artifact: Artifact, store: Store) -> Artifact:
+        """What a plan is built from: override where its file is made of the artifact's, and is an entry of its own."""
+        return artifact
 
     @abstractmethod
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:

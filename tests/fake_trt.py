@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import fakes
@@ -47,6 +48,63 @@ class _Fixed:
 
     def load(self) -> FakeLibrary:
         return self.library
+
+
+class FakeBuilding:
+    """TensorRT's module as a build sees it, with the names that a release has and no more; ``built`` is what it did."""
+
+    class ILogger:
+        def __init__(self) -> None:
+            pass
+
+    class IProgressMonitor:
+        def __init__(self) -> None:
+            pass
+
+    MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
+    ProfilingVerbosity = SimpleNamespace(DETAILED="detailed")
+    HardwareCompatibilityLevel = SimpleNamespace(AMPERE_PLUS="ampere+")
+
+    def __init__(self, release: str) -> None:
+        weak = release.startswith("10.")  # 11 has strong typing alone, and ignores the flag that asks for it
+        self.__version__ = release
+        flags = {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1} if weak else {"STRONGLY_TYPED": 1}
+        self.NetworkDefinitionCreationFlag = SimpleNamespace(**flags)
+        self.BuilderFlag = SimpleNamespace(**({"FP16": "fp16", "TF32": "tf32"} if weak else {"TF32": "tf32"}))
+        self.built: dict[str, Any] = {"profiles": [], "cleared": [], "strong": not weak}
+
+    def Builder(self, logger: Any) -> Any:
+        built = self.built
+
+        def network(flags: int) -> Any:
+            built["strong"] |= bool(flags & 1 << int(self.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+            given = SimpleNamespace(name="pixels", shape=(-1, SIDE, SIDE, 3))
+            return SimpleNamespace(num_inputs=1, get_input=lambda index: given)
+
+        def config() -> Any:
+            return SimpleNamespace(
+                clear_flag=built["cleared"].append,
+                set_memory_pool_limit=lambda pool, size: built.update({pool: size}),
+                add_optimization_profile=built["profiles"].append,
+            )
+
+        def profile() -> Any:
+            shapes: dict[str, Any] = {}
+            return SimpleNamespace(shapes=shapes, set_shape=lambda name, *sizes: shapes.update({name: sizes}))
+
+        def plan(network: Any, config: Any) -> bytes:
+            built.update(vars(config))
+            return b"a plan"
+
+        return SimpleNamespace(
+            create_network=network,
+            create_builder_config=config,
+            create_optimization_profile=profile,
+            build_serialized_network=plan,
+        )
+
+    def OnnxParser(self, network: Any, logger: Any) -> Any:
+        return SimpleNamespace(parse=lambda model: self.built.update(model=model) or True)
 
 
 def wanted(pixels: Pixels) -> Any:

@@ -150,7 +150,12 @@ def test_every_pin_has_its_hashes_and_no_address(lock: str) -> None:
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_one_onnxruntime_and_no_cuda_for_a_cpu(python: str) -> None:
-    compiles_kernels = {"cuda-bindings", "cuda-pathfinder", "nvidia-cuda-nvrtc"}  # without a GPU, for the tests
+    compiles_kernels = {
+        "cuda-bindings",
+        "cuda-pathfinder",
+        "nvidia-cuda-nvrtc",
+        "nvidia-cuda-nvrtc-cu12",
+    }  # without a GPU, for the tests
     for lock, allowed in (("cpu", set[str]()), ("dev", compiles_kernels)):
         found = {name for name in pins(lock, python) if name.startswith(("nvidia", "cuda", "triton"))}
         assert found <= allowed

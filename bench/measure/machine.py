@@ -31,6 +31,7 @@ LIBRARIES = (
     "tensorrt-rtx",
     "tensorrt-rtx-cu12",
     "tensorrt-rtx-cu13",
+    "cuda-bindings",
     "pycuda",
 )
 

@@ -46,13 +46,15 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
     available = [e.available() for e in engines]
     if not any(a.ok for a in available):
         engines[0].require()
-    feeding = [e for e, a in zip(engines, available, strict=True) if e.computes and _fed(e, a, sweep.preprocess).ok]
+    feeding = [
+        e for e, a in zip(engines, available, strict=True) if e.computes and _fed(e, a, sweep.preprocess, store).ok
+    ]
     first = next(iter(feeding), None)
     cells = [
         Planned(
             one.backbone,
             e,
-            _fed(e, a, sweep.preprocess) if p in e.precisions else _refused(e),
+            _fed(e, a, sweep.preprocess, store) if p in e.precisions else _refused(e),
             p,
             sweep,
             store,
@@ -76,7 +78,7 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
         cells = rest
     if sweep.scenarios and all(c.engine.computes for c in cells):
         nothing = engine(EngineSpec(BASELINE, threads=sweep.threads))
-        found = _fed(nothing, nothing.available(), sweep.preprocess)
+        found = _fed(nothing, nothing.available(), sweep.preprocess, store)
         usable = next((c for c in cells if not c.trouble), cells[0])
         cells.append(replace(usable, engine=nothing, availability=found))
     return cells
@@ -118,9 +120,9 @@ def _with_all_tasks(sweep: SweepSpec) -> SweepSpec:
     return replace(sweep, tasks=tasks)
 
 
-def _fed(engine: Engine, found: Availability, path: str) -> Availability:
+def _fed(engine: Engine, found: Availability, path: str, store: Store) -> Availability:
     """``found``, unless the preprocessing path cannot feed the engine."""
-    why, remedy = refusal(path, engine) if found.ok else ("", "")
+    why, remedy = refusal(path, engine, store) if found.ok else ("", "")
     return replace(found, ok=False, reason=why, remedy=remedy) if why else found
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ctypes import CDLL, byref, c_char, c_int, c_size_t
+from ctypes import byref, c_char, c_int, c_size_t
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-LIBRARIES = ("libcuda.so.1", "nvcuda.dll")
+from engines.cuda.libcuda import library
+
 MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+NO_IDENTITY = ("total_memory_bytes", "cuda")
 
 
 @dataclass(frozen=True)
@@ -18,16 +20,18 @@ class Device:
     Attributes:
         capability: compute capability, as "8.6".
         driver: the driver's version, as "580.65.06"; where it is unknown, the newest CUDA that it supports.
+        cuda: the newest CUDA that the driver supports, as "12.6"; empty where it is unknown.
     """
 
     name: str
     capability: str
     driver: str
     total_memory_bytes: int
+    cuda: str = ""
 
     def identity(self) -> dict[str, str]:
         """What a plan that was built here depends on."""
-        return {name: value for name, value in asdict(self).items() if name != "total_memory_bytes"}
+        return {name: value for name, value in asdict(self).items() if name not in NO_IDENTITY}
 
 
 def device() -> Device | None:
@@ -42,7 +46,7 @@ def why_no_device() -> str:
 
 @cache
 def _look() -> tuple[Device | None, str]:
-    driver = next((found for name in LIBRARIES if (found := _open(name))), None)
+    driver = library()
     if driver is None:
         return None, "the NVIDIA driver (libcuda)"
     count, gpu, major, minor, cuda = c_int(0), c_int(0), c_int(0), c_int(0), c_int(0)
@@ -59,15 +63,9 @@ def _look() -> tuple[Device | None, str]:
     )
     if failed:
         return None, f"a GPU that answers its driver (CUDA error {failed})"
-    version = _driver_version() or f"CUDA {cuda.value // 1000}.{cuda.value % 1000 // 10}"
-    return Device(name.value.decode(), f"{major.value}.{minor.value}", version, memory.value), ""
-
-
-def _open(name: str) -> CDLL | None:
-    try:
-        return CDLL(name)
-    except OSError:
-        return None
+    newest = f"{cuda.value // 1000}.{cuda.value % 1000 // 10}"
+    capability, version = f"{major.value}.{minor.value}", _driver_version() or f"CUDA {newest}"
+    return Device(name.value.decode(), capability, version, memory.value, newest), ""
 
 
 def _driver_version() -> str:

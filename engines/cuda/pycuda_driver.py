@@ -13,26 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from engines.cuda.device import why_no_device
 from engines.cuda.driver import Buffer, Event, Graph, Host, Kernels, Size, Stream, out_of_memory
 from export.errors import CellError, Unavailable, first_line
 
 REMEDY = "pip install 'backbones-deployed[gpu]'"
 
 
-def open_driver() -> PycudaDriver:
-    """The driver of the first GPU.
+class PycudaDriver:
+    """See :class:`engines.cuda.driver.Driver`.
 
     Raises:
-        Unavailable: pycuda, cuda-bindings, the driver or the GPU is missing.
+        Unavailable: pycuda is not installed, or the driver does not start.
     """
-    if missing := why_no_device():
-        raise Unavailable(f"CUDA is not available: {missing} is missing.", "", "run on a machine with an NVIDIA GPU")
-    return PycudaDriver()
-
-
-class PycudaDriver:
-    """See :class:`engines.cuda.driver.Driver`."""
 
     def __init__(self) -> None:
         self._cuda = _pycuda()

@@ -14,16 +14,17 @@ from typing import Any
 
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Purpose, Session, Standalone
 from engines.cuda.device import device, why_no_device
-from engines.library import failing, installed
+from engines.library import installed
 from engines.ort.products import of_onnx
 from engines.ort.providers import PROVIDERS, Provider, why_not
-from engines.ort.session import BATCH_AXIS, OPTIONS, BoundSession, OrtSession, compiled, inference_session, optimized
-from engines.preprocess.onnx_head import with_pixels_input
+from engines.ort.session import OPTIONS, BoundSession, OrtSession, compiled, inference_session, optimized
+from engines.preprocess.headed import headed
 from engines.processor import instructions
 from engines.shipped import SHIPPED
 from export.artifact import ONNX, Artifact
 from export.errors import first_line
 from export.spec import Precision
+from export.store import Entry, Store
 
 CPU_ONLY, GPU = "onnxruntime", "onnxruntime-gpu"
 FOR_GPU = f"pip uninstall {CPU_ONLY}; pip install 'backbones-deployed[gpu]'"
@@ -101,14 +102,20 @@ class OrtEngine(Engine):
             }
         return identity
 
+    def pack(self, artifact: Artifact, profile: Profile, store: Store) -> tuple[Entry, ...]:
+        """Where pixels are bound, the headed file: a board has no onnx."""
+        return (headed(artifact, store),) if self._provider.bound else ()
+
+    def _source(self, artifact: Artifact, store: Store) -> Artifact:
+        return replace(artifact, path=headed(artifact, store).path) if self._provider.bound else artifact
+
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         provider = self._provider
+        # a copy, not a link: damage to one must not reach the other
+        shutil.copyfile(artifact.onnx, folder / ONNX)
         if not provider.bound:
-            # a copy, not a link: damage to one must not reach the other
-            shutil.copyfile(artifact.onnx, folder / ONNX)
             rewritten = optimized(folder / ONNX, self.spec)  # a file that does not load is never published
             return {"provider": provider.name, "arithmetic": of_onnx(rewritten)}
-        _write_with_head(artifact, folder / ONNX)
         in_force: dict[str, Any] = {}
         for batch in profile.batches:
             if provider.cache:
@@ -121,19 +128,3 @@ class OrtEngine(Engine):
             return {**fields, "provider_options": {**in_force, provider.cache: "the plan's own folder"}}
         arithmetic = of_onnx(optimized(folder / ONNX, self.spec, profile.batches[0]))
         return {**fields, "provider_options": in_force, "arithmetic": arithmetic}
-
-
-def _write_with_head(artifact: Artifact, file: Path) -> None:
-    """The artifact's network behind a head that takes uint8 pixels, its free axis called ``BATCH_AXIS``.
-
-    Raises:
-        CellError: the file cannot be read.
-    """
-    import onnx
-
-    with failing("ONNX Runtime cannot load this file."):
-        model = with_pixels_input(onnx.load(str(artifact.onnx)), artifact.preprocess, artifact.input)
-    for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
-    del model.graph.value_info[:]  # ONNX Runtime infers them again, for the batch that it is opened with
-    onnx.save(model, str(file))

@@ -24,7 +24,7 @@ from engines.base import EngineSpec, Outputs, Pixels, Placement, Plan, Session
 from engines.graph import Graph
 from engines.library import failing
 from engines.ort.providers import PROVIDERS, assignment, preload, require_placed
-from engines.preprocess.normalize import PIXELS, Normalizer
+from engines.preprocess.normalize import BATCH_AXIS, PIXELS, Normalizer
 from export.artifact import ONNX
 from export.errors import CellError, UserError, first_line
 
@@ -33,8 +33,6 @@ OPTIONS = {"session.intra_op.allow_spinning": "0", "session.x64quantprecision": 
 exact where the processor lacks VNNI: its faster kernel's sums saturate."""
 UNFIT = ["ClipQuantRewrite"]
 """Optimisations that are left out, because a file does not load with them: a clipped tensor that becomes fp8."""
-BATCH_AXIS = "n"
-"""What the free axis is called in a file that is fixed to one batch size when it is opened."""
 ENVIRONMENT = Lock()
 """Held while environment variables are not the user's own: two who set them at once would give back each other's."""
 UNREPORTED = "this version of ONNX Runtime does not report where a node runs"

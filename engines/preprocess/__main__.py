@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from export.command import add_store, console, listed, new_parser
 
-CAPABILITIES = "7.5,8.0,8.6,8.7,8.9,9.0,10.0,12.0"
+CAPABILITIES = "7.5,8.0,8.6,8.7,8.9,9.0,10.0,11.0,12.0"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -42,8 +42,9 @@ class Preprocess(ABC):
         return {**cls.implementation(), "decode": VERSION, "orientation": orientation}
 
     @classmethod
-    def refusal(cls, engine: Engine) -> tuple[str, str]:
-        """Why an engine cannot be fed by this path here, and how to change that; both empty where it can."""
+    def refusal(cls, engine: Engine, store: Store) -> tuple[str, str]:
+        """Why an engine cannot be fed by this path here, with what the store has, and how to change that; both empty
+        where it can."""
         return "", ""
 
     def decode(self, encoded: bytes) -> Image:

@@ -57,13 +57,13 @@ def preprocess(name: str, spec: PreprocessSpec, store: Store) -> Preprocess:
     return path
 
 
-def refusal(name: str, engine: Engine) -> tuple[str, str]:
+def refusal(name: str, engine: Engine, store: Store) -> tuple[str, str]:
     """Why the path ``name`` cannot feed an engine here, and how to change that; both empty where it can.
 
     Raises:
         UserError: there is no such path.
     """
-    found: tuple[str, str] = _path(name).refusal(engine)
+    found: tuple[str, str] = _path(name).refusal(engine, store)
     return found
 
 

@@ -12,6 +12,7 @@ from export.picture import Image
 
 if TYPE_CHECKING:
     from engines.base import Engine
+    from export.store import Store
 
 
 class CpuPreprocess(Preprocess):
@@ -22,7 +23,7 @@ class CpuPreprocess(Preprocess):
         return {"name": "cpu", "version": 3, "torch": installed("torch"), "pillow": version("pillow")}
 
     @classmethod
-    def refusal(cls, engine: Engine) -> tuple[str, str]:
+    def refusal(cls, engine: Engine, store: Store) -> tuple[str, str]:
         if installed("torch"):
             return "", ""
         why = "The path cpu resizes with torch, which is not installed."

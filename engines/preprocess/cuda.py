@@ -18,6 +18,7 @@ from export.picture import Image
 if TYPE_CHECKING:
     from engines.base import Engine, Outputs, Session
     from engines.cuda.nvrtc import Program
+    from export.store import Store
 
 
 class CudaPreprocess(Preprocess):
@@ -30,8 +31,8 @@ class CudaPreprocess(Preprocess):
         return {"name": "cuda", "version": 1, **identity()}
 
     @classmethod
-    def refusal(cls, engine: Engine) -> tuple[str, str]:
-        return refusal(engine)
+    def refusal(cls, engine: Engine, store: Store) -> tuple[str, str]:
+        return refusal(engine, store)
 
     @cached_property
     def program(self) -> Program:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engines.abilities import PreprocessesPhotographs
-from engines.cuda.device import device, why_no_device
+from engines.cuda.device import Device, device, why_no_device
 from engines.cuda.driver import Buffer, Driver, Kernels, Stream
 from engines.cuda.nvimgcodec import DeviceImage
-from engines.cuda.nvrtc import Program, program
+from engines.cuda.nvrtc import DISTRIBUTIONS, NEWEST, Program, compiled, library, program_key
 from engines.library import installed
 from engines.preprocess import kernel
 from engines.preprocess.kernel import AXIS, IMAGE, PIXELS, Frame, Target
 from export.errors import CellError, Unavailable, UserError
 from export.picture import Image
 from export.spec import PreprocessSpec
-from export.store import Store
+from export.store import Entry, Store
 
 if TYPE_CHECKING:
     from engines.base import Engine, Outputs, Session
@@ -28,33 +28,68 @@ if TYPE_CHECKING:
 GROWTH = 1.5
 """Buffers grow by more than was asked for, so that they soon stop growing."""
 ON_HOST = "--preprocess cpu"
-NEEDED = ("cuda-bindings", "nvidia-cuda-nvrtc", "pycuda")
+
+
+def pack(capability: str, store: Store, cuda: int = NEWEST) -> Entry:
+    """The compiled kernels for a GPU, made without one: an entry of the shelf ``cubin`` that a board finds.
+
+    Args:
+        capability: as "8.7" (Orin) or "11.0" (Thor).
+        cuda: the major version of CUDA that the board's driver supports: 12 for JetPack 6, 13 for JetPack 7.
+
+    Raises:
+        Unavailable: neither the store has it, nor is there an NVRTC of that CUDA.
+        CellError: NVRTC does not know the GPU.
+    """
+    return compiled(kernel.SOURCE.read_text("utf-8"), kernel.SOURCE.name, capability, store, cuda)
 
 
 def program_for(capability: str, store: Store) -> Program:
-    """The kernels for a GPU; raises what :func:`engines.cuda.nvrtc.program` does."""
-    return program(kernel.SOURCE.read_text("utf-8"), kernel.SOURCE.name, capability, store)
+    """The kernels for a GPU, compiled by the newest NVRTC; raises what :func:`pack` does."""
+    return Program.of(pack(capability, store))
 
 
 def program_here(store: Store) -> Program:
-    """The kernels for the GPU here.
+    """The kernels for the GPU here: the store's, of any CUDA that its driver loads, or compiled for it.
 
     Raises:
-        Unavailable: there is no GPU, or no NVRTC.
+        Unavailable: there is no GPU, or the store has no such kernels and there is no NVRTC.
     """
     gpu = device()
     if gpu is None:
         raise Unavailable("Preprocessing on the GPU needs a GPU.", why_no_device(), ON_HOST)
-    return program_for(gpu.capability, store)
+    return Program.of(_packed(gpu, store) or pack(gpu.capability, store, _loads(gpu)[0]))
 
 
-def refusal(engine: Engine, *packages: str) -> tuple[str, str]:
+def _loads(gpu: Device) -> list[int]:
+    """The major versions of CUDA whose code the GPU's driver loads, the newest first."""
+    major = int(gpu.cuda.partition(".")[0] or NEWEST)
+    return [known for known in DISTRIBUTIONS if known <= major] or [min(DISTRIBUTIONS)]
+
+
+def _packed(gpu: Device, store: Store) -> Entry | None:
+    source = kernel.SOURCE.read_text("utf-8")
+    keys = (program_key(source, gpu.capability, cuda) for cuda in _loads(gpu))
+    return next((found for one in keys if (found := store.try_load("cubin", one))), None)
+
+
+def refusal(engine: Engine, store: Store, *packages: str) -> tuple[str, str]:
     """Why an engine cannot be fed on a GPU here, by a path that needs these packages too, and what to use instead."""
     if not issubclass(engine.session, PreprocessesPhotographs):
         why = f"{engine.spec} takes its pixels from the processor: preprocessing on the GPU is for trt and trt-rtx."
         return why, ON_HOST
-    missing = why_no_device() or ", ".join(name for name in (*NEEDED, *packages) if not installed(name))
-    return (f"Preprocessing on the GPU lacks {missing}.", ON_HOST) if missing else ("", "")
+    gpu = device()
+    lacking = why_no_device() if gpu is None else ", ".join(name for name in packages if not installed(name))
+    if lacking:
+        return f"Preprocessing on the GPU lacks {lacking}.", ON_HOST
+    assert gpu is not None
+    if _packed(gpu, store) is None:
+        try:
+            library(_loads(gpu)[0])
+        except Unavailable as error:
+            why = f"Preprocessing on the GPU has no kernels for {gpu.capability} in the store, and {error.what}"
+            return why, f"{error.remedy}, or {ON_HOST}"
+    return "", ""
 
 
 def run(session: Session, photographs: Sequence[Image | DeviceImage], program: Program) -> Outputs:

@@ -15,6 +15,8 @@ Channels = npt.NDArray[np.float32]
 
 PIXELS = "pixels"
 """The input of a network that normalises by itself, on the device (see ``engines.preprocess.onnx_head``)."""
+BATCH_AXIS = "n"
+"""What a file that takes pixels calls its free axis, on the input and on every output."""
 
 
 def scale_and_shift(spec: PreprocessSpec) -> tuple[Channels, Channels]:

@@ -24,6 +24,7 @@ from export.picture import Image, plain
 if TYPE_CHECKING:
     from engines.base import Engine, Outputs, Session
     from engines.cuda.nvrtc import Program
+    from export.store import Store
 
 
 class NvImageCodecPreprocess(Preprocess):
@@ -37,8 +38,8 @@ class NvImageCodecPreprocess(Preprocess):
         return {"name": "nvimgcodec", "version": 1, **identity(), "nvimgcodec": installed(PACKAGE)}
 
     @classmethod
-    def refusal(cls, engine: Engine) -> tuple[str, str]:
-        return refusal(engine, PACKAGE)
+    def refusal(cls, engine: Engine, store: Store) -> tuple[str, str]:
+        return refusal(engine, store, PACKAGE)
 
     @cached_property
     def program(self) -> Program:

@@ -1,6 +1,7 @@
 """ONNX → plan. It needs no GPU where the flavour builds for named compute capabilities.
 
-Precision is in the file: networks are strongly typed, and TF32 is switched off, since an fp32 file means fp32.
+Precision is in the file: networks are strongly typed (the flag for it is from TensorRT 10; 11 knows nothing else, and
+ignores it), and TF32 is switched off, since an fp32 file means fp32.
 Each batch size has an optimisation profile of its own, tuned for it alone; a dynamic plan has one for all of them.
 """
 

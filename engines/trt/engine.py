@@ -15,8 +15,7 @@ from typing import Any, ClassVar
 
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Purpose, Session
 from engines.cuda.device import device, why_no_device
-from engines.library import failing
-from engines.preprocess.onnx_head import with_pixels_input
+from engines.preprocess.headed import headed
 from engines.trt.builder import FIRST_COMPATIBLE, PLAN, WORKSPACE_BYTES, Request, build
 from engines.trt.flavour import RTX, TENSORRT, Flavour
 from engines.trt.session import TrtSession
@@ -110,15 +109,17 @@ class TensorRtEngine(Engine):
         self._cache = TimingCache.of(store.root, version=version, device=gpu.identity()) if gpu else None
         return super().plan(artifact, profile, store)
 
-    def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
-        import onnx
+    def pack(self, artifact: Artifact, profile: Profile, store: Store) -> tuple[Entry, ...]:
+        """The headed file: a board has no onnx."""
+        return (headed(artifact, store),)
 
-        with failing(f"{artifact.backbone}: its file cannot be read."):
-            model = onnx.load(artifact.onnx)
-        model = with_pixels_input(model, artifact.preprocess, artifact.input)
+    def _source(self, artifact: Artifact, store: Store) -> Artifact:
+        return replace(artifact, path=headed(artifact, store).path)
+
+    def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         name = f"{artifact.backbone} {artifact.precision} for {self.spec}"
         request = self._request(profile)
-        fields = build(self.flavour, model.SerializeToString(), request, folder, name=name, cache=self._cache)
+        fields = build(self.flavour, artifact.onnx.read_bytes(), request, folder, name=name, cache=self._cache)
         gpu = device()
         if not fields["targets"] and gpu is not None:
             fields["targets"] = [gpu.capability]

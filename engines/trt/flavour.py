@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from engines.library import installed
@@ -34,8 +35,17 @@ class Flavour:
     remedy: str
 
     def installed(self) -> str:
-        """The installed version, empty where there is none. Imports nothing."""
-        return next((found for name in self.distributions if (found := installed(name))), "")
+        """The installed version, empty where there is none.
+
+        Nothing is imported where a package says it; a system's own package (JetPack's) may have left no word of it.
+        """
+        packaged = next((found for name in self.distributions if (found := installed(name))), "")
+        if packaged or not any(find_spec(name) for name in (self.module, f"{self.module}_bindings")):
+            return packaged
+        try:
+            return str(self.load().__version__)
+        except Unavailable:
+            return ""
 
     def load(self) -> Any:
         """The library's module.
@@ -68,7 +78,7 @@ TENSORRT = Flavour(
     distributions=("tensorrt", "tensorrt-cu13-bindings", "tensorrt-cu12-bindings"),
     targetable=False,
     times_tactics=True,
-    remedy="pip install 'backbones-deployed[gpu]'",
+    remedy="pip install 'backbones-deployed[gpu]'; on a Jetson, apt install python3-libnvinfer",
 )
 RTX = Flavour(
     engine="trt-rtx",

@@ -1,7 +1,8 @@
 """The engine inspector's JSON → where each layer runs, in which precision, by which kernel.
 
-The form is the documented one of TensorRT 10 and 11 (detailed profiling verbosity). What the RTX builder says of its
-layers is the same, and that was seen; the inspector itself needs a GPU, and was not seen on one yet.
+The form is the documented one of TensorRT 10 and 11 (detailed profiling verbosity); what 11 changed is not read here.
+What the RTX builder says of its layers is the same, and that was seen; the inspector itself needs a GPU, and was not
+seen on one yet.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ def _narrowest(tensors: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _word(tensor: Mapping[str, Any]) -> str:
-    """``Datatype``; before TensorRT 10 the type stood in a sentence ("Row major linear FP16 format")."""
-    if "Datatype" in tensor:
-        return str(tensor["Datatype"]).lower()
+    """``Datatype``, which TensorRT 11 may spell ``DataType``; before 10 it stood in "Row major linear FP16 format"."""
+    for name in ("Datatype", "DataType"):
+        if name in tensor:
+            return str(tensor[name]).lower()
     found = OLD_FORM.search(str(tensor.get("Format/Datatype", "")))
     return found[0].lower() if found else ""

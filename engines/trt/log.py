@@ -15,7 +15,7 @@ TRACE = re.compile(r"^\[[\w.]+:\d+: \w+\] ")
 ASSERTION = re.compile(r"^Assertion failed: .*?\): ")
 LAYER = re.compile(r"^Name: (?P<name>.*?), LayerType: (?P<type>\w+), (?P<rest>.*)$", re.MULTILINE)
 TACTIC = re.compile(r"TacticName: (?P<tactic>[^,]*)")
-DATATYPE = re.compile(r"Datatype: (\w+)")
+DATATYPE = re.compile(r"Data[tT]ype: (\w+)")
 
 
 def tidy(error: str) -> str:

@@ -21,10 +21,10 @@ import numpy as np
 
 from engines.abilities import PreprocessesPhotographs, Streams, TimesDevice
 from engines.base import Outputs, Pixels, Placement, Plan, Session
+from engines.cuda.choice import open_driver
 from engines.cuda.driver import Driver, Kernels
 from engines.cuda.nvimgcodec import DeviceImage
 from engines.cuda.nvrtc import Program
-from engines.cuda.pycuda_driver import open_driver
 from engines.preprocess.device import Feeder, require_photographs
 from engines.preprocess.normalize import PIXELS
 from engines.trt.builder import PLAN

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
+import shutil
+import subprocess
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 from engines import library
 from engines.base import EngineSpec, Pixels, Plan, Profile
 from engines.catalog import engine
+from engines.cuda import libcuda
 from engines.cuda.nvrtc import Program
 from engines.preprocess import host
 from export.artifact import ONNX, Artifact
@@ -116,3 +120,27 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def host_code(kernels: Store) -> Program:
     """The real kernels, compiled for this processor: the fake device runs them."""
     return Program("host", "host", str(host.library(kernels)).encode(), {})
+
+
+@pytest.fixture(scope="session")
+def built_libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A libcuda that needs no GPU, compiled from ``cuda/fake_libcuda.c``."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler here")
+    file = tmp_path_factory.mktemp("libcuda") / "libcuda.so.1"
+    source = Path(__file__).parent / "cuda" / "fake_libcuda.c"
+    flags = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
+    subprocess.run([compiler, *flags, str(source), "-o", str(file), "-ldl", "-lpthread"], check=True)
+    return file
+
+
+@pytest.fixture
+def fake_libcuda(built_libcuda: Path) -> Iterator[ctypes.CDLL]:
+    """That library, with its functions declared as the real one's are; a test must leave nothing in it."""
+    found = libcuda.typed(ctypes.CDLL(str(built_libcuda)))
+    found.fake_reset(ctypes.c_size_t(1 << 27))
+    yield found
+    assert found.fake_depth() == 0
+    assert found.fake_retained() == 0
+    assert found.fake_live() == 0

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from engines.cuda import nvrtc
-from engines.cuda.nvrtc import Resources, program, resources_of
+from engines.cuda.nvrtc import CUBIN, DISTRIBUTIONS, Resources, compiled, program_key, resources_of
 from engines.preprocess.__main__ import CAPABILITIES, main
-from engines.preprocess.device import program_for
+from engines.preprocess.device import pack, program_for
 from engines.preprocess.kernel import TYPES
 from export.errors import CellError, Unavailable
 from export.store import Store
@@ -47,7 +47,44 @@ def test_it_is_kept_by_source_and_capability(shelf: Store, monkeypatch: pytest.M
     monkeypatch.setattr(nvrtc, "_compiled", never)
     assert program_for("8.6", shelf) == first
     with pytest.raises(AssertionError):
-        program('extern "C" __global__ void other() {}', "other.cu", "8.6", shelf)
+        compiled('extern "C" __global__ void other() {}', "other.cu", "8.6", shelf)
+
+
+def test_the_key_needs_no_compiler_and_holds_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvrtc, "library", None)
+    keys = [
+        program_key("a", "8.7", 12),
+        program_key("b", "8.7", 12),
+        program_key("a", "8.6", 12),
+        program_key("a", "8.7"),
+    ]
+    assert len(set(keys)) == 4
+
+
+def test_code_of_cuda_12_has_the_format_that_its_drivers_load(shelf: Store) -> None:
+    """What JetPack 6 needs: its driver is of CUDA 12.6."""
+    try:
+        nvrtc.library(12)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    formats = {cuda: pack("8.7", shelf, cuda).file(CUBIN).read_bytes()[7:9] for cuda in DISTRIBUTIONS}
+    assert formats == {12: bytes([51, 7]), 13: bytes([65, 8])}  # the ELF header's OS ABI and its version
+    made = nvrtc.Program.of(pack("8.7", shelf, 12))
+    assert all(found.spilled_bytes == 0 for found in made.resources.values())
+    assert len(made.resources) == 11
+
+
+def test_thor_has_another_name_in_cuda_12(shelf: Store) -> None:
+    with pytest.raises(CellError, match=r"NVRTC of CUDA 13 does not compile for compute capability 10\.1") as failure:
+        pack("10.1", shelf)
+    assert "11.0" in failure.value.why
+
+
+def test_a_missing_nvrtc_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DISTRIBUTIONS, 99, "nvidia-cuda-nvrtc-cu99")
+    with pytest.raises(Unavailable, match=r"NVRTC of CUDA 99 is not installed\.") as failure:
+        nvrtc.library(99)
+    assert failure.value.remedy == "pip install nvidia-cuda-nvrtc-cu99"
 
 
 def test_the_table(shelf: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +99,7 @@ def test_what_cannot_be_compiled_gets_a_sentence(shelf: Store) -> None:
         program_for("5.2", shelf)
     assert "8.6" in failure.value.why
     with pytest.raises(CellError, match="does not compile") as failure:
-        program("int f( {", "wrong.cu", "8.6", shelf)
+        compiled("int f( {", "wrong.cu", "8.6", shelf)
     assert "wrong.cu(1)" in failure.value.why
 
 

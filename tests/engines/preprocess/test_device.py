@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ctypes import CDLL
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,23 @@ from fakes import MeanColour, plan
 from bench.figures.gpu_preprocess import must_move, torch_path
 from engines.base import EngineSpec
 from engines.catalog import engine
-from engines.cuda.device import device
+from engines.cuda.ctypes_driver import CtypesDriver
+from engines.cuda.device import Device, device
 from engines.cuda.driver import Driver, Kernels
-from engines.cuda.nvrtc import Program
-from engines.cuda.pycuda_driver import open_driver
+from engines.cuda.libcuda import typed
+from engines.cuda.nvrtc import CUBIN, Program, program_key
+from engines.cuda.pycuda_driver import PycudaDriver
 from engines.preprocess.catalog import identity, preprocess, refusal
-from engines.preprocess.device import Feeder, program_for, run
-from engines.preprocess.kernel import PIXELS, Target
+from engines.preprocess.device import Feeder, program_for, program_here, run
+from engines.preprocess.kernel import PIXELS, SOURCE, Target
 from engines.preprocess.normalize import Normalizer
 from export.errors import Unavailable, UserError
 from export.picture import Image
 from export.reference import resize_and_crop
 from export.spec import PreprocessSpec
 from export.store import Store
+
+REAL = ("pycuda on a GPU", "libcuda on a GPU")
 
 
 @dataclass
@@ -69,14 +74,19 @@ class Stage:
         return found
 
 
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)], scope="module")
+@pytest.fixture(params=["fake", "libcuda", *(pytest.param(n, marks=pytest.mark.gpu) for n in REAL)], scope="module")
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    if request.param == "fake":
+    if request.param not in REAL:
         driver: Driver = FakeDriver(size=1 << 27)
+        if request.param == "libcuda":
+            driver = CtypesDriver(typed(CDLL(str(request.getfixturevalue("built_libcuda")))))
         code = request.getfixturevalue("host_code").cubin
     else:
-        pytest.importorskip("pycuda.driver", reason="pycuda is not installed")
-        driver = open_driver()
+        if request.param == "pycuda on a GPU":
+            pytest.importorskip("pycuda.driver", reason="pycuda is not installed")
+            driver = PycudaDriver()
+        else:
+            driver = CtypesDriver()
         gpu = device()
         assert gpu is not None
         code = program_for(gpu.capability, Store(tmp_path_factory.mktemp("kernel"))).cubin
@@ -119,17 +129,65 @@ def test_values_of_every_type(stage: Stage, kind: Any, dtype: str) -> None:
 
 
 def test_the_path_says_what_it_lacks(store: Store) -> None:
-    why, remedy = refusal("cuda", engine(EngineSpec("ort")))
+    why, remedy = refusal("cuda", engine(EngineSpec("ort")), store)
     assert "ort:cpu takes its pixels from the processor" in why
     assert remedy == "--preprocess cpu"
-    assert refusal("cpu", engine(EngineSpec("ort"))) == refusal("pillow", engine(EngineSpec("ort"))) == ("", "")
+    assert (
+        refusal("cpu", engine(EngineSpec("ort")), store)
+        == refusal("pillow", engine(EngineSpec("ort")), store)
+        == ("", "")
+    )
     if device() is None:
-        assert "NVIDIA driver" in refusal("cuda", engine(EngineSpec("trt-rtx")))[0]
+        assert "NVIDIA driver" in refusal("cuda", engine(EngineSpec("trt-rtx")), store)[0]
         with pytest.raises(Unavailable, match="needs a GPU"):
             _ = preprocess("cuda", PreprocessSpec(8, 8), store).program  # type: ignore[attr-defined]
     with pytest.raises(UserError, match="preprocessing path"):
-        refusal("gpu", engine(EngineSpec("ort")))
+        refusal("gpu", engine(EngineSpec("ort")), store)
     assert identity("cuda")["kernel"] != identity("cpu")
+
+
+ORIN = Device("Orin", "8.7", "540.4.0", 64 << 30, cuda="12.6")
+
+
+def packed(store: Store, capability: str, cuda: int) -> None:
+    """The entry, as the workstation makes it; what it holds is not looked at here."""
+
+    def build(folder: Path) -> dict[str, Any]:
+        (folder / CUBIN).write_bytes(f"code of CUDA {cuda}".encode())
+        return {"capability": capability, "nvrtc": f"{cuda}.0", "resources": {}}
+
+    store.obtain("cubin", program_key(SOURCE.read_text("utf-8"), capability, cuda), build)
+
+
+def test_a_board_finds_kernels_that_were_packed_and_needs_no_compiler(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(cuda: int) -> Any:
+        raise Unavailable(f"NVRTC of CUDA {cuda} is not installed.")
+
+    monkeypatch.setattr("engines.preprocess.device.device", lambda: ORIN)
+    monkeypatch.setattr("engines.preprocess.device.library", missing)
+    monkeypatch.setattr("engines.cuda.nvrtc.library", missing)
+    trt = engine(EngineSpec("trt"))
+    why = "has no kernels for 8.7 in the store, and NVRTC of CUDA 12 is not installed."
+    assert refusal("cuda", trt, store)[0].endswith(why)
+    packed(store, "8.7", 13)  # its driver is of CUDA 12
+    packed(store, "8.6", 12)
+    with pytest.raises(Unavailable, match="NVRTC of CUDA 12"):
+        program_here(store)
+    packed(store, "8.7", 12)
+    assert refusal("cuda", trt, store) == ("", "")
+    assert program_here(store).cubin == b"code of CUDA 12"
+
+
+def test_a_newer_driver_loads_older_code_where_there_is_none_of_its_own(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.preprocess.device.device", lambda: replace(ORIN, cuda="13.0"))
+    packed(store, "8.7", 12)
+    assert program_here(store).cubin == b"code of CUDA 12"
+    packed(store, "8.7", 13)
+    assert program_here(store).cubin == b"code of CUDA 13"
 
 
 def test_a_session_that_does_not_preprocess_says_so() -> None:

@@ -60,11 +60,13 @@ def test_a_session_is_given_its_pixels(planned: Callable[..., Plan], store: Stor
         np.testing.assert_array_equal(path.run(session, list(images))["features"], session.run(images)["features"])
 
 
-def test_without_torch_the_path_cpu_is_refused_and_its_keys_are_made(only_installed: Callable[..., None]) -> None:
+def test_without_torch_the_path_cpu_is_refused_and_its_keys_are_made(
+    only_installed: Callable[..., None], store: Store
+) -> None:
     with_torch = identity("cpu")
     only_installed("pillow")
-    why, remedy = refusal("cpu:exif", engine(EngineSpec("null")))
+    why, remedy = refusal("cpu:exif", engine(EngineSpec("null")), store)
     assert why == "The path cpu resizes with torch, which is not installed."
     assert remedy == "pip install 'backbones-deployed[export]'; or --preprocess pillow"
     assert identity("cpu") == {**with_torch, "torch": ""}
-    assert refusal("pillow", engine(EngineSpec("null"))) == ("", "")
+    assert refusal("pillow", engine(EngineSpec("null")), store) == ("", "")

@@ -17,7 +17,7 @@ from export.artifact import Artifact
 from export.errors import Unavailable, UserError
 from export.store import Store
 
-pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed; its wheels are for x86-64")
+pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_trt import FakeBuilding
 
 from engines.base import EngineSpec, Plan, Profile
 from engines.catalog import engine
 from engines.cuda.device import Device
+from engines.trt import flavour
+from engines.trt.builder import PLAN, Request, build
 from engines.trt.engine import RtxEngine, TrtEngine, refuse_foreign
 from engines.trt.flavour import RTX, TENSORRT
 from export.artifact import Artifact
@@ -29,6 +37,7 @@ def here(monkeypatch: pytest.MonkeyPatch, only_installed: Callable[..., None]) -
         monkeypatch.setattr("engines.trt.engine.device", lambda: found)
         monkeypatch.setattr("engines.trt.engine.why_no_device", lambda: gpu)
         only_installed(*installed)
+        monkeypatch.setattr(flavour, "find_spec", lambda name: None)
 
     return set_machine
 
@@ -124,3 +133,71 @@ def test_plan_from_elsewhere_is_refused(here: Callable[..., None]) -> None:
 
 def test_both_flavours_are_one_engine_twice() -> None:
     assert {RtxEngine.providers, TrtEngine.providers} == {("gpu", "nograph", "compatible", "dynamic")}
+
+
+# -- JetPack's libraries ---------------------------------------------------------------------------------------------
+
+
+def test_a_library_that_no_package_brought_tells_its_version_itself(
+    only_installed: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    only_installed()
+    assert TENSORRT.installed() == ""
+    (tmp_path / "tensorrt.py").write_text('__version__ = "10.3.0"\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert TENSORRT.installed() == "10.3.0"
+    monkeypatch.delitem(sys.modules, "tensorrt")
+    (tmp_path / "tensorrt.py").write_text('raise ImportError("libnvinfer.so.10")\n')
+    assert TENSORRT.installed() == ""
+
+
+@pytest.mark.parametrize("release", ["10.3.0", "11.4.0.106"])
+@pytest.mark.parametrize("compatible", [False, True])
+def test_a_build_asks_of_jetpacks_tensorrt_only_what_it_has(
+    release: str, compatible: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = FakeBuilding(release)
+    monkeypatch.setitem(sys.modules, "tensorrt", library)
+    fields = build(TENSORRT, b"a headed file", Request((1, 8), compatible=compatible), tmp_path)
+    built = library.built
+    assert (tmp_path / PLAN).read_bytes() == b"a plan"
+    assert built["model"] == b"a headed file"
+    assert built["strong"]  # else TensorRT 10 would choose precisions by itself
+    assert built["cleared"] == ["tf32"]
+    shapes = [profile.shapes["pixels"] for profile in built["profiles"]]
+    assert shapes == [((1, 32, 32, 3),) * 3, ((8, 32, 32, 3),) * 3]
+    assert built["profiling_verbosity"] == "detailed"
+    assert built.get("hardware_compatibility_level") == ("ampere+" if compatible else None)
+    assert fields["profiles"] == [1, 8]
+
+
+CALLS = re.compile(
+    r"\b(?:library|_library|builder|network|config|parser|_engine|engine|_runtime|context|inspector)"
+    r"\.([A-Za-z_]\w*)(?:\.([A-Z]\w*))?"
+)
+OURS = {"plan", "provider", "streams"}
+RTX_ALONE = {"ComputeCapability", "CURRENT", "num_compute_capabilities", "set_compute_capability"}
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("release", ["tensorrt-cu12-bindings==10.3.0", "tensorrt-cu13-bindings==11.4.0.106"])
+def test_all_that_is_called_is_there_in_jetpacks_tensorrt(release: str, tmp_path: Path) -> None:
+    """JetPack 6 has 10.3, JetPack 7.2 takes 11.4. Every name of the interface stands in the bindings as a string."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", release]
+    for platform in ("manylinux_2_17_x86_64", "manylinux_2_28_x86_64"):
+        command += ["--platform", platform]
+    done = subprocess.run(
+        [*command, "--python-version", "3.11", "--dest", str(tmp_path)], capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"no wheel to look into: {done.stderr.strip().splitlines()[-1]}")
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        [name] = [name for name in wheel.namelist() if name.endswith("/tensorrt.so")]
+        bindings = wheel.read(name)
+    folder = Path(flavour.__file__).parent
+    sources = [
+        (folder / f"{part}.py").read_text() for part in ("builder", "session", "timing_cache", "progress", "log")
+    ]
+    called = {name for found in CALLS.findall("".join(sources)) for name in found if name} - OURS - RTX_ALONE
+    assert {"STRONGLY_TYPED", "execute_async_v3", "progress_monitor", "UINT8"} <= called
+    assert [name for name in sorted(called) if name.encode() + b"\0" not in bindings] == []

@@ -15,7 +15,7 @@ from engines.trt.builder import LOG, Request, build
 from engines.trt.flavour import RTX
 from export.errors import CellError
 
-pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed; its wheels are for x86-64")
+pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
 ARCHITECTURES = ("7.5", "8.0", "8.6", "8.9", "12.0")
 
 

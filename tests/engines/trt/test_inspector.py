@@ -20,7 +20,7 @@ from export.store import Store
 
 @pytest.fixture
 def library() -> Any:
-    pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed; its wheels are for x86-64")
+    pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
     return RTX.load()
 
 
@@ -130,6 +130,15 @@ def test_placement_counts_layers_precisions_and_kernels() -> None:
 def test_placement_of_the_older_form() -> None:
     given = {"Name": "a", "LayerType": "Reformat", "Inputs": [{"Format/Datatype": "Row major linear FP16 format"}]}
     assert placement({"Layers": [given]}, "gpu").precisions == {"fp16": 1}
+
+
+def test_placement_of_a_spelling_of_tensorrt_11() -> None:
+    given = {
+        "Name": "a",
+        "LayerType": "conv",
+        "Inputs": [{"Name": "x", "DataType": "Int8", "Format": "Row major linear"}],
+    }
+    assert placement({"Layers": [given], "I/O Tensors": [{"Name": "x"}]}, "gpu").precisions == {"int8": 1}
 
 
 def test_placement_that_cannot_be_told_says_so() -> None:
