@@ -70,7 +70,7 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
         if len(rest) in (0, len(cells)):
             raise UserError(
                 f"exclude {words!r} leaves out {'no cell' if rest else 'every cell'} of the sweep.",
-                "Each of its words must name a backbone, an engine, a precision, an input size or a depth of the sweep.",
+                "Each word must name a backbone, an engine, a precision, an input size or a depth of the sweep.",
                 "--exclude 'ort int8' or --exclude 'vit_s 128 depth 3'",
             )
         cells = rest

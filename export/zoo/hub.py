@@ -21,7 +21,7 @@ def answers() -> bool:
 
 @lru_cache
 def _asked(endpoint: str) -> bool:
-    from huggingface_hub.utils import get_session
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
     found: list[object] = []
 
