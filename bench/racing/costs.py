@@ -4,13 +4,18 @@ The prediction is a ridge regression (Hoerl and Kennard 1970) of the logarithm o
 parameters and input pixels, with an effect of engine and precision. Its error is that of backbones left out one by
 one. An interval is t · s · √(1 + 1/n) wide to each side, s the root mean square of those errors over n backbones, t
 the 0.95 quantile of Student's t with n − 1 degrees of freedom: each side is wrong for one network in twenty.
+
+An input of more or fewer pixels than any that was measured is taken as the nearest that was, at its own GMACs, and the
+interval widens: what is not known is how a cost at equal GMACs changes with the pixels. That is taken as their power,
+with an exponent of 0 and a standard deviation of 0.25. GMACs that are themselves inexact (see
+:class:`bench.racing.sizes.Growth`) widen it by what they may be off.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Literal
 
@@ -30,6 +35,8 @@ LEAST = 5
 """Backbones of which a prediction is made, at least."""
 PENALTIES = (0.01, 0.1, 1.0, 10.0)
 SIDE = 0.95
+EXPONENT = 0.25
+"""Standard deviation of the exponent of pixels beyond those that were measured."""
 
 Kind = tuple[str, str]
 """Engine and precision."""
@@ -149,10 +156,17 @@ class Predictor:
         from scipy.stats import t
 
         penalty, error = self._best
-        centre = float(self._row(size, kind) @ self._fit(np.ones(len(self._known), np.bool_), penalty))
-        n = self.backbones
-        reach = float(t.ppf(SIDE, n - 1)) * error * math.sqrt(1 + 1 / n)
-        return Prediction(math.exp(centre), math.exp(centre - reach), math.exp(centre + reach))
+        fit = self._fit(np.ones(len(self._known), np.bool_), penalty)
+        pixels = [m.size.pixels for m in self._known if m.size]
+        nearest = min(max(size.pixels, min(pixels)), max(pixels))
+        low, centre, high = (
+            float(self._row(replace(size, gmacs=size.gmacs * (1 + off), pixels=nearest), kind) @ fit)
+            for off in (-size.off, 0.0, size.off)
+        )
+        n, beyond = self.backbones, abs(math.log(size.pixels / nearest))
+        reach = float(t.ppf(SIDE, n - 1)) * math.hypot(error * math.sqrt(1 + 1 / n), EXPONENT * beyond)
+        ends = sorted((low, high))
+        return Prediction(math.exp(centre), math.exp(ends[0] - reach), math.exp(ends[1] + reach))
 
     @cached_property
     def _logs(self) -> npt.NDArray[np.float64]:
@@ -229,7 +243,10 @@ class Budget:
         """How large a cell's network is, as far as is known without its weights."""
         of_arm = arm_of(cell)
         found = next((m.size for m in self.known if m.size and arm_of(m.cell) == of_arm), None)
-        return found or (None if cell.input or cell.depth else self.sizes.get(cell.backbone))
+        if found or cell.depth:
+            return found
+        own = self.sizes.get(cell.backbone)
+        return own.at(cell.size) if own and cell.size else own
 
     def outlook(self, cell: Cell) -> Outlook:
         """Where a cell stands: beyond the budget where one limit is surely broken, within where all surely hold."""
@@ -242,7 +259,7 @@ class Budget:
     def _under(self, limit: Limit, cell: Cell) -> Outlook:
         own, size = self._costs.get((arm_of(cell), *_kind(cell))), self.size(cell)
         value = own.costs.get(limit.column) if own else None
-        if value is None and size and limit.column in OF_NETWORK:
+        if value is None and size and limit.column in OF_NETWORK and not size.off:
             value = size.gmacs if limit.column == "gmacs" else size.parameters_m
         if value is not None:
             return (
@@ -250,7 +267,7 @@ class Budget:
                 if limit.holds(value)
                 else Outlook("beyond", f"{limit.column} {number(value)} measured")
             )
-        found = self.predictors[limit.column].predict(size, _kind(cell)) if size else None
+        found = self._expected(limit.column, size, cell) if size else None
         if found is None:
             return Outlook("open")
         best, worst = (found.high, found.low) if limit.least else (found.low, found.high)
@@ -258,6 +275,14 @@ class Budget:
             words = f"{limit.column} {number(found.value)} predicted ({number(found.low)} … {number(found.high)})"
             return Outlook("beyond", words, predicted=True)
         return Outlook("within" if limit.holds(worst) else "open", predicted=True)
+
+    def _expected(self, column: str, size: Size, cell: Cell) -> Prediction | None:
+        """What was neither measured nor counted."""
+        if column == "gmacs":
+            return Prediction(size.gmacs, size.gmacs * (1 - size.off), size.gmacs * (1 + size.off))
+        if column == "parameters_m":  # the same at every input
+            return Prediction(size.parameters_m, size.parameters_m, size.parameters_m)
+        return self.predictors[column].predict(size, _kind(cell))
 
     def remarks(self) -> list[str]:
         """How good the predictions are, in sentences."""

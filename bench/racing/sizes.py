@@ -72,14 +72,14 @@ class Size:
 
     def at(self, size: str) -> Size | None:
         """The same network at another input, "352x480", rounded as it is when it is made (:func:`fitting`); None where
-        it is unknown how it grows, or the input is smaller than its largest stride."""
+        it is not known well how it grows, or the input is smaller than its largest stride."""
         growth, sides = self.growth, [int(side) for side in size.split("x")]
-        if growth is None or min(sides) < growth.step:
+        if growth is None or min(sides) < growth.step or (off := 2 * growth.off + SLACK) >= 1:
             return None
         pixels = math.prod(round(side / growth.step) * growth.step for side in sides)
         if pixels == self.pixels:
             return self
-        return Size(growth.gmacs(pixels), self.parameters_m, pixels, off=2 * growth.off + SLACK)
+        return Size(growth.gmacs(pixels), self.parameters_m, pixels, off=off)
 
 
 @lru_cache(maxsize=1)
@@ -164,7 +164,8 @@ def growth(backbone: Backbone, own: Counted) -> Growth:
     )
     rows = [[1.0, one.pixels / 1e6, (one.pixels / 1e6) ** 2] for one in found]
     parts = np.linalg.solve(rows, [one.gmacs for one in found])
-    fit = Growth(own.step, *map(float, parts), off=0.0)
+    fixed, linear, square = (float(part) if abs(part) > 1e-9 * own.gmacs else 0.0 for part in parts)
+    fit = Growth(own.step, fixed, linear, square, off=0.0)
     return replace(fit, off=abs(fit.gmacs(check.pixels) / check.gmacs - 1))
 
 

@@ -66,6 +66,7 @@ def photographs(
     which = f"all {all_:,}" if count == all_ else f"{count:,} of the {all_:,}"
     said = f"Thumbnails of {which} test photographs on which cells disagree lie in this page"
     said += "." if count == all_ else ": those on which the most pairs do."
+    said += " Below each stands its class."
     return said, "\n".join((element("photographs", embedded(shown).encode()), element("thumbnails", data)))
 
 

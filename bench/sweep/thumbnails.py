@@ -42,7 +42,7 @@ def keep(cells: Sequence[Planned], data: Sequence[DataSet], folder: Path) -> Non
         path = place(folder, images.digest)
         if images.kind != "labels" or images.shift or path.exists():
             continue
-        if not any(not one.unscored(scorer) for one in cells for of, scorer in one.owed([images]) if of is images):
+        if not any(not one.unscored(scorer) for one in cells for _, scorer in one.owed([images])):
             continue
         try:
             _write(images, path, orientation(cells[0].sweep.preprocess))

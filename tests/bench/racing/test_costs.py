@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -11,10 +12,12 @@ from fake_records import Lab
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.racing import sizes as zoo
 from bench.racing.costs import Budget, Measured, Predictor, arm_of, holds, measured, scenarios_for, worth_scoring
 from bench.racing.nearest import nothing_within
-from bench.racing.sizes import Size
+from bench.racing.sizes import Growth, Size
 from bench.records.parts import Cell, Monitoring
+from bench.records.results import PUBLISHED, Results
 from bench.verdict.picking import Limit
 from export.errors import UserError
 
@@ -83,6 +86,60 @@ def test_a_budget_knows_what_was_measured_what_is_predicted_and_what_is_open() -
     assert budget.outlook(at_other_size).standing == "open", "the zoo's size is of its own input"
     own = Budget((Limit.parse("gmacs=100"),), (), {"huge": Size(500.0, 900.0, 10**6)})
     assert own.outlook(Cell("huge", "ort:cpu", "fp32", "cpu", (1, 8), 2)).standing == "beyond"
+
+
+def test_a_network_at_another_size_is_predicted_from_how_it_grows() -> None:
+    huge, even = Growth(32, 0.0, 9000.0, 0.0, 0.0), Growth(32, 0.0, 40.0, 0.0, 0.0)
+    sizes = {"huge": Size(9000 * 0.050176, 90.0, 50176, huge), "even": Size(40 * 0.050176, 12.0, 50176, even)}
+    budget = Budget((LATENCY,), tuple(made(12, noise=0.1)), sizes)
+
+    def look(name: str, size: str) -> str:
+        return budget.outlook(Cell(name, "ort:cpu", "fp32", "cpu", (1, 8), 2, size=size)).standing
+
+    assert look("huge", "448x448") == look("huge", "224x224") == "beyond"
+    assert [look("even", size) for size in ("64x64", "448x448")] == ["within", "beyond"]
+    assert look("huge", "16x16") == "open", "smaller than its largest stride"
+    deep = Cell("huge", "ort:cpu", "fp32", "cpu", (1, 8), 2, size="448x448", depth=3)
+    assert budget.outlook(deep).standing == "open", "of a network that is cut nothing is known"
+
+
+def test_gmacs_that_may_be_off_drop_only_what_breaks_a_limit_at_both_ends() -> None:
+    growth = Growth(32, 0.0, 100.0, 0.0, 0.1)  # at 448x448: 20.1 within 22 %
+    sizes = {"net": Size(5.0176, 20.0, 50176, growth)}
+    cell = Cell("net", "ort:cpu", "fp32", "cpu", (1, 8), 2, size="448x448")
+    standings = [Budget((Limit.parse(f"gmacs={limit}"),), (), sizes).outlook(cell).standing for limit in (15, 18, 25)]
+    assert standings == ["beyond", "open", "within"]
+    assert Budget((Limit.parse("parameters_m=19"),), (), sizes).outlook(cell).standing == "beyond"
+
+
+def test_an_interval_widens_beyond_the_inputs_that_were_measured() -> None:
+    predictor = Predictor(made(12, noise=0.1), "latency_p50_ms")
+    spans = []
+    for side, off in ((224, 0.0), (320, 0.0), (448, 0.0), (448, 0.3)):
+        found = predictor.predict(Size(4.0, 24.0, side * side, off=off), ("ort:cpu", "fp32"))
+        assert found
+        assert found.low < found.value < found.high
+        spans.append(found.high / found.low)
+    assert spans == sorted(spans)
+    assert len(set(spans)) == 4
+
+
+def test_no_network_is_dropped_at_a_size_that_its_measured_cost_allows() -> None:
+    """Predicted from records at 224 to 260 pixels, measured at 352x480 with other processes beside: none took less."""
+    published, pairs = (
+        measured(Results.load(Path(file)).records, "b193dd9d") for file in (PUBLISHED, "docs/dense/camvid.xz")
+    )
+    checked = 0
+    for m in pairs:
+        own = zoo.known().get(m.cell.backbone)
+        rest = [k for k in published if k.cell.backbone != m.cell.backbone]
+        kind = (m.cell.engine, m.cell.precision)
+        size = own.at(m.cell.size) if own else None
+        found = Predictor(rest, "latency_p50_ms").predict(size, kind) if size else None
+        if found and m.cell.precision == "fp32" and "latency_p50_ms" in m.costs:
+            checked += 1
+            assert found.low <= m.costs["latency_p50_ms"], m.cell
+    assert checked >= 8
 
 
 def test_the_newest_timing_of_this_machine_counts() -> None:
