@@ -26,7 +26,8 @@ async function strips(a, b) {
       return `<h4>${safe(head)}</h4>` + (items.length ? `<div class="strip" tabindex="0" role="region" aria-label="${safe(`${withUnit(column)}, ${head}`)}"><ul>${items.join("")}</ul></div>` : "");
     };
     const words = answers.binary ? ["only A is right", "only B is right"] : ["A scores higher", "B scores higher"];
-    parts.push(`<details${parts.length ? "" : " open"}><summary>${safe(withUnit(column))}: photographs on which they disagree</summary>${one(-1, words[0])}${one(1, words[1])}</details>`);
+    parts.push({ binary: answers.binary, html: `><summary>${safe(withUnit(column))}: photographs on which they disagree</summary>${one(-1, words[0])}${one(1, words[1])}</details>` });
   }
-  return parts.join("");
+  const first = parts.find((one) => one.binary) ?? parts[0];
+  return parts.map((one) => `<details${one === first ? " open" : ""}${one.html}`).join("");
 }
