@@ -87,6 +87,8 @@ def read(path: Path) -> Thumbnails:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
             index = json.loads(archive.read(INDEX))
         return Thumbnails(tuple(Shown(str(name), str(label)) for name, label in index), path)
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:

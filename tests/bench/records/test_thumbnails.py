@@ -25,3 +25,12 @@ def test_a_file_that_is_no_archive_of_thumbnails_gets_a_sentence(content: bytes,
     (tmp_path / "test_x.zip").write_bytes(content)
     with pytest.raises(UserError, match="holds no thumbnails"):
         read(tmp_path / "test_x.zip")
+
+
+def test_a_damaged_thumbnail_gets_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "test_x.zip"
+    write(path, TEST, {1: b"one", 4: b"four"})
+    path.write_bytes(path.read_bytes().replace(b"four", b"five"))
+    with pytest.raises(UserError, match="holds no thumbnails") as error:
+        read(path)
+    assert error.value.why == "4.webp is damaged"
