@@ -146,15 +146,18 @@ class Evaluation:
         several = {name: tuple(found[name]) for name in ("tied", "limits", "ladder", "budgets", "sentences")}
         return Suggestion(found["pick"], found["best"], cost=found["cost"] or "", **several)
 
-    def report(self, path: str | Path | None = None) -> Path:
+    def report(self, path: str | Path | None = None, photographs: bool = True) -> Path:
         """Write the HTML page, by default ``report.html`` in the folder; returns its path.
+
+        Args:
+            photographs: embed thumbnails of test photographs, and pictures of predictions.
 
         Raises:
             UserError: as :attr:`ranking`; or the file cannot be written.
         """
         from bench.report import write
 
-        return write(self.results, Path(path) if path else self.folder / "report.html")
+        return write(self.results, Path(path) if path else self.folder / "report.html", photographs=photographs)
 
     def __str__(self) -> str:
         from bench.verdict.show import print_ranking

@@ -133,13 +133,18 @@ class Look:
     orientation: int = 1
 
 
-def decode(encoded: bytes, orientation: Orientation = "stored") -> Image:
+def decode(encoded: bytes, orientation: Orientation = "stored", side: int = 0) -> Image:
     """Decode an image to RGB uint8 [h, w, 3], by the rule above. Any number of threads may.
+
+    Args:
+        side: a large JPEG may be decoded at half, a quarter or an eighth of its size, but at least so large.
 
     Raises:
         Undecodable: the bytes are truncated, damaged, of no known format, or cannot be shown in 8 bits.
     """
     with _opened(encoded) as image:
+        if side and image.format in ("JPEG", "MPO"):
+            image.draft("RGB", (side, side))
         shown = _as("RGB", _shown(image))
         turn = _TURNS.get(_exif_orientation(image)) if orientation == "exif" else None
         return np.asarray(shown if turn is None else shown.transpose(turn))

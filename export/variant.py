@@ -8,6 +8,8 @@ from export.errors import UserError
 
 ALL = "all"
 """Every depth, and the whole network."""
+WHOLE = "whole"
+"""The depth of a network that is not cut."""
 
 
 def input_size(text: str) -> str:

@@ -217,7 +217,9 @@ def locked(target: boards.Target, packages: Iterable[str]) -> list[Pin]:
     there = {pin.name: pin for pin in pins(_lock().read_text(encoding="utf-8")) if machine.wanted(pin)}
     for name in packages:
         if name not in there:
-            raise UserError(f"The lock of boards ({LOCK}) has no {name} for {target}.", "", "another engine, or another target")
+            raise UserError(
+                f"The lock of boards ({LOCK}) has no {name} for {target}.", "", "another engine, or another target"
+            )
     return [there[name] for name in (*PLAIN, *sorted(packages))]
 
 

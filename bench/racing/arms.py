@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 from bench.racing.costs import Budget, Outlook, arm_of
 from bench.sweep.cells import Planned
-from export.errors import Unavailable, UserError
-from export.progress import say
+from export.errors import UserError
 from export.spec import Precision
 from export.store import Store
 from export.zoo import weights
-from export.zoo.sources import hub_of
 
 
 @dataclass(frozen=True)
@@ -108,34 +106,24 @@ def rung_0(cells: Sequence[Planned], budget: Budget) -> tuple[list[Arm], list[Le
 
 
 def with_weights(arms: Sequence[Arm], store: Store) -> tuple[list[Arm], list[Left]]:
-    """The arms whose weights are here or can be had. Once the model hub cannot be reached it is not asked again.
+    """The arms whose weights are here or can be had.
 
     Raises:
         UserError: no arm has weights.
     """
     here: list[Arm] = []
     left: list[Left] = []
-    unreachable: UserError | None = None
     for arm in arms:
-        backbone = arm.reference.backbone
-        hub = hub_of(backbone.source)
-        known = hub and (store.root / "hub" / f"{backbone.timm}@{hub.revision}.txt").is_file()
-        if unreachable and hub and not known:
-            left.append(Left(arm.name, NO_WEIGHTS, "the model hub cannot be reached"))
-            continue
         try:
-            weights.fetch(backbone, store)
+            weights.fetch(arm.reference.backbone, store)
         except UserError as error:
-            if hub and isinstance(error, Unavailable):
-                unreachable = error
-                say("the model hub cannot be reached: only backbones whose weights are here take part")
             left.append(Left(arm.name, NO_WEIGHTS, error.what))
         else:
             here.append(arm)
     if not here:
         raise UserError(
             "No backbone has weights here.",
-            unreachable.what if unreachable else "; ".join(one.why for one in left[:2]),
+            "; ".join(one.why for one in left[:2]),
             "--weights MODEL=FILE, or a network that reaches the model hub",
         )
     return here, left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,13 @@ if TYPE_CHECKING:
     from bench.records.results import Results
 
 
-def write(results: Results, path: Path, cost: str = "") -> Path:
+def write(results: Results, path: Path, cost: str = "", photographs: bool = True) -> Path:
     """Write the report of ``results`` to ``path``; returns it.
 
     Args:
         cost: the column that the plot opens with; empty for median latency.
+        photographs: embed thumbnails of test photographs, and pictures of predictions, where the results folder has
+            some.
 
     Raises:
         UserError: the records may not be compared, or ``path`` cannot be written.
@@ -21,5 +24,5 @@ def write(results: Results, path: Path, cost: str = "") -> Path:
     from bench.report.page import page
     from export.store import write_atomic
 
-    write_atomic(path, page(results, cost).encode())
+    write_atomic(path, page(results if photographs else replace(results, pictures=None), cost).encode())
     return path

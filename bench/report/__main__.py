@@ -19,6 +19,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add_results(p)
     p.add_argument("--cost", default="", metavar="COLUMN", help="cost that the plot opens with (latency_p50_ms)")
+    p.add_argument(
+        "--no-photographs",
+        action="store_true",
+        help="leave out thumbnails of test photographs, and photographs with predictions drawn on them",
+    )
     p.add_argument("--out", type=Path, metavar="FILE", help="where to write it (report.html in the results folder)")
     return p
 
@@ -27,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the page and print its path; 0 when done."""
     args = parser().parse_args(argv)
     target = args.out or (Path("published.html") if args.published else args.results / "report.html")
-    print(report.write(load(args), target, args.cost))
+    print(report.write(load(args), target, args.cost, photographs=not args.no_photographs))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 LONG = 400
@@ -64,11 +64,12 @@ def _note(line: str) -> str:
     return f"<details><summary>{escape(head)}</summary>{escape(rest)}</details>"
 
 
-def compare(left_out: Iterable[str]) -> str:
+def compare(left_out: Sequence[str], shown: str) -> str:
     """Two cells side by side.
 
     Args:
-        left_out: settings whose images do not fit into the page.
+        left_out: settings whose scores of single images do not fit into the page.
+        shown: what is said of the photographs.
     """
     names = ", ".join(left_out)
     note = f" Too large for this page, so without intervals: {names}." if names else ""
@@ -76,8 +77,7 @@ def compare(left_out: Iterable[str]) -> str:
         '<section><h2>Compare two cells</h2><div class="controls"><label>A <select id="a"></select></label>'
         '<label>B <select id="b"></select></label></div><div id="pair"></div>'
         '<p class="soft">Differences are paired: both cells saw the same test images. Intervals are those of a paired '
-        f"bootstrap with 2,000 resamples, each setting alone.{escape(note)} Records hold no photographs, so the images "
-        "on which two cells disagree are counted, not shown.</p></section>"
+        f"bootstrap with 2,000 resamples, each setting alone.{escape(note)} {escape(shown)}</p></section>"
     )
 
 

@@ -15,13 +15,14 @@ from bench.report.answers import answers
 from bench.report.cells import cells, order
 from bench.report.curves import classes, distributions
 from bench.report.packed import element, embedded, folded
+from bench.report.photographs import photographs
 from bench.report.predictions import predictions
 from bench.verdict.picking import headline, pick, price, reasons
 from bench.verdict.ranking import Ranking
 from bench.verdict.row import Row, reason
 from bench.verdict.table import rows, sheet
 
-SCRIPTS = "text packed rule state controls verdict table axis plot compare latency main"
+SCRIPTS = "text packed rule state controls verdict table axis plot compare photographs latency main"
 """Files of ``script/``, in the order in which the page needs them."""
 
 
@@ -39,13 +40,14 @@ def page(results: Results, cost: str = "") -> str:
     places = order(ranking)
     curves, by_class = distributions(found, places), classes(found, places)
     entries, elements = answers(ranking, places)
+    shown, thumbnails = photographs(ranking, found, places, entries, results.pictures)
     known = cells(ranking, found, cost) | {"answers": entries}
     body = [
         _head(ranking, cost, results),
         controls.budgets(),
         controls.front() if cost and ranking.ranked else "",
         controls.table(ranking.foot()),
-        controls.compare(entry["id"] for entry in entries if entry.get("left_out")),
+        controls.compare([entry["id"] for entry in entries if entry.get("left_out")], shown),
         _failed(found),
         _aside(ranking, found),
         predictions(found, results.pictures),
@@ -56,7 +58,7 @@ def page(results: Results, cost: str = "") -> str:
         notes.licences(found),
         _foot(results),
     ]
-    packed = [elements]
+    packed = [elements, thumbnails]
     packed += [
         element(name, embedded(v).encode()) for name, v in (("distributions", curves), ("classes", by_class)) if v
     ]

@@ -16,7 +16,7 @@ from export.errors import UserError
 from export.lower.precision import precision_of
 from export.progress import say
 from export.store import Store
-from export.variant import ALL
+from export.variant import ALL, WHOLE, input_size
 from tasks.catalog import TASKS, task
 
 
@@ -72,8 +72,8 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
         if len(rest) in (0, len(cells)):
             raise UserError(
                 f"exclude {words!r} leaves out {'no cell' if rest else 'every cell'} of the sweep.",
-                "Each of its words must name a backbone, an engine or a precision of the sweep.",
-                "--exclude 'ort int8'",
+                "Each word must name a backbone, an engine, a precision, an input size or a depth of the sweep.",
+                "--exclude 'ort int8' or --exclude 'vit_s 128 depth 3'",
             )
         cells = rest
     if sweep.scenarios and all(c.engine.computes for c in cells):
@@ -85,10 +85,28 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
 
 
 def _meant(cell: Planned, words: Sequence[str]) -> bool:
-    """Whether each of the words names the cell's backbone, engine or precision."""
-    spec = cell.engine.spec
-    names = {cell.backbone.name, spec.name, str(spec), str(cell.precision)}
-    return bool(words) and names.issuperset(words)
+    """Whether each of the words names the cell's backbone, engine, precision, input size, or, after ``depth``, depth.
+
+    A word is a whole name: 224 is the size 224x224, and no backbone whose name has that number in it.
+    """
+    spec, backbone = cell.engine.spec, cell.backbone
+    names = {backbone.name, spec.name, str(spec), str(cell.precision)}
+    asked = iter(words)
+    for word in asked:
+        if word == "depth":
+            if next(asked, "") != str(backbone.depth or WHOLE):
+                return False
+        elif word not in names and not (backbone.size and _size(word) == backbone.size):
+            return False
+    return bool(words)
+
+
+def _size(word: str) -> str:
+    """The input size that a word names; empty where it names none."""
+    try:
+        return input_size(word)
+    except UserError:
+        return ""
 
 
 def _require_scopes(sweep: SweepSpec) -> None:

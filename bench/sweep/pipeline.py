@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from bench.records.asked import Asked
 from bench.records.parts import Failure
 from bench.records.record import Record
-from bench.sweep import history, passes, pictures, timing
+from bench.sweep import history, passes, pictures, thumbnails, timing
 from bench.sweep.assembly import Assembly
 from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk
@@ -63,6 +63,7 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
         OutOfSpace: the disk is full; what was finished is kept.
     """
     history.keep(desk.folder, sweep.cells[0].sweep)
+    thumbnails.keep(sweep.cells, sweep.data, desk.pictures)
     tally = Tally()
     timed: list[timing.Timed] = []
     sound: list[Planned] = []

@@ -91,7 +91,9 @@ class SweepSpec:
         default=(),
         metadata=_what(
             "WORDS",
-            "cells to leave out: 'ort int8' is every cell with that engine and that precision",
+            "cells to leave out: 'ort int8' is every cell with that engine and that precision; words are names of "
+            "backbones, engines and precisions, input sizes that were asked for (224, 352x480), and 'depth 3' or "
+            "'depth whole'",
             repeatable=True,
         ),
     )

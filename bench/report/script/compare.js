@@ -36,10 +36,10 @@ async function drawPair() {
     const ratio = v !== null && w !== null && v > 0 && w > 0 ? `${fixed(w / v, 2)} ×` : "n/a";
     return [withUnit(column), number(v), number(w), ratio];
   });
+  const photographs = await strips(a, b), classes = await classTables(a, b);
   if (compared !== `${a} ${b}`) return; // another pair was chosen meanwhile
   place.innerHTML = `<p>${safe(lead)}</p>` +
-    grid("Scores", ["setting", "A", "B", "B − A", "95 % interval", "", "images: only A right / only B right"], rows) + grid("Costs", ["cost", "A", "B", "B / A"], costs) +
-    await classTables(a, b);
+    grid("Scores", ["setting", "A", "B", "B − A", "95 % interval", "", "images: only A right / only B right"], rows) + photographs + grid("Costs", ["cost", "A", "B", "B / A"], costs) + classes;
   place.removeAttribute("aria-busy");
 }
 const grid = (title, heads, rows) => rows.length ? `<div class="scroll" tabindex="0" role="region" aria-label="${safe(title)}"><table><caption>${safe(title)}</caption><thead><tr>${heads.map((h, i) => `<th scope="col" class="${i ? "" : "t"}">${safe(h)}</th>`).join("")}</tr></thead><tbody>${rows.map((row) => `<tr>${row.map((v, i) => i ? `<td>${safe(v)}</td>` : `<th scope="row" class="t">${safe(v)}</th>`).join("")}</tr>`).join("")}</tbody></table></div>` : "";

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -11,10 +12,23 @@ from fake_records import Lab
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.racing.costs import Budget, Measured, Predictor, arm_of, holds, measured, scenarios_for, worth_scoring
+from bench.racing import sizes as zoo
+from bench.racing.costs import (
+    Budget,
+    Measured,
+    Prediction,
+    Predictor,
+    arm_of,
+    grown,
+    holds,
+    measured,
+    scenarios_for,
+    worth_scoring,
+)
 from bench.racing.nearest import nothing_within
-from bench.racing.sizes import Size
+from bench.racing.sizes import Growth, Size
 from bench.records.parts import Cell, Monitoring
+from bench.records.results import PUBLISHED, Results
 from bench.verdict.picking import Limit
 from export.errors import UserError
 
@@ -83,6 +97,63 @@ def test_a_budget_knows_what_was_measured_what_is_predicted_and_what_is_open() -
     assert budget.outlook(at_other_size).standing == "open", "the zoo's size is of its own input"
     own = Budget((Limit.parse("gmacs=100"),), (), {"huge": Size(500.0, 900.0, 10**6)})
     assert own.outlook(Cell("huge", "ort:cpu", "fp32", "cpu", (1, 8), 2)).standing == "beyond"
+
+
+def test_a_network_at_another_size_is_predicted_from_how_it_grows() -> None:
+    huge, even = Growth(32, 0.0, 9000.0, 0.0, 0.0), Growth(32, 0.0, 40.0, 0.0, 0.0)
+    sizes = {"huge": Size(9000 * 0.050176, 90.0, 50176, huge), "even": Size(40 * 0.050176, 12.0, 50176, even)}
+    budget = Budget((LATENCY,), tuple(made(12, noise=0.1)), sizes)
+
+    def look(name: str, size: str) -> str:
+        return budget.outlook(Cell(name, "ort:cpu", "fp32", "cpu", (1, 8), 2, size=size)).standing
+
+    assert look("huge", "448x448") == look("huge", "224x224") == "beyond"
+    assert [look("even", size) for size in ("64x64", "448x448")] == ["within", "beyond"]
+    assert look("huge", "16x16") == "open", "smaller than its largest stride"
+    deep = Cell("huge", "ort:cpu", "fp32", "cpu", (1, 8), 2, size="448x448", depth=3)
+    assert budget.outlook(deep).standing == "open", "of a network that is cut nothing is known"
+
+
+def test_gmacs_that_may_be_off_drop_only_what_breaks_a_limit_at_both_ends() -> None:
+    growth = Growth(32, 0.0, 100.0, 0.0, 0.1)  # at 448x448: 20.1 within 22 %
+    sizes = {"net": Size(5.0176, 20.0, 50176, growth)}
+    cell = Cell("net", "ort:cpu", "fp32", "cpu", (1, 8), 2, size="448x448")
+    standings = [Budget((Limit.parse(f"gmacs={limit}"),), (), sizes).outlook(cell).standing for limit in (15, 18, 25)]
+    assert standings == ["beyond", "open", "within"]
+    assert Budget((Limit.parse("parameters_m=19"),), (), sizes).outlook(cell).standing == "beyond"
+
+
+@pytest.mark.parametrize("column", ["latency_p50_ms", "throughput_images_per_s", "peak_memory_mib"])
+def test_the_further_an_input_the_wider_the_interval(column: str) -> None:
+    base = Prediction(10.0, 8.0, 12.0)
+    for sides in ((1.0, 2.0, 4.0), (1.0, 0.5, 0.25)):
+        found = [grown(base, column, ratio, 0.02) for ratio in sides]
+        spans = [one.high / one.low for one in found]
+        assert spans == sorted(spans)
+        assert base.high / base.low < spans[0]
+        assert all(one.low < one.value < one.high for one in found)
+    more, less = grown(base, column, 4.0, 0.0), grown(base, column, 0.25, 0.0)
+    assert (more.value > less.value) == (column != "throughput_images_per_s")
+
+
+def test_no_network_is_dropped_at_a_size_that_its_measured_cost_allows() -> None:
+    """Measured at 224 to 260 pixels and at 352x480: the latter is left out, and then the whole network."""
+    own, pairs = (
+        measured(Results.load(Path(file)).records, "b193dd9d") for file in (PUBLISHED, "docs/dense/camvid.xz")
+    )
+    checked = 0
+    for m in pairs:
+        cell = replace(m.cell, resize="", batches=(1, 8))
+        if m.cell.backbone not in zoo.known() or m.cell.precision != "fp32":
+            continue
+        for unmeasured in ((), (m.cell.backbone,)):
+            for column in ("latency_p50_ms", "peak_memory_mib"):
+                limit = Limit.parse(f"{column}={m.costs[column]}")
+                budget = Budget((limit,), tuple(own), zoo.known(), frozenset(unmeasured))
+                assert budget.outlook(cell).standing != "beyond", (cell, column)
+                third = Limit.parse(f"{column}={m.costs[column] / 30}")
+                checked += Budget((third,), tuple(own), zoo.known()).outlook(cell).standing == "beyond"
+    assert checked >= 20, "and one of a thirtieth of that drops it"
 
 
 def test_the_newest_timing_of_this_machine_counts() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ from bench.figures.browser import browser
 from bench.figures.crowd import crowd
 from bench.records.record import ScoreRecord
 from bench.records.results import Results
+from bench.records.thumbnails import Shown, place, write
 from bench.report.cells import order
+from bench.sweep.thumbnails import encoded_small
 from bench.verdict.choose import ranking_of
 from bench.verdict.picking import Field, Limit
 from bench.verdict.ranking import Ranking
@@ -250,8 +253,8 @@ def test_two_cells_are_compared_image_by_image(page: Any, ranking: Ranking) -> N
     places = order(ranking)
     names = [ranking.sheet.name(row) for row in places]
     a, b = (names.index(f"made_up_{size} · ort:cpu · fp32") for size in ("base", "small"))
-    for place in (a, b):
-        ask(page, "document.querySelector(`[data-compare='${arguments[0]}']`).click()", place)
+    for chosen in (a, b):
+        ask(page, "document.querySelector(`[data-compare='${arguments[0]}']`).click()", chosen)
     text = wait(lambda: "Costs" in element(page, "#pair").text and element(page, "#pair").text)
     assert "made_up_base · ort:cpu · fp32 is significantly more accurate over all settings." in text
     assert ask(page, "return [bob.state.a, bob.state.b]") == [a, b]
@@ -269,6 +272,45 @@ def test_two_cells_are_compared_image_by_image(page: Any, ranking: Ranking) -> N
     assert "knn@drawings, class by class" in text
     classes = ask(page, "return [...document.querySelectorAll('#pair table')].at(-1).innerText")
     assert classes.index("dog\t60.0\t20.0\t−40.0") < classes.index("cat\t40.0\t45.0\t+5.0")
+
+
+def test_the_photographs_on_which_two_cells_disagree_are_shown(driver: Any, ranking: Ranking, tmp_path: Path) -> None:
+    lab = Lab()
+    shown = [Shown(f"{number}.jpg", EVIL if number % 2 else "cat") for number in range(lab.n_test)]
+    encoded = encoded_small(np.full((40, 60, 3), 90, np.uint8))
+    write(place(tmp_path, lab.digest), shown, dict.fromkeys(range(lab.n_test), encoded))
+    page = report.write(replace(made(), pictures=tmp_path), tmp_path / "report.html").as_uri()
+    places = order(ranking)
+    names = [ranking.sheet.name(row) for row in places]
+    a, b = (f"made_up_{size} · ort:cpu · fp32" for size in ("base", "small"))
+    visit(driver, f"{page}#{urlencode({'a': a, 'b': b})}")
+    wait(lambda: "Costs" in element(driver, "#pair").text)
+    strips = (
+        "return [...document.querySelectorAll('#pair .strip')].map((strip) => [strip.getAttribute('aria-label'), "
+        "strip.tabIndex, [...strip.querySelectorAll('li')].map((li) => [li.querySelector('img').title, li.innerText, "
+        "li.querySelector('img').alt])])"
+    )
+    ask(driver, "for (const d of document.querySelectorAll('#pair details')) d.open = true")
+    found = ask(driver, strips)
+    probe = next(j for j, setting in enumerate(ranking.sheet.settings) if setting.task == "linear_probe")
+    one, other = (ranking.sheet.samples[places[names.index(name)], probe] for name in (a, b))
+    for way, words in ((one > other, "only A is right"), (other > one, "only B is right")):
+        wanted = np.flatnonzero(way)
+        [(_, reached, photos)] = [
+            strip for strip in found if strip[0].startswith(f"linear probe drawings [%], {words}")
+        ]
+        assert reached == 0, "the keyboard scrolls it"
+        assert len(photos) == min(len(wanted), 60) > 0
+        assert {name for name, _, _ in photos} <= {f"{number}.jpg" for number in wanted}
+        for name, text, alt in photos:
+            label = shown[int(name.partition(".")[0])].label
+            assert (text, alt) == (label, f"{label}, {words}; {name}")
+    assert next(label for label, _, _ in found).startswith("knn"), "in the order of the table"
+    sizes = "return [...document.querySelectorAll('.strip img')].map((i) => [i.naturalWidth, i.naturalHeight])"
+    wait(lambda: all(size == [60, 40] for size in ask(driver, sizes)))
+    assert "test photographs on which cells disagree lie in this page" in element(driver, "main").text
+    assert not ask(driver, "return window.ran ?? false")
+    assert driver.get_log("browser") == []
 
 
 def test_the_keyboard_reaches_everything(page: Any) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fakes import dataset
 
@@ -80,3 +82,27 @@ def test_every_size_and_depth_is_a_cell_and_the_baseline_is_one(store: Store) ->
     assert largest(cells) == "96x128"
     spec = read(models=(model,), engines=("ort",), depth="all", data=("toy",))
     assert [c.cell.depth for c in expand(spec, store)[:-1]] == [1, 2, 3, 4, 0]
+
+
+def test_a_size_and_a_depth_are_left_out_by_their_names_and_no_number_in_another_name_is_one(store: Store) -> None:
+    spec = read(models=("nets:small", "test_vit2.r160_in1k@random"), engines=("ort",), data=("toy",))
+    spec = replace(spec, size=("160x160", "160x96"), depth=("2", "all"))
+
+    def left(*exclude: str) -> set[tuple[str, str, int]]:
+        cells = [c.backbone for c in expand(replace(spec, exclude=exclude), store) if c.engine.computes]
+        return {(b.name, b.size, b.depth) for b in cells}
+
+    everything = left()
+    assert left("160") == {b for b in everything if b[1] != "160x160"}, "a name with 160 in it stays"
+    assert left("160x96 nets:small", "depth 2") == {
+        b for b in everything if (b[0], b[1]) != ("nets:small", "160x96") and b[2] != 2
+    }
+    assert left("depth whole ort") == {b for b in everything if b[2]}
+    for words in ("96", "depth", "depth 99", "r160_in1k", "2", "whole"):
+        with pytest.raises(UserError, match="leaves out no cell"):
+            left(words)
+
+
+def test_the_checkpoint_s_own_size_is_no_name(store: Store) -> None:
+    with pytest.raises(UserError, match="leaves out no cell"):
+        matrix(store, "160")

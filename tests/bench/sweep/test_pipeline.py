@@ -16,6 +16,8 @@ from fakes import photograph
 
 from bench.measure.machine import environment
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
+from bench.records.thumbnails import place
+from bench.records.thumbnails import read as read_thumbnails
 from bench.sweep.assembly import assemble
 from bench.sweep.desk import Desk
 from bench.sweep.looks import Looks
@@ -127,13 +129,15 @@ def sweep(photos: Path, weights: dict[str, str], store: Store, tmp_path: Path) -
     return ran
 
 
-def test_a_toy_task_and_the_engine_that_does_nothing_end_in_records(sweep: Sweep) -> None:
+def test_a_toy_task_and_the_engine_that_does_nothing_end_in_records(sweep: Sweep, tmp_path: Path) -> None:
     tally, records = sweep(tasks=("nearest_mean",), scenarios=("single_stream",))
     assert tally.exit_code == 0
     [score] = [r for r in records if isinstance(r, ScoreRecord) and r.status == "ok"]
     timings = {r.cell.engine: r for r in records if isinstance(r, TimingRecord)}
     assert score.subject.task == "nearest_mean"
     assert len(score.per_sample) == score.subject.n_test
+    thumbnails = read_thumbnails(place(tmp_path / "out" / "pictures", score.subject.data_digest))
+    assert len(thumbnails.test) == len(thumbnails.places) == score.subject.n_test
     assert score.parity is not None
     assert score.parity.passed
     assert score.keys.fit
