@@ -25,7 +25,7 @@ examples:
   bob kit merge results.tar             the board's own outputs are scored here
   bob rank                              this machine and the board in one table
 
-  bob kit run kit --over pi@raspberrypi: copy, run, fetch and merge by ssh
+  bob kit run kit --over pi@raspberrypi   copy, run, fetch and merge by ssh
 """
 
 
