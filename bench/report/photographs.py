@@ -21,7 +21,7 @@ from export.progress import say
 
 MOST, BYTES = 300, 1_000_000
 """Thumbnails in one page, and their bytes."""
-NONE = "This page has no thumbnails of test photographs: the images on which two cells disagree are counted, not shown."
+NONE = "This page has no thumbnails of test photographs: images on which two cells disagree are counted, not shown."
 
 
 def photographs(
