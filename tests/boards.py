@@ -49,11 +49,12 @@ def thermal(zones: Mapping[str, int], cooling: Mapping[str, int], passive: int =
 
 
 def jetson_mode(number: int) -> dict[str, str]:
-    """What a change of an Orin Nano's power mode changes."""
-    limits = {0: 1_510_400, 1: 1_344_000, 2: 1_728_000}
-    files = policy(0, limits[number], 1_728_000, "schedutil", "tegra194")
-    files |= policy(4, limits[number], 1_728_000, "schedutil", "tegra194")
-    return files | {"var/lib/nvpmodel/status": f"pmode:{number:04d} fmode:quiet\n"}
+    """What a change of an AGX Orin's power mode changes: 0 MAXN, 1 15W, 2 30W, 3 50W."""
+    limit = (2_201_600, 1_113_600, 1_728_000, 1_497_600)[number]
+    files = {"var/lib/nvpmodel/status": f"pmode:{number:04d} fmode:quiet\n"}
+    for first in (0, 4, 8):
+        files |= policy(first, limit, 2_201_600, "schedutil", "tegra194")
+    return files
 
 
 PI5 = {
@@ -72,15 +73,15 @@ PI4 = {
     **thermal({"cpu-thermal": 48_200}, {}),
 }
 ORIN = {
-    "proc/cpuinfo": arm_cores(*[(0x41, 0xD42)] * 6).replace(
+    "proc/cpuinfo": arm_cores(*[(0x41, 0xD42)] * 12).replace(
         "BogoMIPS", "model name\t: ARMv8 Processor rev 1 (v8l)\nBogoMIPS"
     ),
-    "proc/device-tree/model": "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super\0",
+    "proc/device-tree/model": "NVIDIA Jetson AGX Orin Developer Kit\0",
     "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic,\n",
     "etc/nvpmodel.conf": "< PARAM TYPE=FILE NAME=CPU_ONLINE >\nCORE_0 /sys/devices/system/cpu/cpu0/online\n"
-    "< POWER_MODEL ID=0 NAME=15W >\nCPU_ONLINE CORE_0 1\n< POWER_MODEL ID=1 NAME=25W >\n"
-    "< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n< PM_CONFIG DEFAULT=1 >\n",
-    **jetson_mode(2),
+    "< POWER_MODEL ID=0 NAME=MAXN >\nCPU_ONLINE CORE_0 1\n< POWER_MODEL ID=1 NAME=MODE_15W >\n"
+    "< POWER_MODEL ID=2 NAME=MODE_30W >\n< POWER_MODEL ID=3 NAME=MODE_50W >\n< PM_CONFIG DEFAULT=2 >\n",
+    **jetson_mode(0),
     **thermal(
         {"cpu-thermal": 49_000, "gpu-thermal": 48_500, "tj-thermal": 50_100},
         {"pwm-fan": 1, "cpu-throttle-alert": 0, "gpu-throttle-alert": 0, "cpufreq-cpu0": 0, "hot-surface-alert": 0},

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from boards import write
+from boards import CPU, write
 from filelock import FileLock
 
 from bench.boards.wheels import Target
@@ -39,8 +39,9 @@ GLIBC = {"3.11": "manylinux_2_36_aarch64", "3.13": "manylinux_2_41_aarch64"}
 QEMU_SUITE = "trixie"
 LIGHT = ("filelock", "msgspec", "numpy", "onnxruntime", "pillow", "psutil", "pyyaml")
 """What the measuring half needs for ONNX Runtime."""
-CORES = ("cortex-a72", "cortex-a76")
-"""A Raspberry Pi 4's, without dot product and half precision; a Raspberry Pi 5's, which has both."""
+CORES = {"cortex-a72": 0x410FD083, "cortex-a76": 0x414FD0B1, "neoverse-n1": 0x414FD0C1}
+"""QEMU's core → its register MIDR_EL1. A Raspberry Pi 4's, without dot product and half precision; a Raspberry Pi 5's,
+which has both, as have an Orin's; and a server's."""
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -92,7 +93,7 @@ def board(
     Args:
         files: path without the first slash → content: what its kernel and vendor say. ``proc/cpuinfo`` is left out, for
             QEMU knows it.
-        core: as ``qemu-aarch64 -cpu help`` names it.
+        core: one of :data:`CORES`.
         packages: distributions, in the versions that are installed here; with none it has Python's own library alone.
 
     Raises:
@@ -102,6 +103,8 @@ def board(
     root = folder / "root"
     shutil.copytree(unpacked, root, symlinks=True)
     write(root, {name: content for name, content in files.items() if name != "proc/cpuinfo"})
+    for number in range(os.cpu_count() or 1):  # without it OpenVINO dies as soon as the board has a folder of cores
+        write(root, {f"{CPU}/cpu{number}/regs/identification/midr_el1": f"{CORES[core]:#018x}\n"})
     script = folder / f"python{python}"
     script.write_text(
         "#!/bin/sh\n"
@@ -213,10 +216,9 @@ def _apt(place: Path, suite: str, architecture: str) -> list[str]:
 
 def _mirror() -> str:
     """The Debian mirror that this machine's apt is configured with."""
-    targets = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
-    for asked in (["Origin: Debian", "Label: Debian"], ["Component: main", "Codename: bookworm"]):
-        if found := _called([*targets, *asked]).split():
-            return found[0]
+    asked = ["Created-By: Packages", "Origin: Debian", "Label: Debian"]
+    if found := _called(["apt-get", "indextargets", "--format", "$(SITE)", *asked]).split():
+        return found[0]
     raise NoBed("apt knows no Debian mirror; apt-get update makes it known")
 
 

@@ -94,15 +94,15 @@ def _quantise(file: Path, spec: PreprocessSpec) -> None:
 
 
 def stored(backbone: str, precision: Precision, store: Store) -> tuple[Artifact, Pixels] | None:
-    """A trained network of the user's store, with the smallest input that it has there, brought into ``store``; and the
-    photographs that it was compared on. None where there is none."""
+    """A trained network of the user's store, whole, with the smallest input that it has there, brought into ``store``;
+    and the photographs that it was compared on. None where there is none."""
     found = []
     for manifest in (default_store() / "onnx").glob(f"*/{MANIFEST}"):
         fields = json.loads(manifest.read_text())["fields"]
         whole = [output["name"] for output in fields["outputs"]] == ["features"] and not fields["untrained"]
         if whole and (fields["backbone"], fields["precision"]) == (backbone, precision):
-            found.append((fields["preprocess"]["height"], manifest.parent))
-    for _, folder in sorted(found):
+            found.append((-fields["parameters"], fields["preprocess"]["height"], manifest.parent))
+    for *_, folder in sorted(found):
         shutil.copytree(folder, store.root / "onnx" / folder.name, dirs_exist_ok=True)
         entry = store.try_load("onnx", folder.name)
         artifact = Artifact.of(entry) if entry else None

@@ -42,7 +42,7 @@ def test_nothing_is_said_of_a_machine_at_rest(
         (PI5 | thermal({"cpu-thermal": 76_000}, {}), ["cpu-thermal is at 76 °C; it slows down at 80 °C."], "fan"),
         (ORIN | thermal({"tj-thermal": 95_000}, {}), ["tj-thermal is at 95 °C; it slows down at 99 °C."], "fan"),
         (ORIN | thermal({}, {"gpu-throttle-alert": 1}), ["slows itself down now: gpu-throttle-alert."], "fan"),
-        (ORIN | jetson_mode(0), ["The power mode is 15W; the board has MAXN_SUPER."], "sudo nvpmodel -m 2"),
+        (ORIN | jetson_mode(1), ["The power mode is 15W; the board has MAXN."], "sudo nvpmodel -m 0"),
     ],
 )
 def test_what_would_spoil_a_measurement_is_said_with_a_remedy(

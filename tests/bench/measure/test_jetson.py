@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from boards import ORIN, PI5, write
+from boards import ORIN, PI5, jetson_mode, write
 
 from bench.measure import jetson
 from bench.measure.jetson import PowerMode
@@ -25,10 +25,11 @@ def test_the_release_is_in_one_form(tmp_path: Path, line: str, release: str) -> 
 
 def test_the_power_mode_is_called_by_its_name(tmp_path: Path) -> None:
     root = write(tmp_path, ORIN)
-    assert jetson.power_modes(root) == (PowerMode(0, "15W"), PowerMode(1, "25W"), PowerMode(2, "MAXN_SUPER"))
-    assert jetson.power_mode(root) == jetson.largest(root) == PowerMode(2, "MAXN_SUPER")
-    write(root, {"var/lib/nvpmodel/status": "pmode:0000 fmode:quiet\n"})
-    assert jetson.power_mode(root) == PowerMode(0, "15W")
+    modes = PowerMode(0, "MAXN"), PowerMode(1, "15W"), PowerMode(2, "30W"), PowerMode(3, "50W")
+    assert jetson.power_modes(root) == modes
+    assert jetson.power_mode(root) == jetson.largest(root) == modes[0]
+    write(root, jetson_mode(1))
+    assert jetson.power_mode(root) == modes[1]
     write(root, {"var/lib/nvpmodel/status": "pmode:0009\n"})
     assert jetson.power_mode(root) == PowerMode(9, "9")
 
@@ -36,11 +37,11 @@ def test_the_power_mode_is_called_by_its_name(tmp_path: Path) -> None:
 def test_without_its_file_the_command_is_asked_and_then_the_default_is_taken(tmp_path: Path) -> None:
     root = write(tmp_path, ORIN)
     (root / "var/lib/nvpmodel/status").unlink()
-    assert jetson.power_mode(root) == PowerMode(1, "25W")
-    command = root / "usr/sbin/nvpmodel"
-    write(root, {"usr/sbin/nvpmodel": "#!/bin/sh\n[ $1 = -q ] && printf 'NV Power Mode: MODE_30W\\n2\\n'\n"})
-    command.chmod(0o755)
     assert jetson.power_mode(root) == PowerMode(2, "30W")
+    command = root / "usr/sbin/nvpmodel"
+    write(root, {"usr/sbin/nvpmodel": "#!/bin/sh\n[ $1 = -q ] && printf 'NV Power Mode: MODE_15W\\n1\\n'\n"})
+    command.chmod(0o755)
+    assert jetson.power_mode(root) == PowerMode(1, "15W")
 
 
 @pytest.mark.parametrize(("name", "watts"), [("MAXN", math.inf), ("MODE_15W", 15), ("MODE_30W_2CORE", 30), ("ODM", 0)])

@@ -65,7 +65,7 @@ def test_machines_without_limits_keep_their_ids(tmp_path: Path, monkeypatch: pyt
         (
             ORIN,
             "Cortex-A78AE",
-            "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super (JetPack 6.2, MAXN_SUPER)",
+            "NVIDIA Jetson AGX Orin Developer Kit (JetPack 6.2, MAXN)",
         ),
         (LAPTOP, "Intel(R) Core(TM) i7-1165G7 @ 2.80GHz", "Intel(R) Core(TM) i7-1165G7 @ 2.80GHz"),
         ({"proc/cpuinfo": arm_cores((0x41, 0xD0C))}, "Neoverse-N1", "Neoverse-N1"),
@@ -83,15 +83,15 @@ def test_two_power_modes_are_two_machines_and_read_differently(tmp_path: Path) -
     assert (largest.l4t, largest.jetpack, largest.power_mode, largest.clock_cap_mhz) == (
         "36.4.3",
         "6.2",
-        "MAXN_SUPER",
+        "MAXN",
         (),
     )
-    write(root, jetson_mode(0))
+    write(root, jetson_mode(1))
     small = environment(root)
-    assert (small.power_mode, small.clock_cap_mhz) == ("15W", (1510,))
-    assert small.name.endswith("(JetPack 6.2, 15W, capped at 1510 MHz)")
+    assert (small.power_mode, small.clock_cap_mhz) == ("15W", (1113,))
+    assert small.name.endswith("(JetPack 6.2, 15W, capped at 1113 MHz)")
     assert small.id != largest.id
-    write(root, jetson_mode(2))
+    write(root, jetson_mode(0))
     assert environment(root) == largest
 
 
@@ -99,7 +99,7 @@ def test_two_power_modes_are_two_machines_and_read_differently(tmp_path: Path) -
     "change",
     [
         {"etc/nv_tegra_release": "# R36 (release), REVISION: 4.4, GCID: 1"},
-        policy(4, 1_500_000, 1_728_000, "schedutil", "tegra194"),
+        policy(4, 1_500_000, 2_201_600, "schedutil", "tegra194"),
     ],
     ids=["release", "cap of some cores"],
 )
@@ -114,7 +114,7 @@ def test_what_limits_a_board_makes_another_machine(tmp_path: Path, change: dict[
 def test_a_release_that_the_table_does_not_know_keeps_its_number(tmp_path: Path) -> None:
     root = write(tmp_path, ORIN | {"etc/nv_tegra_release": "# R99 (release), REVISION: 1.2, GCID: 1"})
     assert environment(root).jetpack == ""
-    assert "(L4T 99.1.2, MAXN_SUPER)" in environment(root).name
+    assert "(L4T 99.1.2, MAXN)" in environment(root).name
 
 
 def test_the_governor_makes_no_other_machine(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_governor_makes_no_other_machine(tmp_path: Path) -> None:
 def test_a_limit_that_heat_brings_makes_no_other_machine(tmp_path: Path) -> None:
     root = write(tmp_path, ORIN)
     cool = environment(root)
-    write(root, policy(0, 1_200_000, 1_728_000, "schedutil", "tegra194"))
+    write(root, policy(0, 1_200_000, 2_201_600, "schedutil", "tegra194"))
     write(root, thermal({"tj-thermal": 99_500}, {"cpufreq-cpu0": 7}))
     assert environment(root).id == cool.id
     write(root, thermal({"tj-thermal": 60_000}, {"cpufreq-cpu0": 0}))
