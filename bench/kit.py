@@ -12,6 +12,8 @@ from bench.sweep.spec import WHAT, declared, read
 from bench.verdict.choose import RESULTS
 from export.command import add_store, console, new_parser
 
+TARGETS = "the board: pi5, pi4, pi5-bookworm, pi4-bookworm, jp6, jp7; here; or py3.11-manylinux_2_28_aarch64"
+
 if TYPE_CHECKING:
     from bench.boards.pack import Load
     from bench.boards.targets import Target
@@ -36,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
     pack = commands.add_parser("pack", help="write a folder that a board needs nothing but Python for")
     pack.add_argument("folder", type=Path, metavar="OUT", help="the new folder")
-    pack.add_argument("--target", metavar="NAME", required=True, help="the board: pi5, jp6, here, … (--target list)")
+    pack.add_argument("--target", metavar="NAME", required=True, help=TARGETS)
     add_all(pack)[WHAT].add_argument("--config", type=Path, metavar="FILE", help="a sweep in YAML, as of bob run")
     add_store(pack)
     merge = commands.add_parser("merge", help="score what a board brought, and write its records")

@@ -201,4 +201,4 @@ class Received(Scoring):
         network = cell.network(scorer.meta.name, images.digest)
         plan, learned = cell.plan_of(network), self._learned_from(scorer)
         test = Batchwise(dict(cell.rows(network)), targets(images, "test"), plan.artifact.preprocess)
-        return Judged(test, plan, self._parity(plan), learned.taps(self._outputs(scorer, learned)))
+        return Judged(test, plan, self._parity(cell, plan), learned.taps(self._outputs(scorer, learned)))

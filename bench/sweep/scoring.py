@@ -60,7 +60,8 @@ class Scoring:
             CellError: as :meth:`bench.sweep.cells.Planned.plan`.
         """
         for _, scorer in self._due:
-            self._parity(self._learned_from(scorer).plan)
+            view = self._learned_from(scorer)
+            self._parity(view.planned, view.plan)
 
     def fitted(self, images: DataSet, scorer: Task) -> Fitted:
         """The task's fit on the train and val splits, from the store or made now.
@@ -92,12 +93,12 @@ class Scoring:
             test = learned.part(images, "test", outputs)
             head = scorer.head(fit) if scorer.meta.head == "applied" else None
             test = on_host(head, test) if head else test
-            return Judged(test, learned.plan, self._parity(learned.plan), taps)
+            return Judged(test, learned.plan, self._parity(learned.planned, learned.plan), taps)
         joint = Joint.of(self.planned, images, scorer, fit)
         plan = joint.plan(self.planned.throughput)
         view = self._view(self.planned, plan)
         test = view.part(images, "test", [output.name for output in plan.artifact.outputs])
-        return Judged(test, plan, self._parity(plan), taps)
+        return Judged(test, plan, self._parity(self.planned, plan), taps)
 
     def extraction(self, images: DataSet, scorer: Task) -> Extraction:
         """How the extraction went of all that was read for one score, once that is there: pooled features as their
@@ -119,9 +120,10 @@ class Scoring:
             self._views[plan.key] = View(planned, plan)
         return self._views[plan.key]
 
-    def _parity(self, plan: Plan) -> Parity | None:
+    def _parity(self, planned: Planned, plan: Plan) -> Parity | None:
+        """Of a plan that the engine of ``planned`` runs."""
         if plan.key not in self._parities:
-            self._parities[plan.key] = gate.check(self.planned.engine, plan, self.planned.store)
+            self._parities[plan.key] = gate.check(planned.engine, plan, planned.store)
         return self._parities[plan.key]
 
     def _outputs(self, scorer: Task, view: View) -> list[str]:

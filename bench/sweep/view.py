@@ -33,7 +33,7 @@ class View:
     """
 
     def __init__(self, planned: Planned, plan: Plan) -> None:
-        self._planned, self.plan = planned, plan
+        self.planned, self.plan = planned, plan
         self._kept: dict[str, tuple[Gathered, Extraction]] = {}
         self._maps: dict[tuple[str, ...], Maps] = {}
 
@@ -114,7 +114,7 @@ class View:
 
     def _of(self, source: DataSet) -> Gathered:
         if source.digest not in self._kept:
-            planned = self._planned
+            planned = self.planned
             own = {FEATURES: keys.feature_key(self.plan.key, planned.preprocess, source.digest, FEATURES)}
             with counting(f"  features of {source.name}", len(source.samples)) as advance:
                 self._kept[source.digest] = extract(
@@ -132,7 +132,7 @@ class View:
         maps = self._maps.get(of) or self._opened(of)
         if not again:
             return maps.computed(images, samples)
-        limit = int(self._planned.sweep.maps_gib * 2**30)
+        limit = int(self.planned.sweep.maps_gib * 2**30)
         learned = [*images.split("train"), *images.split("val")]
         if (size := maps.bytes(len(learned))) > limit:
             say(f"  maps of {split}: {size / 2**30:.1f} GiB with train and val, more than --maps-gib; computed as read")
@@ -143,7 +143,7 @@ class View:
             return maps.kept(images, samples, limit, spared, advance)
 
     def _opened(self, names: tuple[str, ...]) -> Maps:
-        planned, shapes = self._planned, {output.name: output.shape for output in self.plan.artifact.outputs}
+        planned, shapes = self.planned, {output.name: output.shape for output in self.plan.artifact.outputs}
         self._maps[names] = Maps(
             key=keys.feature_key(self.plan.key, planned.preprocess, "", MAPS),
             shapes={name: shapes[name] for name in names},

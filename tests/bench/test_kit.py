@@ -119,6 +119,32 @@ def _as_if_of_another_board(file: Path, to: Path) -> None:
     results.write(replace(came, board="another"), (folder / "store").glob("*/*"), folder / "store", to)
 
 
+def python_3_10() -> Path:
+    """An interpreter of the system's, or of pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    for found in (shutil.which("python3.10"), *map(str, sorted(pyenv.glob("3.10.*/bin/python3.10")))):
+        if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return Path(found)
+    pytest.skip("there is no python3.10")
+
+
+def test_the_same_on_python_3_10_with_jetpack_6_s_pins(what: list[str], place: Path, tmp_path: Path) -> None:
+    """On x86-64: its interpreter, and the versions of its lock."""
+    python = python_3_10()
+    target = f"py3.10-manylinux_2_35_{os.uname().machine}"
+    store = ["--store", str(place / "store")]
+    assert main(["pack", str(tmp_path / "jp6"), "--target", target, *what, *store]) == 0
+    assert {"onnxruntime-1.23.2", "numpy-2.2.6", "pillow-12.3.0"} <= {
+        "-".join(wheel.name.split("-")[:2]) for wheel in (tmp_path / "jp6" / "wheels").iterdir()
+    }
+    ran = subprocess.run([python, tmp_path / "jp6" / "kit.pyz", "run"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert main(["merge", str(tmp_path / "jp6" / "results" / "results.tar"), "--out", str(tmp_path / "o"), *store]) == 0
+    scores = [r for r in records(tmp_path / "o") if isinstance(r, ScoreRecord) and r.status == "ok"]
+    assert {r.subject.task for r in scores} == {"knn", "classification"}
+    assert all(r.environment.libraries["onnxruntime"] == "1.23.2" for r in scores)
+
+
 def test_a_power_cut_loses_nothing_that_was_finished(
     board: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
