@@ -6,10 +6,12 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from engines.base import Pixels
@@ -105,7 +107,8 @@ def stored(backbone: str, precision: Precision, store: Store) -> tuple[Artifact,
     for *_, folder in sorted(found):
         shutil.copytree(folder, store.root / "onnx" / folder.name, dirs_exist_ok=True)
         entry = store.try_load("onnx", folder.name)
-        artifact = Artifact.of(entry) if entry else None
-        if artifact and (compared := artifact.reference()):
-            return artifact, compared.pixels
+        with suppress(msgspec.ValidationError):  # an older version made it
+            artifact = Artifact.of(entry) if entry else None
+            if artifact and (compared := artifact.reference()):
+                return artifact, compared.pixels
     return None

@@ -72,8 +72,10 @@ def test_small_networks_agree(
     agree(boards, networks.made(net, precision, store), networks.pixels(4), store, tmp_path)
 
 
-@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
-@pytest.mark.parametrize("backbone", ["mobilenetv2", "vit_t"])
+@pytest.mark.parametrize(
+    ("backbone", "precision"),
+    [("mobilenetv2", Precision.FP32), ("mobilenetv2", Precision.INT8), ("vit_s14_focus", Precision.INT8)],
+)
 def test_trained_networks_of_the_user_s_store_agree(
     backbone: str, precision: Precision, boards: dict[str, Board], store: Store, tmp_path: Path
 ) -> None:
@@ -81,7 +83,7 @@ def test_trained_networks_of_the_user_s_store_agree(
     if not found:
         pytest.skip(f"the store holds no {backbone} in {precision}")
     artifact, photographs = found
-    agree(boards, artifact, photographs[:2], store, tmp_path)
+    agree(boards, artifact, photographs[:1], store, tmp_path)
 
 
 def test_openvino_computes_convolutions_of_int8_files_in_fp32_and_says_so(
