@@ -16,6 +16,7 @@ ENGINES: Registry[type[Engine]] = Registry(
         "torch": "engines.torch_ref:TorchEngine",
         "ort": "engines.ort.engine:OrtEngine",
         "openvino": "engines.ov:OpenVinoEngine",
+        "ncnn": "engines.ncnn:NcnnEngine",
         "trt": "engines.trt.engine:TrtEngine",
         "trt-rtx": "engines.trt.engine:RtxEngine",
     },

@@ -23,6 +23,7 @@ LIBRARIES = (
     "onnxruntime",
     "onnxruntime-gpu",
     "openvino",
+    "ncnn",
     "nvidia-cudnn-cu12",
     "nvidia-cudnn-cu13",
     "tensorrt",
