@@ -17,6 +17,7 @@ ENGINES: Registry[type[Engine]] = Registry(
         "ort": "engines.ort.engine:OrtEngine",
         "openvino": "engines.ov:OpenVinoEngine",
         "ncnn": "engines.ncnn:NcnnEngine",
+        "litert": "engines.litert:LiteRtEngine",
         "trt": "engines.trt.engine:TrtEngine",
         "trt-rtx": "engines.trt.engine:RtxEngine",
     },

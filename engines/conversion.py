@@ -54,7 +54,11 @@ class ConvertingEngine(Engine):
         def build(folder: Path) -> Mapping[str, Any]:
             return {**self._convert(_base(artifact, base, store), folder), "onnx": base}
 
-        return store.obtain(SHELF, key(SHELF, engine=self.name, onnx=base, **self._conversion()), build)
+        return store.obtain(SHELF, self.conversion_key(base), build)
+
+    def conversion_key(self, onnx_key: str) -> str:
+        """Of the conversion of an fp32 file, whatever processor it will run on."""
+        return key(SHELF, engine=self.name, onnx=onnx_key, **self._conversion())
 
     def plan(self, artifact: Artifact, profile: Profile, store: Store) -> Plan:
         """As :meth:`Engine.plan`; the conversion is kept in the store as well."""

@@ -24,6 +24,7 @@ LIBRARIES = (
     "onnxruntime-gpu",
     "openvino",
     "ncnn",
+    "ai-edge-litert",
     "nvidia-cudnn-cu12",
     "nvidia-cudnn-cu13",
     "tensorrt",
