@@ -1,8 +1,8 @@
 """Engines that do not read ONNX: a converter writes the fp32 file in the engine's own form, once for all machines.
 
-Such engines narrow a network themselves, and better than from a file whose weights are rounded already: of
-MobileNetV2's bf16 file ncnn makes features of a cosine of 0.956, of its fp32 file in bf16 0.992. So the fp32 file that
-an artifact was lowered from is what is converted, and the engine is told the artifact's precision.
+Such engines narrow a network themselves, and better than from a file whose weights are rounded already: over the same
+eight photographs, MobileNetV2's bf16 file gave features of a cosine of 0.956 on ncnn, and its fp32 file, in bf16, 0.992.
+So the fp32 file that an artifact was lowered from is what is converted, and the engine is told the artifact's precision.
 
 The conversion is an entry of the store of its own, and no processor is part of its key: a board without the converter
 runs what a workstation converted. *The plan's* key holds the processor, as every plan's does whose kernels are chosen
@@ -11,10 +11,9 @@ by one, so that the features of two processors are never taken for each other.
 
 from __future__ import annotations
 
-import shutil
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,6 @@ SHELF = "converted"
 
 class ConvertingEngine(Engine):
     """What such engines share. A subclass writes ``_conversion``, ``_convert`` and ``_assemble``, and no ``_build``."""
-
-    _store: Store
 
     def converted(self, artifact: Artifact, store: Store) -> Entry:
         """The artifact's fp32 file in the engine's own form, converted if the store does not have it.
@@ -60,28 +57,31 @@ class ConvertingEngine(Engine):
         """Of the conversion of an fp32 file, whatever processor it will run on."""
         return key(SHELF, engine=self.name, onnx=onnx_key, **self._conversion())
 
-    def plan(self, artifact: Artifact, profile: Profile, store: Store) -> Plan:
-        """As :meth:`Engine.plan`; the conversion is kept in the store as well."""
-        self._store = store
-        return super().plan(artifact, profile, store)
+    def pack(self, artifact: Artifact, profile: Profile, store: Store) -> tuple[Entry, ...]:
+        """The conversion: no board has the converter."""
+        return (self.converted(artifact, store),)
+
+    def _source(self, artifact: Artifact, store: Store) -> Artifact:
+        entry = self.converted(artifact, store)
+        return replace(artifact, path=entry.path, fields={**artifact.fields, SHELF: dict(entry.fields)})
 
     def _identity(self) -> dict[str, Any]:
         return {**super()._identity(), "conversion": self._conversion(), "processor": list(instructions())}
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
-        entry = self.converted(artifact, self._store)
-        self._assemble(entry, artifact, folder)
+        fields: dict[str, Any] = artifact.fields[SHELF]
+        self._assemble(artifact, folder)
         # What does not run is never published. It runs apart first: such a runtime checks little, and may crash.
         job = {
-            "store": str(self._store.root),
+            "store": str(artifact.path.parent.parent),  # it lies in <store>/converted/<key>
             "onnx_key": artifact.key,
             "engine": asdict(self.spec) | {"targets": list(self.spec.targets)},
             "batches": list(profile.batches),
             "folder": str(folder),
-            "fields": dict(entry.fields),
+            "fields": fields,
         }
         child.alone("engines.conversion:work", job, f"{artifact.backbone} on {self.spec}")
-        return entry.fields
+        return fields
 
     @abstractmethod
     def _conversion(self) -> dict[str, Any]:
@@ -95,10 +95,11 @@ class ConvertingEngine(Engine):
             Unavailable: the converter is not installed. CellError: it cannot convert the artifact.
         """
 
-    def _assemble(self, converted: Entry, artifact: Artifact, folder: Path) -> None:
-        """Write the plan's files. Copies, not links: damage to one must not reach the other."""
-        for name in converted.files:
-            shutil.copyfile(converted.file(name), folder / name)
+    @abstractmethod
+    def _assemble(self, converted: Artifact, folder: Path) -> None:
+        """Write the plan's files, for the artifact's precision, from the converted ones in ``converted.path``. Copies,
+        not links: damage to one must not reach the other.
+        """
 
 
 def _base(artifact: Artifact, base: str, store: Store) -> Artifact:

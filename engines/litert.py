@@ -52,6 +52,7 @@ class LiteRtEngine(ConvertingEngine):
     name = "litert"
     precisions = frozenset(FILES)
     concurrent = True
+    packages = (LIBRARY,)
 
     @property
     def session(self) -> type[Session]:
@@ -71,7 +72,7 @@ class LiteRtEngine(ConvertingEngine):
         return {CONVERTER: VERSION, "options": OPTIONS}
 
     def _convert(self, artifact: Artifact, folder: Path) -> Mapping[str, Any]:
-        python = self._converter(artifact)
+        python = _converter(artifact, folder.parent.parent)  # it is made in <store>/converted
         with TemporaryDirectory(prefix="backbones-") as scratch:
             Path(scratch, ONNX).symlink_to(artifact.onnx.resolve())
             command = [str(python), "-I", "-m", CONVERTER, "-i", ONNX, "-o", "made", *OPTIONS]
@@ -84,24 +85,8 @@ class LiteRtEngine(ConvertingEngine):
                 (folder / file.name).write_bytes(file.read_bytes())
         return {"products": _products(folder / FILES[Precision.FP32])}
 
-    def _converter(self, artifact: Artifact) -> Path:
-        """Python of the converter's environment.
-
-        Raises:
-            Unavailable: it is not there.
-        """
-        place = self._store.root / "tools" / f"{CONVERTER}-{VERSION}"
-        python = place / "bin" / "python"
-        if not python.exists():
-            raise Unavailable(
-                f"{artifact.backbone} is not converted for LiteRT yet, and the converter ({CONVERTER}) is not here.",
-                "It needs an environment of its own, of 0.7 GB, and Python 3.12 or later to make it.",
-                f"python3.12 -m venv {place} && {python} -m pip install {CONVERTER}=={VERSION}",
-            )
-        return python
-
-    def _assemble(self, converted: Entry, artifact: Artifact, folder: Path) -> None:
-        (folder / TFLITE).write_bytes(converted.file(FILES[artifact.precision]).read_bytes())
+    def _assemble(self, converted: Artifact, folder: Path) -> None:
+        (folder / TFLITE).write_bytes((converted.path / FILES[converted.precision]).read_bytes())
 
     def _plan_of(self, entry: Entry, artifact: Artifact, profile: Profile) -> Plan:
         # asked here, of this processor
@@ -160,6 +145,23 @@ class LiteRtSession(Session):
 
     def _close(self) -> None:
         self._interpreters = SimpleQueue()
+
+
+def _converter(artifact: Artifact, store: Path) -> Path:
+    """Python of the converter's environment in a store.
+
+    Raises:
+        Unavailable: it is not there.
+    """
+    place = store / "tools" / f"{CONVERTER}-{VERSION}"
+    python = place / "bin" / "python"
+    if not python.exists():
+        raise Unavailable(
+            f"{artifact.backbone} is not converted for LiteRT yet, and the converter ({CONVERTER}) is not here.",
+            "It needs an environment of its own, of 0.7 GB, and Python 3.12 or later to make it.",
+            f"python3.12 -m venv {place} && {python} -m pip install {CONVERTER}=={VERSION}",
+        )
+    return python
 
 
 def _interpreter() -> Any:

@@ -65,6 +65,7 @@ class NcnnEngine(ConvertingEngine):
     name = "ncnn"
     precisions = frozenset(NARROW)
     concurrent = True
+    packages = ("ncnn",)
 
     @property
     def session(self) -> type[Session]:
@@ -108,9 +109,10 @@ class NcnnEngine(ConvertingEngine):
         _require_all_read(artifact, folder)
         return {"pnnx": version, "products": {kind: n for kind, n in kinds.items() if kind in PRODUCTS}}
 
-    def _assemble(self, converted: Entry, artifact: Artifact, folder: Path) -> None:
-        super()._assemble(converted, artifact, folder)
-        options = {option: p is artifact.precision for p, options in NARROW.items() for option in options}
+    def _assemble(self, converted: Artifact, folder: Path) -> None:
+        for name in (PARAM, BIN):
+            (folder / name).write_bytes((converted.path / name).read_bytes())
+        options = {option: p is converted.precision for p, options in NARROW.items() for option in options}
         (folder / OPTIONS).write_text(json.dumps(options, indent=1))
 
     def _plan_of(self, entry: Entry, artifact: Artifact, profile: Profile) -> Plan:

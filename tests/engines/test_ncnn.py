@@ -94,6 +94,8 @@ def test_a_board_without_the_converter_runs_what_was_converted(
     artifact: Artifact, room: Store, planned: Callable[[str], Plan], pixels: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = planned("ncnn")
+    [packed] = RUNNER.pack(artifact, here.profile, room)
+    assert set(packed.files) < {path.name for path in here.path.iterdir()}
     monkeypatch.setattr(ncnn, "installed", lambda name: "" if name == "pnnx" else installed(name))
     monkeypatch.setattr(conversion, "instructions", lambda: ("board",))
     board = RUNNER.plan(artifact, here.profile, room)
