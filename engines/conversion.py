@@ -1,8 +1,8 @@
 """Engines that do not read ONNX: a converter writes the fp32 file in the engine's own form, once for all machines.
 
-Such engines narrow a network themselves, and better than from a file whose weights are rounded already: over the same
-eight photographs, MobileNetV2's bf16 file gave features of a cosine of 0.956 on ncnn, and its fp32 file, in bf16, 0.992.
-So the fp32 file that an artifact was lowered from is what is converted, and the engine is told the artifact's precision.
+Such engines narrow a network themselves, and better than from a file whose weights are rounded already: over
+eight photographs, MobileNetV2's bf16 file gave ncnn's features a cosine of 0.956, its fp32 file, in bf16, 0.992. So
+the fp32 file that an artifact was lowered from is converted, and the engine is told the artifact's precision.
 
 The conversion is an entry of the store of its own, and no processor is part of its key: a board without the converter
 runs what a workstation converted. *The plan's* key holds the processor, as every plan's does whose kernels are chosen
