@@ -16,6 +16,8 @@ ENGINES: Registry[type[Engine]] = Registry(
         "torch": "engines.torch_ref:TorchEngine",
         "ort": "engines.ort.engine:OrtEngine",
         "openvino": "engines.ov:OpenVinoEngine",
+        "ncnn": "engines.ncnn:NcnnEngine",
+        "litert": "engines.litert:LiteRtEngine",
         "trt": "engines.trt.engine:TrtEngine",
         "trt-rtx": "engines.trt.engine:RtxEngine",
     },

@@ -184,12 +184,19 @@ class OpenVinoSession(Session):
         self._compiled.clear()
 
 
-def _arithmetic(compiled: Any) -> dict[str, int]:
-    """Precision → number of compiled operators that multiply by weights."""
+def _products(compiled: Any) -> Counter[str]:
+    """OpenVINO's name of a precision → number of compiled operators that multiply by weights in it."""
     infos = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
     products = [info for info in infos if str(info["layerType"].astype(str)) in PRODUCTS]
-    found = Counter(str(info["runtimePrecision"].astype(str)) for info in products)
-    return dict(sum((Counter({NAMES.get(name, name): n}) for name, n in found.items()), Counter()))
+    return Counter(str(info["runtimePrecision"].astype(str)) for info in products)
+
+
+def _arithmetic(compiled: Any) -> dict[str, int]:
+    """The same by our names."""
+    found: Counter[str] = Counter()
+    for name, count in _products(compiled).items():
+        found[NAMES.get(name, name)] += count
+    return dict(found)
 
 
 def _agreed(file: Path, artifact: Artifact, profile: Profile, spec: EngineSpec) -> npt.NDArray[np.float32]:
@@ -254,7 +261,8 @@ def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> An
     """The network compiled for one static batch; threads and streams as the spec says.
 
     Raises:
-        CellError: it does not compile, or OpenVINO would run it in another precision or on another device.
+        CellError: it does not compile, or OpenVINO would run it, or some operator that multiplies by weights, in
+            another precision, or on another device.
     """
     device, asked = DEVICES[spec.provider], ARITHMETIC[artifact.precision]
     if asked in UNITS and UNITS[asked] not in _core().get_property(device, "OPTIMIZATION_CAPABILITIES"):
@@ -274,4 +282,12 @@ def _compile(file: Path, artifact: Artifact, batch: int, spec: EngineSpec) -> An
         )
     if {name.split(".")[0] for name in where} != {device}:
         raise CellError(f"OpenVINO would run on {', '.join(where)} instead of {device}.")
+    # On Arm it computes what stands between quantised operators in f16, and reports the hint that was asked for.
+    found = _products(compiled)
+    if unasked := sorted(UNITS.keys() & found.keys() - {asked}):
+        number = sum(found[name] for name in unasked)
+        raise CellError(
+            f"OpenVINO would compute {number} of {found.total()} products in {' and '.join(unasked)}.",
+            f"Asked for {asked}, which is also what it reports for the whole network.",
+        )
     return compiled

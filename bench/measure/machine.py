@@ -23,6 +23,8 @@ LIBRARIES = (
     "onnxruntime",
     "onnxruntime-gpu",
     "openvino",
+    "ncnn",
+    "ai-edge-litert",
     "nvidia-cudnn-cu12",
     "nvidia-cudnn-cu13",
     "tensorrt",

@@ -44,7 +44,7 @@ def lowered(room: Store, artifact: Artifact, pixels: Pixels) -> dict[Precision, 
             half = precision is Precision.INT8  # what `choose` takes for this network
             made = cast(model, precision) if narrow else quantized(model, thresholds, precision, half_range=half)
             onnx.save(made, folder / ONNX)
-            return {**artifact.fields, "precision": str(precision)}
+            return {**artifact.fields, "precision": str(precision), "base": artifact.key}
 
         found[precision] = Artifact.of(room.obtain("onnx", str(number) * 32, build))
     return found
@@ -59,7 +59,7 @@ def features(name: str, of: Artifact, pixels: Pixels, room: Store) -> tuple[npt.
         return session.run(pixels)["features"], plan
 
 
-@pytest.mark.parametrize("name", ["ort:cpu", "openvino:cpu"])
+@pytest.mark.parametrize("name", ["ort:cpu", "openvino:cpu", "ncnn:cpu"])
 @pytest.mark.parametrize("precision", LOWER)
 def test_a_file_stays_close_to_fp32_on_every_engine_that_runs_it(
     name: str, precision: Precision, lowered: dict[Precision, Artifact], pixels: Pixels, room: Store

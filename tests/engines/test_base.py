@@ -22,7 +22,7 @@ from export.reference import normalize
 from export.store import Store
 
 Planned = Callable[..., Plan]
-REAL = ["ort", "openvino", "torch"]
+REAL = ["ort", "openvino", "ncnn", "torch"]
 
 
 def opened(plan: Plan) -> Session:
@@ -91,7 +91,7 @@ def test_outputs_belong_to_the_caller(plan: Plan, pixels: Pixels) -> None:
     assert kept.any()
 
 
-@pytest.mark.parametrize("name", ["ort", "openvino"])
+@pytest.mark.parametrize("name", ["ort", "openvino", "ncnn"])
 def test_several_threads_get_what_one_gets(name: str, planned: Planned, pixels: Pixels) -> None:
     with opened(planned(name)) as session:
         alone = [session.run(pixels[i : i + 1])["features"] for i in range(4)]
@@ -144,7 +144,7 @@ def test_placement_names_every_node(planned: Planned, pixels: Pixels) -> None:
     assert not {"bf16", "f16"} & set(placed.precisions)
 
 
-@pytest.mark.parametrize("name", ["ort", "openvino"])
+@pytest.mark.parametrize("name", ["ort", "openvino", "ncnn"])
 def test_damaged_plan_is_set_aside_and_rebuilt(
     name: str, planned: Planned, artifact: Artifact, room: Store, pixels: Pixels, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,7 +163,7 @@ def test_damaged_plan_is_set_aside_and_rebuilt(
     assert room.try_load("onnx", artifact.key) is not None  # the damage did not reach the artifact
 
 
-@pytest.mark.parametrize("name", ["ort", "openvino"])
+@pytest.mark.parametrize("name", ["ort", "openvino", "ncnn"])
 def test_file_that_does_not_load_is_a_failed_cell(name: str, artifact: Artifact, tmp_path: Path) -> None:
     from dataclasses import replace
 

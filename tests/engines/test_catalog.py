@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,19 @@ def test_openvino_left_to_itself_would_take_bf16(
 
     monkeypatch.setattr(openvino.Core, "compile_model", forgetful)
     with pytest.raises(CellError, match=r"would run an fp32 file in bf16\.\nAsked for f32"):
+        engine(plan.engine).load(plan)
+
+
+def test_openvino_that_narrows_some_products_unasked(
+    planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen on Arm with asymmetric activations; the hint that it reports is the one that was asked for."""
+    plan = planned("openvino")
+    real = ov._products
+    with engine(plan.engine).load(plan) as session:
+        assert real(session._compiled[1]) == {"f32": 5}  # type: ignore[attr-defined]
+    monkeypatch.setattr(ov, "_products", lambda compiled: real(compiled) + Counter({"f16": 18, "i8": 30}))
+    with pytest.raises(CellError, match=r"would compute 18 of 53 products in f16\.\nAsked for f32"):
         engine(plan.engine).load(plan)
 
 

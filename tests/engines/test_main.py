@@ -33,7 +33,7 @@ def test_table_says_why_not(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_importing_every_plug_in_loads_no_library() -> None:
-    heavy = ("torch", "onnxruntime", "openvino", "timm", "onnx", "rich")
+    heavy = ("torch", "onnxruntime", "openvino", "ncnn", "ai_edge_litert", "timm", "onnx", "rich")
     code = (
         "import sys\n"
         "from engines.catalog import ENGINES\n"
