@@ -120,7 +120,15 @@ def busy_seconds() -> float:
     import psutil
 
     t = psutil.cpu_times()
-    return float(t.user + t.system + getattr(t, "irq", 0) + getattr(t, "softirq", 0) + getattr(t, "steal", 0))
+    # Linux counts the time of processes with a lower priority apart from user
+    return float(
+        t.user
+        + getattr(t, "nice", 0)
+        + t.system
+        + getattr(t, "irq", 0)
+        + getattr(t, "softirq", 0)
+        + getattr(t, "steal", 0)
+    )
 
 
 def _clock_mhz() -> float:
