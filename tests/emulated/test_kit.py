@@ -45,7 +45,7 @@ def what(place: Path) -> list[str]:
     torch.manual_seed(3)
     file = place / "mine.pth"
     torch.save(import_timm().create_model("test_resnet", num_classes=0).state_dict(), file)
-    model = ["--models", MODEL, "--weights", f"{MODEL}={file}", "--data", str(draw(place / "set"))]
+    model = ["--models", MODEL, "--weights", f"{MODEL}={file}", "--data", str(draw(place / "set", each=10))]
     tasks = ["--tasks", "knn", "--preprocess", "pillow", "--batches", "1,4", "--size", "64"]
     short = ["--scenario", "single_stream", "--seconds", "0.05", "--repeats", "1", "--store", str(place / "store")]
     return [*model, "--engine", "ort", "--precisions", "fp32,int8", *tasks, *short]
