@@ -22,7 +22,7 @@ from engines.catalog import REFERENCE, engine
 from export import __version__
 from export.artifact import Artifact
 from export.child import ROOT
-from export.errors import CellError, UserError, not_written
+from export.errors import OutOfSpace, UserError, not_written
 from export.places import require_writable
 from export.progress import counting, say
 from export.store import Entry, Store, key, sha256_file, write_atomic
@@ -78,7 +78,9 @@ def load(sweep: Assembly) -> Load:
             continue
         try:
             found.networks += _networks(planned, sweep.data, found)
-        except CellError as error:
+        except OutOfSpace:
+            raise
+        except UserError as error:
             say(f"  left out: {error}")
     if not any(engine(network.spec).computes for network in found.networks):
         raise UserError("No cell of the sweep can be packed.", "The reasons are above.")
