@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from bench.sweep.options import add_all
@@ -74,6 +75,7 @@ def _pack(args: argparse.Namespace) -> int:
     pack.require_free(args.folder, 0)
     store = Store(args.store)
     asked = assemble(sweep, store)
+    pack.require_wheels(asked, board)
     made = pack.load(asked)
     wheels = pack.wheels_for(made, board, store)
     _tell(asked, made, board, sum(wheel.stat().st_size for wheel in wheels))
@@ -81,7 +83,7 @@ def _pack(args: argparse.Namespace) -> int:
     kit = pack.write(asked, made, board, wheels, args.folder)
     size = sum(file.stat().st_size for file in args.folder.rglob("*") if file.is_file())
     print(f"{args.folder}: kit {kit.id[:8]}, {len(kit.networks)} networks, {size / 2**20:,.0f} MiB, for {board}")
-    print(f"Copy the folder to the board, and there: python3 {args.folder.name}/{CODE} run")
+    print(f"Copy the folder to the board, and there: python3 {quote(f'{args.folder.name}/{CODE}')} run")
     return 0
 
 

@@ -32,6 +32,7 @@ class TorchEngine(Engine):
     """The eager twin of an artifact, or the same through ``torch.compile`` (which serves one query at a time)."""
 
     name = "torch"
+    packages = ("torch",)
     providers = ("eager", "compiled")
     concurrent = True
 

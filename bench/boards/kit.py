@@ -49,6 +49,7 @@ class Network:
     Attributes:
         cell: as the workstation planned it; its threads are the workstation's.
         task, data: the task whose head it has, and the digest of the data that the head was fitted on; or empty.
+        fit: key of that fit.
         title: what it is called while it runs.
         outputs: what it emits that is brought home, for all that is ``shown``.
         threads: as asked for; 0 stands for all cores of the board.
@@ -68,6 +69,7 @@ class Network:
     queries_key: str = ""
     task: str = ""
     data: str = ""
+    fit: str = ""
 
     @property
     def spec(self) -> EngineSpec:

@@ -16,6 +16,8 @@ from pathlib import Path
 from bench.boards import results as brought
 from bench.boards.results import Came, Results
 from bench.boards.returned import Received, Returned, returned
+from bench.measure.scenarios import scenario
+from bench.records.asked import Asked
 from bench.records.parts import Environment
 from bench.sweep import gate, history, pipeline, timing
 from bench.sweep.assembly import Assembly, assemble
@@ -29,7 +31,7 @@ from export.progress import say
 from export.store import Store, key, write_atomic
 from tasks.base import Task
 
-BOARDS = "boards.json"
+BOARDS = Path("machines", "boards.json")
 """In a results folder: machine id → which board it was."""
 
 
@@ -72,7 +74,7 @@ def _require_one_board(desk: Desk, results: Results) -> None:
         known = {}
     if results.board and known.setdefault(machine.id, results.board) != results.board:
         raise UserError(
-            f"{desk.folder} holds results of another board that is a {machine.name} as well.",
+            f"{desk.folder} holds results of another board of the same name, {machine.name}.",
             "Two boards of one model and one state count as one machine: these would replace those.",
             "name this one: bob kit merge --name NAME",
         )
@@ -133,21 +135,37 @@ def _records(results: Results, sweep: SweepSpec, desk: Desk, store: Store) -> pi
         except BaseException as error:
             pipeline.give_up(pipeline.scores(cell, asked.data, desk, keyed=False), error, desk, tally)
         for head, came in cell.timed_on_board(asked.data):
-            _timing(cell, head, came, asked, desk, tally)
+            try:
+                _timing(cell, head, came, asked, desk)
+            except pipeline.ENDS:
+                raise
+            except BaseException as error:
+                pipeline.give_up(_timings(cell, head, asked, desk), error, desk, tally)
+    if waiting := sum(came.waiting for came in results.networks):
+        say(f"{waiting} of {len(results.networks)} networks are still to be measured: run the kit on the board again")
     return tally
 
 
-def _timing(cell: Returned, head: Task | None, came: Came, asked: Assembly, desk: Desk, tally: pipeline.Tally) -> None:
-    """The records of one network's timings, or why there are none."""
-    images = asked.data[0]
-    owed = {one: desk.timing(cell, images, one, head) for one in cell.scenarios if not (head and one.of_features)}
+def _timings(cell: Returned, head: Task | None, asked: Assembly, desk: Desk) -> list[Asked]:
+    """What was to be timed of one network."""
+    timed = [one for one in cell.scenarios if one.on_board and not (head and one.of_features)]
+    return [desk.timing(cell, asked.data[0], one, head) for one in timed]
+
+
+def _timing(cell: Returned, head: Task | None, came: Came, asked: Assembly, desk: Desk) -> None:
+    """The records of one network's timings.
+
+    Raises:
+        UserError: why there are none.
+    """
     if not came.outcomes:
-        pipeline.give_up(list(owed.values()), cell.why_not(came), desk, tally)
-        return
-    missing = [timing.Missing(one, it, cell.timing_key(images, one, desk.machine, head)) for one, it in owed.items()]
+        raise cell.why_not(came)
+    images = asked.data[0]
     network = cell.network(head.meta.name if head else "", images.digest if head else "")
     plan = cell.plan_of(network)
-    job = cell.kit.job(network, cell.store)
-    ordered = sorted(missing, key=lambda one: network.scenarios.index(one.scenario.name))
-    timed = timing.Timed(cell, plan, tuple(ordered), job, gate.check(cell.engine, plan, cell.store))
-    timing.record(timed, came.outcomes, desk)
+    missing = []
+    for one in map(scenario, network.scenarios):
+        key = cell.timing_key(images, one, desk.machine, head)
+        missing.append(timing.Missing(one, desk.timing(cell, images, one, head), key))
+    job, parity = cell.kit.job(network, cell.store), gate.check(cell.engine, plan, cell.store)
+    timing.record(timing.Timed(cell, plan, tuple(missing), job, parity), came.outcomes, desk)

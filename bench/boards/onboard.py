@@ -72,13 +72,15 @@ class Run:
 
     def __init__(self, kit: Kit, store: Store, out: Path, chosen: Sequence[int]) -> None:
         self.kit, self._store, self._out, self._chosen = kit, store, out, chosen
-        self._folder = out / kit.id[:8]  # another kit's results are never mixed with these
+        self._machine, self._board = environment(), board_id()
+        # results of another kit, another board or another power mode are never mixed with these
+        self._folder = out / "-".join(filter(None, [kit.id[:8], self._machine.id, self._board[:4]]))
         self._failures: dict[int, Failure] = {}
         self._skipped: set[int] = set()
 
     def run(self) -> int:
         """Plans and features, then timings in random order, then the file to bring home."""
-        machine = environment()
+        machine = self._machine
         say(f"{machine.name}, {machine.cores} cores; kit {self.kit.id[:8]}, {len(self._chosen)} networks")
         before = cautions(self._out)
         for caution in before:
@@ -89,17 +91,40 @@ class Run:
                 self._build(number)
             self._time()
         finally:
-            warnings = dict.fromkeys(caution.what for caution in (*before, *cautions(self._out)))
+            warnings = self._warned([caution.what for caution in (*before, *cautions(self._out))])
             came = tuple(map(self._came, range(len(self.kit.networks))))
             complete = all(one.built or one.failure for one in came)
-            board, path = board_id(), identity(self.kit.preprocess)
-            results = Results(self.kit, machine, board, path, came, tuple(warnings), complete)
+            path = identity(self.kit.preprocess)
+            results = Results(self.kit, machine, self._board, path, came, warnings, complete)
+            self._set_aside()
             brought.write(results, self._entries(came), self._store.root, self._out / FILE)
         done = sum(one.built is not None and not one.failure for one in came)
         say(f"{done} of {len(came)} networks are measured, {len(self._skipped)} skipped, {self._failed} failed")
         print(f"Bring this home: {self._out / FILE}")
         print(f"There: bob kit merge {FILE}")
         return 1 if self._failed else 0
+
+    def _warned(self, now: Sequence[str]) -> tuple[str, ...]:
+        """The warnings of this run and of those before, whose results are kept: each once."""
+        file = self._folder / "warnings.json"
+        try:
+            before = msgspec.json.decode(file.read_bytes(), type=list[str])
+        except (OSError, msgspec.DecodeError):
+            before = []
+        found = tuple(dict.fromkeys([*before, *now]))
+        write_atomic(file, msgspec.json.encode(found))
+        return found
+
+    def _set_aside(self) -> None:
+        """Keep the file of another machine or power mode, under a name of its own."""
+        file = self._out / FILE
+        before = brought.said(file)
+        if before is None:
+            return
+        if (before.kit.id, before.environment.id, before.board) != (self.kit.id, self._machine.id, self._board):
+            kept = file.with_name(f"results-{before.kit.id[:8]}-{before.environment.id}.tar")
+            file.replace(kept)
+            say(f"the results of another kit or machine ({before.environment.name}) are kept as {kept.name}")
 
     @property
     def _failed(self) -> int:
@@ -146,13 +171,15 @@ class Run:
         for turn in turns:
             number = timed[turn.index]
             network = self.kit.networks[number]
-            seen = rounds.outcome(self.kit.job(network, self._store), self._part(number, turn.repeat))
+            part = self._part(number, turn.repeat)
+            kept = "kept from before: " if part.exists() else ""
+            seen = rounds.outcome(self.kit.job(network, self._store), part)
             where = f"[{turn.number}/{turn.total}] {network.title}"
             if seen.failure:
                 self._failures[number] = seen.failure
                 say(f"{where} failed: {seen.failure.what}")
             else:
-                say(f"{where}: {headline(seen.series)}")
+                say(f"{where}: {kept}{headline(seen.series)}")
 
     def _came(self, number: int) -> Came:
         parts = [self._part(number, repeat) for repeat in range(self.kit.repeats)]

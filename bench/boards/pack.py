@@ -16,6 +16,7 @@ from bench.sweep import rotation
 from bench.sweep.assembly import Assembly
 from bench.sweep.cells import Planned
 from bench.sweep.heads import Joint
+from bench.sweep.history import absolute
 from bench.sweep.scoring import Scoring
 from engines.base import EngineSpec
 from engines.catalog import REFERENCE, engine
@@ -63,6 +64,15 @@ def load(sweep: Assembly) -> Load:
     Raises:
         UserError: a task reads feature maps on the host, or no cell can be made.
     """
+    first = sweep.cells[0].sweep
+    if first.preprocess.partition(":")[0] != PATH:
+        raise UserError(
+            f"A kit is packed with the preprocessing path {PATH}, not {first.preprocess}.",
+            "It needs nothing that a board lacks.",
+            f"--preprocess {PATH}",
+        )
+    if not first.tasks and not first.scenarios:
+        raise UserError("The sweep has neither tasks nor scenarios: a board would have nothing to do.")
     for scorer in sweep.cells[0].tasks:
         if MAPS in scorer.meta.outputs and scorer.meta.head != "deployed":
             raise UserError(
@@ -70,6 +80,8 @@ def load(sweep: Assembly) -> Load:
                 "",
                 "tasks whose head is deployed, such as semantic_segmentation",
             )
+    if left := [one.name for one in sweep.cells[0].scenarios if not one.on_board]:
+        say(f"left out, because a board lacks what it needs: {', '.join(left)}")
     found = Load()
     for number, planned in enumerate(sweep.cells, 1):
         say(f"[{number}/{len(sweep.cells)}] {planned.cell}")
@@ -114,11 +126,13 @@ def _joints(planned: Planned, data: Sequence[DataSet], into: Load) -> Iterator[N
             test = images.split("test")
             of = test_of(images)
             entry = ready.prepare(images, test, of, planned.path(whole), planned.store)
-            network = _network(planned, whole, data, scorer.meta.name, into, timed=images is data[0])
+            head = f"{scorer.meta.name}@{images.name}"
+            network = _network(planned, whole, data, head, into, timed=images is data[0])
             yield replace(
                 network,
                 task=scorer.meta.name,
                 data=images.digest,
+                fit=planned.fit_key(images, scorer),
                 outputs=tuple(output.name for output in whole.outputs),
                 shown=(Shown(f"test of {images.name}", len(test), into.take(entry), of),),
             )
@@ -129,7 +143,7 @@ def _network(
 ) -> Network:
     """The file on the cell's engine, with what is timed of it; its entries are taken along."""
     store, spec = planned.store, planned.engine.spec
-    scenarios = [s for s in planned.scenarios if not (head and s.of_features)] if timed else []
+    scenarios = [s for s in planned.scenarios if s.on_board and not (head and s.of_features)] if timed else []
     into.take(_entry(planned, "onnx", file.key))
     for entry in planned.engine.pack(file, planned.profile, store):
         into.take(entry)
@@ -169,7 +183,7 @@ def write(sweep: Assembly, made: Load, target: Target, brought: Sequence[Path], 
     planned = Kit(
         version=__version__,
         target=target,
-        sweep=asdict(first.sweep),
+        sweep=asdict(absolute(first.sweep)),
         data={images.name: images.digest for images in sweep.data},
         preprocess=first.sweep.preprocess,
         pixels_by=first.preprocess,
@@ -197,6 +211,16 @@ def write(sweep: Assembly, made: Load, target: Target, brought: Sequence[Path], 
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return sealed
+
+
+def require_wheels(sweep: Assembly, target: Target) -> None:
+    """Refuse an engine that cannot be brought to the target, before anything is made for it.
+
+    Raises:
+        UserError: the lock has no wheel of an engine for the target.
+    """
+    for planned in sweep.cells:
+        wheels.locked(target, planned.engine.packages)
 
 
 def wheels_for(made: Load, target: Target, store: Store) -> list[Path]:

@@ -15,12 +15,12 @@ from bench.boards import kit as kits
 from bench.boards.kit import Kit
 from bench.measure.worker import Outcome
 from bench.records.parts import Environment, Failure
-from export.errors import UserError, not_written
+from export.errors import UserError, first_line, not_written
 from export.store import key
 
 RESULTS = "results.json"
 STORE = "store"
-NONE = "bring the file that `python3 kit.pyz run` wrote at its end"
+NONE = "copy results.tar from the board again: the last lines of `python3 kit.pyz run` say where it is"
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Came:
     failure: Failure | None = None
     skipped: bool = False
     outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the board has not come to it yet."""
+        return self.built is None and self.failure is None
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ def write(results: Results, entries: Iterable[Path], store: Path, file: Path) ->
     """
     part = file.with_name(f".{file.name}.part")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with tarfile.open(part, "w") as tar:
             for name, text in (
                 (RESULTS, msgspec.json.encode(results)),
@@ -111,12 +117,14 @@ def read(file: Path, folder: Path) -> Results:
     Raises:
         UserError: it cannot be read, is not what a board wrote, or was damaged on the way.
     """
+    if not file.is_file():
+        raise UserError(f"There is no file {file}.", "", NONE)
     try:
         with tarfile.open(file) as tar:
             _unpack(tar, folder)
         text, own = (folder / RESULTS).read_bytes(), (folder / f"{RESULTS}.key").read_text()
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise UserError(f"{file} holds no results of a board.", str(error), NONE) from error
+        raise UserError(f"{file} holds no results of a board.", f"{first_line(error)}.", NONE) from error
     try:
         results = msgspec.json.decode(text, type=Results)
     except msgspec.DecodeError as error:
@@ -126,6 +134,16 @@ def read(file: Path, folder: Path) -> Results:
     if results.kit.schema > kits.SCHEMA:
         raise UserError(f"{file} comes from a kit of a newer version, {results.kit.version}.", "", "update this one")
     return results
+
+
+def said(file: Path) -> Results | None:
+    """What a file says that was written here before; None where there is none, or it cannot be read."""
+    try:
+        with tarfile.open(file) as tar:
+            text = tar.extractfile(RESULTS)
+            return msgspec.json.decode(text.read(), type=Results) if text else None
+    except (OSError, tarfile.TarError, EOFError, KeyError, msgspec.DecodeError):
+        return None
 
 
 def _unpack(tar: tarfile.TarFile, folder: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from bench.boards.kit import Kit, Network
 from bench.boards.results import Built, Came, Results
 from bench.measure.scenarios import Scenario
-from bench.records.parts import Cell
+from bench.records.parts import Cell, Keys
 from bench.sweep.cells import Planned
 from bench.sweep.features import FILE, KIND, SHARD
 from bench.sweep.keys import shard_key
@@ -91,6 +91,16 @@ class Returned(Planned):
     def plan_key(self) -> str:
         return self._built(self.network()).plan_key
 
+    def owed(self, data: Sequence[DataSet]) -> list[tuple[DataSet, Task]]:
+        """What the board has come to, and what is never scored."""
+        return [(i, s) for i, s in super().owed(data) if self.unscored(s) or not self._waits(self._place(i, s))]
+
+    def keys(self, plan: Plan) -> Keys:
+        """As of any cell; without the backbone's own plan, where the board has none but that with a head."""
+        _, alone = self.came["", ""]
+        own = alone.built.plan_key if alone.built else ""
+        return Keys(self.onnx_key, own, plan_content=plan.content)
+
     def joint_onnx_key(self, images: DataSet, scorer: Task) -> str:
         return self.network(scorer.meta.name, images.digest).onnx_key
 
@@ -112,6 +122,21 @@ class Returned(Planned):
         if (task, data) not in self.came:
             raise Skip("The kit does not hold this.", "It could not be made when the kit was packed.")
         return self.came[task, data][0]
+
+    def fit_key(self, images: DataSet, scorer: Task) -> str:
+        """As of any cell.
+
+        Raises:
+            CellError: a head would be fitted otherwise now than the one that the board ran.
+        """
+        key, own = super().fit_key(images, scorer), self._place(images, scorer)
+        if own in self.came and self.came[own][0].fit not in ("", key):
+            raise CellError(
+                f"The head of {scorer.meta.name} would be fitted otherwise now than the one that the board ran.",
+                "The task, its data, or the engine that it is fitted on have changed since the kit was packed.",
+                "pack and run the kit again",
+            )
+        return key
 
     def plan_of(self, network: Network) -> Plan:
         """The board's plan, of which only the description is here."""
@@ -142,16 +167,25 @@ class Returned(Planned):
         """What was to be timed: each network with its head."""
         for head in (None, *(scorer for _, scorer in self.deployed(data))):
             own = (head.meta.name, data[0].digest) if head else ("", "")
-            if own in self.came and self.came[own][0].scenarios:
-                yield head, self.came[own][1]
+            if own not in self.came:
+                continue
+            network, came = self.came[own]
+            if network.scenarios and (came.outcomes or came.failure):
+                yield head, came
 
     def why_not(self, came: Came) -> UserError:
         """Why there is no result, from what the board said."""
         failure = came.failure
         if failure is None:
-            return Skip("The board has not measured this yet.", "", "run the kit on the board to its end")
+            return CellError("The board has not come to this yet.", "", "run the kit on the board to its end")
         kind = Skip if came.skipped else CellError
         return kind(failure.what, failure.why, failure.remedy)
+
+    def _place(self, images: DataSet, scorer: Task) -> tuple[str, str]:
+        return (scorer.meta.name, images.digest) if scorer.meta.head == "deployed" else ("", "")
+
+    def _waits(self, own: tuple[str, str]) -> bool:
+        return own in self.came and self.came[own][1].waiting
 
     def _built(self, network: Network) -> Built:
         came = self.came[network.task, network.data][1]

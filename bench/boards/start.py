@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, NoReturn
@@ -72,9 +73,24 @@ def suggested() -> str:
 def unpack(pyz: Path, folder: Path, kit: dict[str, Any], place: Path) -> None:
     """The code and the wheels, each wheel compared with its hash, in a folder that appears when it is whole."""
     print("unpacking the kit ...", file=sys.stderr)
-    part = place.with_name("." + place.name + ".part")
-    shutil.rmtree(str(part), ignore_errors=True)
-    part.mkdir(parents=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix="." + place.name + ".", dir=str(place.parent)))  # another start has its own
+    try:
+        extract(pyz, folder, kit, part)
+    except BaseException:
+        shutil.rmtree(str(part), ignore_errors=True)
+        raise
+    part.chmod(0o755)
+    try:
+        part.rename(place)
+    except OSError:
+        shutil.rmtree(str(part), ignore_errors=True)
+        if not place.exists():  # another start was first
+            raise
+
+
+def extract(pyz: Path, folder: Path, kit: dict[str, Any], part: Path) -> None:
+    """The code, and every wheel of the kit."""
     with zipfile.ZipFile(str(pyz)) as code:
         code.extractall(str(part / "code"))
     for name in sorted(kit["files"]):
@@ -84,7 +100,6 @@ def unpack(pyz: Path, folder: Path, kit: dict[str, Any], place: Path) -> None:
                 stop(f"{name} is missing, or was changed after the kit was packed.", "copy the kit again")
             with zipfile.ZipFile(str(wheel)) as packed:
                 packed.extractall(str(part / "site"))
-    part.rename(place)
 
 
 def stop(what: str, remedy: str) -> NoReturn:

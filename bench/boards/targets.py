@@ -71,4 +71,4 @@ def _here() -> Target:
         raise UserError("Kits are made for Linux with the GNU C library, which this machine does not have.")
     major, minor = map(int, version.split(".")[:2])
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return Target(HERE, "this machine", python, platform.machine(), (major, minor))
+    return Target(HERE, "the machine that it was packed on", python, platform.machine(), (major, minor))

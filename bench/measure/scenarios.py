@@ -70,6 +70,7 @@ class Scenario(ABC):
     Attributes:
         alone: no more than the session and the images is in memory, so that the process's peak is the engine's.
         of_features: it needs pooled features, and is not taken of a backbone with a head.
+        on_board: it needs no library that a board lacks.
     """
 
     name: ClassVar[str]
@@ -77,6 +78,7 @@ class Scenario(ABC):
     protocol: ClassVar[str]
     alone: ClassVar[bool] = True
     of_features: ClassVar[bool] = False
+    on_board: ClassVar[bool] = True
 
     def require(self) -> None:
         """Refuse a machine that lacks what the scenario needs.

@@ -38,6 +38,7 @@ class Search(Scenario):
     )
     alone = False
     of_features = True
+    on_board = False
 
     def require(self) -> None:
         try:

@@ -17,7 +17,7 @@ FOLDER = "sweeps"
 
 def keep(folder: Path, sweep: SweepSpec) -> None:
     """Write down a sweep, its paths absolute; one that is there becomes the newest."""
-    document = asdict(_absolute(sweep))
+    document = asdict(absolute(sweep))
     path = folder / FOLDER / f"{key('sweep', **document)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(document, indent=1).encode())
@@ -34,7 +34,8 @@ def sweeps(folder: Path) -> Iterator[SweepSpec]:
         yield parse(json.loads(path.read_text(encoding="utf-8")), path.name)
 
 
-def _absolute(sweep: SweepSpec) -> SweepSpec:
+def absolute(sweep: SweepSpec) -> SweepSpec:
+    """The sweep as it is understood in any working folder."""
     return replace(
         sweep,
         models=tuple(_place(text) if text.endswith(".onnx") else text for text in sweep.models),

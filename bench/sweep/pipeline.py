@@ -179,7 +179,8 @@ def _score(scoring: Scoring, images: DataSet, scorer: Task, asked: Asked, desk: 
         seconds=time.perf_counter() - begin,
     )
     desk.keep(record, asked)
-    say(f"  {scorer.meta.name} on {images.name}: {found.main.name} {found.main.value:.2f} {found.main.unit}")
+    far = ", which fails parity with the eager module" if judged.parity and not judged.parity.passed else ""
+    say(f"  {scorer.meta.name} on {images.name}: {found.main.name} {found.main.value:.2f} {found.main.unit}{far}")
 
 
 def scores(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) -> list[Asked]:

@@ -214,19 +214,38 @@ def _short(weights: str) -> str:
 
 
 def _require_comparable(records: Sequence[tuple[str, Record]]) -> None:
-    """Refuse results of several protocols in one column; timings of several machines differ in it by right."""
+    """Refuse results of several protocols in one column.
+
+    Timings of several machines differ in it by right, and so do those of cells that preprocess otherwise: these must
+    agree in all else.
+    """
     columns: dict[Any, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    stated: dict[Any, dict[str, list[Record]]] = defaultdict(dict)
     for machine, record in records:
-        if record.status == "ok":
-            where = machine if isinstance(record, TimingRecord) else ""
-            columns[type(record), where, record.subject.name][record.protocol].append(record)
-    for (_, _, subject), protocols in columns.items():
+        if record.status != "ok":
+            continue
+        name, timed = record.subject.name, isinstance(record, TimingRecord)
+        columns[machine if timed else "", record.cell.preprocess if timed else "", type(record), name][
+            record.protocol
+        ].append(record)
+        if timed:
+            rest = {of: value for of, value in _stated(record).items() if of != "preprocess"}
+            stated[machine, name].setdefault(str(rest), []).append(record)
+    for groups in stated.values():
+        if len(heads := {group[0].protocol: group for group in groups.values()}) > 1:
+            _refuse(heads)
+    for protocols in columns.values():
         if len(protocols) > 1:
-            raise UserError(
-                f"{subject} has results of {len(protocols)} protocols; one column cannot hold them.",
-                _difference(protocols),
-                " or ".join(f"--protocol {p}" for p in protocols),
-            )
+            _refuse(protocols)
+
+
+def _refuse(protocols: dict[str, list[Record]]) -> None:
+    subject = next(iter(protocols.values()))[0].subject.name
+    raise UserError(
+        f"{subject} has results of {len(protocols)} protocols; one column cannot hold them.",
+        _difference(protocols),
+        " or ".join(f"--protocol {p}" for p in protocols),
+    )
 
 
 def _difference(protocols: dict[str, list[Record]]) -> str:

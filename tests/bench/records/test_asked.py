@@ -83,6 +83,7 @@ def test_a_skip_keeps_its_reason() -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"environment": Environment(id="another machine")},
         {"cell": replace(CELL, backbone="c")},
         {"cell": replace(CELL, engine="f:p")},
         {"cell": replace(CELL, precision="int8")},
@@ -105,7 +106,7 @@ def test_whatever_is_asked_moves_the_key(change: dict[str, object]) -> None:
     "change",
     [
         {"about": About()},
-        {"environment": Environment()},
+        {"environment": replace(SCORE.environment, python="3.99")},
         {"started_at": "later"},
         {"subject": replace(TASK, data="renamed")},
     ],

@@ -165,3 +165,15 @@ def test_an_input_that_was_rounded_is_said() -> None:
     ]
     notes = rows(Results(tuple(records)))[1]
     assert notes == ["Inputs are rounded to what the network takes: made_up_base takes 126x126 for 128x128."]
+
+
+def test_rows_that_preprocess_otherwise_stand_beside_each_other_and_must_agree_in_all_else() -> None:
+    lab = Lab()
+    one = lab.timing("made_up_base", "ort:cpu")
+    other = replace(one, key="other", protocol="ffff", cell=replace(one.cell, preprocess="pillow"))
+    found, _ = rows(Results((one, other)))
+    assert {row.cell.preprocess for row in found} == {"cpu", "pillow"}
+    fewer = replace(other, cell=replace(other.cell, threads=1))
+    with pytest.raises(UserError, match="2 protocols") as refused:
+        rows(Results((one, fewer)))
+    assert "threads 2" in refused.value.why
