@@ -17,6 +17,7 @@ import pytest
 from coloured import draw
 
 from bench import rank, run
+from bench.boards import results
 from bench.kit import main
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
 from export.errors import UserError
@@ -112,8 +113,6 @@ def test_a_kit_runs_without_a_framework_and_its_scores_are_those_made_on_the_spo
 def _as_if_of_another_board(file: Path, to: Path) -> None:
     from dataclasses import replace
 
-    from bench.boards import results
-
     folder = to.with_suffix("")
     came = results.read(file, folder)
     results.write(replace(came, board="another"), (folder / "store").glob("*/*"), folder / "store", to)
@@ -158,12 +157,81 @@ def test_a_power_cut_loses_nothing_that_was_finished(
     finally:
         os.killpg(begun.pid, signal.SIGKILL)
         begun.wait()
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "copied" / "results").glob("*/*.json")}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "copied" / "results").glob("*/[0-9]*.json")}
     assert kept
     ran = board("run")
     assert ran.returncode == 0, ran.stderr
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert (tmp_path / "copied" / "results" / "results.tar").exists()
+
+
+def test_what_is_merged_before_the_end_shadows_nothing_and_grows(
+    board: Callable[..., subprocess.CompletedProcess[str]], place: Path, tmp_path: Path
+) -> None:
+    def merged(*only: str) -> dict[str, str]:
+        ran = board("run", *only)
+        assert ran.returncode == 0, ran.stderr
+        file = tmp_path / "copied" / "results" / "results.tar"
+        assert main(["merge", str(file), "--out", str(tmp_path / "out"), "--store", str(place / "store")]) == 0
+        return {r.key: r.status for r in records(tmp_path / "out") if r.cell.engine != "null:cpu"}
+
+    head = merged("--only", "with classification")
+    assert head
+    assert set(head.values()) == {"ok"}, "what the board has not come to is no record"
+    whole = merged()
+    assert head.items() < whole.items()
+    assert set(whole.values()) == {"ok"}
+    assert merged("--only", "with classification") == whole
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or (os.cpu_count() or 1) < 2, reason="needs two cores")
+def test_results_of_two_states_of_a_machine_are_never_mixed(
+    board: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    assert board("run", "--only", "null").returncode == 0
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        ran = board("run", "--only", "null")
+    finally:
+        os.sched_setaffinity(0, before)
+    assert ran.returncode == 0, ran.stderr
+    assert "kept from before" not in ran.stderr
+    folder = tmp_path / "copied" / "results"
+    came = [results.said(file) for file in sorted(folder.glob("*.tar"))]
+    assert sorted(one.environment.cores for one in came if one) == [1, len(before)]
+    assert "kept from before" in board("run", "--only", "null").stderr
+
+
+def test_a_head_that_would_be_fitted_otherwise_now_is_refused(
+    board: Callable[..., subprocess.CompletedProcess[str]],
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert board("run").returncode == 0
+    monkeypatch.setattr("bench.sweep.keys.fit_key", lambda *_: "another fit")
+    file, store = tmp_path / "copied" / "results" / "results.tar", str(place / "store")
+    assert main(["merge", str(file), "--out", str(tmp_path / "out"), "--store", store]) == 1
+    failed = {r.subject.name: r.failure for r in records(tmp_path / "out") if r.status == "failed"}
+    assert [name for name in failed if name.startswith("classification")]
+    assert all(failure and "fitted otherwise" in failure.what for failure in failed.values())
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--preprocess", "cpu"], "packed with the preprocessing path pillow"),
+        (["--tasks", "none", "--scenario", "none"], "neither tasks nor scenarios"),
+        (["--engine", "torch"], "has no torch"),
+    ],
+)
+def test_what_no_board_could_do_is_refused_when_it_is_packed(
+    more: list[str], said: str, what: list[str], place: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=said):
+        main(["pack", str(tmp_path / "new"), "--target", "here", *what, *more, "--store", str(place / "store")])
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_changed_file_is_named(board: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
