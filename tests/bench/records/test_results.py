@@ -77,7 +77,7 @@ def test_two_power_modes_of_one_board_read_differently() -> None:
     }
 
 
-def test_an_id_is_known_by_its_beginning_and_a_name_only_whole() -> None:
+def test_an_id_is_known_by_its_beginning_and_a_machine_by_a_part_of_its_name() -> None:
     timing = SMALL.timing("made_up_base", "ort:cpu")
     found = Results((SMALL.score("made_up_base", "ort:cpu", "knn"), timing))
     assert found.choose(machine="made").records == found.records
