@@ -74,8 +74,9 @@ class Results:
         """Keep what was chosen.
 
         Args:
-            machine: the beginning of a machine's id, or its name, its processor's or its board's: timings of others are
-                left out, and scores of plans that it did not run where it ran another of the same cell.
+            machine: the beginning of a machine's id; its name, its processor's or its board's; or a part of its name that
+                no other has. Timings of others are left out, and scores of plans that it did not run where it ran
+                another of the same cell.
             data: names of data sets, or beginnings of their digests: scores on others are left out, and timings over
                 other images where there are some over these.
             protocols: beginnings of protocol hashes: of a task on a data set, or a scenario, that has records of these
@@ -106,6 +107,9 @@ class Results:
     @staticmethod
     def _of_machine(records: list[Record], machine: str) -> list[Record]:
         timed = [r for r in records if isinstance(r, TimingRecord)]
+        part = {r.environment.id for r in timed if machine.lower() in r.environment.name.lower()}
+        if len(part) == 1 and len(machine) >= LEAST and not any(_machine(r).means(machine) for r in timed):
+            [machine] = part  # a part of one machine's name
         _require(machine, timed, "machine", _machine, lambda r: f"{machine_id(r)} ({r.environment.name})")
         own, others = run_by(records, lambda r: _machine(r).means(machine))
         return own + others

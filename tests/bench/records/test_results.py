@@ -87,8 +87,10 @@ def test_an_id_is_known_by_its_beginning_and_a_machine_by_a_part_of_its_name() -
         found.choose(data=["draw"])
     with pytest.raises(UserError, match="Unknown data set 'd1a'"):
         found.choose(data=["d1a"])
+    assert found.choose(machine="imaginary").records == found.records
+    both = Results((*found.records, replace(SMALL, machine="made-up-b").timing("made_up_base", "ort:cpu")))
     with pytest.raises(UserError, match="Unknown machine 'Imaginary'"):
-        found.choose(machine="Imaginary")
+        both.choose(machine="Imaginary")
 
 
 def test_the_data_that_are_chosen_are_not_those_whose_name_begins_alike() -> None:
