@@ -74,8 +74,8 @@ class Results:
         """Keep what was chosen.
 
         Args:
-            machine: the beginning of a machine's id; its name, its processor's or its board's; or a part of its name that
-                no other has. Timings of others are left out, and scores of plans that it did not run where it ran
+            machine: the beginning of a machine's id; its name, its processor's or its board's; or a part of its name
+                that no other has. Timings of others are left out, and scores of plans that it did not run where it ran
                 another of the same cell.
             data: names of data sets, or beginnings of their digests: scores on others are left out, and timings over
                 other images where there are some over these.
