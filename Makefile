@@ -109,7 +109,7 @@ lock: ## resolve the pinned versions again (needs uv; UPGRADE=-U upgrades)
 	$(COMPILE) $(UPGRADE) $(CPU) $(BINDINGS) -o requirements/cpu.txt
 	$(COMPILE) $(UPGRADE) $(CPU) --extra dev -c requirements/cpu.txt -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) --extra gpu -o requirements/gpu.txt
-	$(COMPILE) $(UPGRADE) requirements/edge.in --extra cpu --extra openvino --excludes requirements/edge-without.txt \
+	$(COMPILE) $(UPGRADE) requirements/edge.in --extra cpu --extra litert --extra openvino --excludes requirements/edge-without.txt \
 	    -c requirements/cpu.txt -o requirements/edge.txt
 
 clean: ## remove .venv, .venv-gpu and caches; results/ stays

@@ -8,12 +8,11 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from bench.boards.targets import HERE, TARGETS
 from bench.sweep.options import add_all
 from bench.sweep.spec import WHAT, declared, read
 from bench.verdict.choose import RESULTS
 from export.command import add_store, console, new_parser
-
-TARGETS = "the board: pi5, pi4, pi5-bookworm, pi4-bookworm, jp6, jp7; here; or py3.11-manylinux_2_28_aarch64"
 
 if TYPE_CHECKING:
     from bench.boards.pack import Load
@@ -34,25 +33,28 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = new_parser("bob kit", "Measure on a board without PyTorch: pack a kit, run it there, merge its results.")
-    p.epilog = EXAMPLES
+    what = "Measure on a board without PyTorch: pack a kit, run it there, merge its results."
+    p = new_parser("bob kit", what, EXAMPLES)
     commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
     pack = commands.add_parser("pack", help="write a folder that a board needs nothing but Python for")
     pack.add_argument("folder", type=Path, metavar="OUT", help="the new folder")
-    pack.add_argument("--target", metavar="NAME", required=True, help=TARGETS)
+    pack.add_argument(
+        "--target",
+        metavar="NAME",
+        required=True,
+        help=f"the board: {', '.join([*TARGETS, HERE])}; or any: py3.11-manylinux_2_28_aarch64",
+    )
     add_all(pack)[WHAT].add_argument("--config", type=Path, metavar="FILE", help="a sweep in YAML, as of bob run")
     add_store(pack)
     merge = commands.add_parser("merge", help="score what a board brought, and write its records")
     merge.add_argument("file", type=Path, metavar="results.tar", help="the file that the kit wrote on the board")
-    merge.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="results folder (results)")
-    merge.add_argument("--name", default="", metavar="NAME", help="tells this board from another of its model")
-    add_store(merge)
     run = commands.add_parser("run", help="copy a kit to a board, run it, fetch and merge its results, by ssh")
     run.add_argument("folder", type=Path, metavar="KIT", help="a kit that was packed")
     run.add_argument("--over", required=True, metavar="USER@BOARD", help="where ssh finds the board")
-    run.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="results folder (results)")
-    run.add_argument("--name", default="", metavar="NAME", help="tells this board from another of its model")
-    add_store(run)
+    for merging in (merge, run):
+        merging.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="results folder (results)")
+        merging.add_argument("--name", default="", metavar="NAME", help="tells this board from another of its model")
+        add_store(merging)
     return p
 
 
@@ -107,19 +109,22 @@ def _tell(asked: Assembly, made: Load, board: Target, wheels: int) -> None:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    from bench.boards.merge import merge
-    from export.store import Store
-
-    tally = merge(args.file, args.out, Store(args.store), args.name)
-    print(f"merged into {args.out}; the table: bob rank{'' if args.out == RESULTS else f' {args.out}'}")
-    return tally.exit_code
+    return _merged(args.file, args)
 
 
 def _run(args: argparse.Namespace) -> int:
     from bench.boards.over_ssh import run
 
-    args.file = run(args.folder, args.over)
-    return _merge(args)
+    return _merged(run(args.folder, args.over), args)
+
+
+def _merged(file: Path, args: argparse.Namespace) -> int:
+    from bench.boards.merge import merge
+    from export.store import Store
+
+    tally = merge(file, args.out, Store(args.store), args.name)
+    print(f"merged into {args.out}; the table: bob rank{'' if args.out == RESULTS else f' {args.out}'}")
+    return tally.exit_code
 
 
 cli = console(main)

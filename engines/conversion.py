@@ -13,17 +13,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 
-from engines.base import Engine, EngineSpec, Plan, Profile
+from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Purpose
+from engines.library import installed
 from engines.processor import instructions
 from export import child
 from export.artifact import Artifact
-from export.errors import CellError, UserError
+from export.errors import CellError, UserError, first_line
 from export.spec import Precision
 from export.store import Entry, Store, key
 
@@ -31,7 +33,24 @@ SHELF = "converted"
 
 
 class ConvertingEngine(Engine):
-    """What such engines share. A subclass writes ``_conversion``, ``_convert`` and ``_assemble``, and no ``_build``."""
+    """What such engines share: a subclass writes ``_conversion``, ``_convert``, ``_assemble`` and ``_load``, but no
+    ``_probe`` or ``_build``. Its one package is its library; its extra has its name.
+    """
+
+    title: ClassVar[str]
+    """What its library is called."""
+
+    def _probe(self, purpose: Purpose) -> Availability:
+        [library] = self.packages
+        version = installed(library)
+        if not version:
+            why, remedy = f"{self.title} is not installed.", f"pip install 'backbones-deployed[{self.name}]'"
+            return Availability(False, why, remedy)
+        try:
+            self._load()
+        except Exception as error:  # a broken installation raises what it likes
+            return Availability(False, f"{self.title} does not start: {first_line(error)}", version=version)
+        return Availability(True, version=version, device="CPU")
 
     def converted(self, artifact: Artifact, store: Store) -> Entry:
         """The artifact's fp32 file in the engine's own form, converted if the store does not have it.
@@ -75,13 +94,17 @@ class ConvertingEngine(Engine):
         job = {
             "store": str(artifact.path.parent.parent),  # it lies in <store>/converted/<key>
             "onnx_key": artifact.key,
-            "engine": asdict(self.spec) | {"targets": list(self.spec.targets)},
+            "engine": msgspec.to_builtins(self.spec),
             "batches": list(profile.batches),
             "folder": str(folder),
             "fields": fields,
         }
         child.alone("engines.conversion:work", job, f"{artifact.backbone} on {self.spec}")
         return fields
+
+    @abstractmethod
+    def _load(self) -> object:
+        """Import the library."""
 
     @abstractmethod
     def _conversion(self) -> dict[str, Any]:
@@ -123,8 +146,8 @@ def work(job: dict[str, Any]) -> None:
 
     entry = Store(Path(job["store"]), verified=True).try_load("onnx", job["onnx_key"])
     assert entry is not None
-    artifact, asked = Artifact.of(entry), job["engine"]
-    runner = engine(EngineSpec(**{**asked, "targets": tuple(asked["targets"])}))
+    artifact = Artifact.of(entry)
+    runner = engine(msgspec.convert(job["engine"], EngineSpec))
     profile = Profile(tuple(job["batches"]))
     spec = artifact.preprocess
     pixels = np.random.default_rng(0).integers(0, 256, (1, spec.height, spec.width, 3), dtype=np.uint8)

@@ -6,8 +6,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
 
 from export.errors import CellError, UserError, first_line
+
+ENVIRONMENT = Lock()
+"""Held while environment variables are not the user's own: two who set them at once would give back each other's."""
 
 
 def installed(distribution: str) -> str:
@@ -31,14 +35,18 @@ def failing(what: str) -> Iterator[None]:
 
 @contextmanager
 def environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a library that reads them once, when it is loaded; given back afterwards."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
+    """Environment variables for a library that reads them when it starts; given back afterwards."""
+    if not settings:
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        return
+    with ENVIRONMENT:
+        before = {name: os.environ.get(name) for name in settings}
+        os.environ.update(settings)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value

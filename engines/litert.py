@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from engines.base import Availability, Outputs, Pixels, Placement, Plan, Profile, Purpose, Session
+from engines.base import Outputs, Pixels, Placement, Plan, Profile, Session
 from engines.conversion import ConvertingEngine, refused
-from engines.library import failing, installed
+from engines.library import failing
 from engines.preprocess.normalize import Normalizer
 from engines.processor import instructions
 from export.artifact import ONNX, Artifact
-from export.errors import CellError, Unavailable, first_line
+from export.errors import CellError, Unavailable
 from export.spec import Precision
 from export.store import Entry
 
@@ -50,6 +50,7 @@ class LiteRtEngine(ConvertingEngine):
     """LiteRT on the processor."""
 
     name = "litert"
+    title = "LiteRT"
     precisions = frozenset(FILES)
     concurrent = True
     packages = (LIBRARY,)
@@ -58,15 +59,8 @@ class LiteRtEngine(ConvertingEngine):
     def session(self) -> type[Session]:
         return LiteRtSession
 
-    def _probe(self, purpose: Purpose) -> Availability:
-        version = installed(LIBRARY)
-        if not version:
-            return Availability(False, "LiteRT is not installed.", EXTRA)
-        try:
-            _interpreter()
-        except Exception as error:  # a broken installation raises what it likes
-            return Availability(False, f"LiteRT does not start: {first_line(error)}", version=version)
-        return Availability(True, version=version, device="CPU")
+    def _load(self) -> object:
+        return _interpreter()
 
     def _conversion(self) -> dict[str, Any]:
         return {CONVERTER: VERSION, "options": OPTIONS}

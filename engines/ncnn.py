@@ -26,13 +26,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Availability, EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Purpose, Session
+from engines.base import EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
 from engines.conversion import ConvertingEngine, refused
 from engines.library import environment, failing, installed
 from engines.preprocess.normalize import Normalizer
 from engines.processor import instructions
 from export.artifact import ONNX, Artifact
-from export.errors import CellError, Unavailable, first_line
+from export.errors import CellError, Unavailable
 from export.spec import Precision
 from export.store import Entry
 
@@ -63,6 +63,7 @@ class NcnnEngine(ConvertingEngine):
     """ncnn on the processor. Its GPU (Vulkan) is not used."""
 
     name = "ncnn"
+    title = "ncnn"
     precisions = frozenset(NARROW)
     concurrent = True
     packages = ("ncnn",)
@@ -71,15 +72,8 @@ class NcnnEngine(ConvertingEngine):
     def session(self) -> type[Session]:
         return NcnnSession
 
-    def _probe(self, purpose: Purpose) -> Availability:
-        version = installed("ncnn")
-        if not version:
-            return Availability(False, "ncnn is not installed.", EXTRA)
-        try:
-            _ncnn()
-        except Exception as error:  # a broken installation raises what it likes
-            return Availability(False, f"ncnn does not start: {first_line(error)}", version=version)
-        return Availability(True, version=version, device="CPU")
+    def _load(self) -> object:
+        return _ncnn()
 
     def _conversion(self) -> dict[str, Any]:
         # pnnx's own version is not known on a board, which has none; it is released with ncnn, and noted

@@ -6,10 +6,11 @@ afterwards, where everybody finds it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from engines.base import Engine, EngineSpec, Profile
@@ -29,7 +30,7 @@ class Job:
 
     store: str
     onnx_key: str
-    engine: dict[str, Any]
+    engine: EngineSpec
     batches: tuple[int, ...]
     seconds: int = BUILD_SECONDS
 
@@ -44,24 +45,23 @@ def prove(runner: Engine, artifact: Artifact, profile: Profile, store: Store) ->
     foreign = runner.computes and not artifact.source.get("request")
     if not foreign or store.try_load("plan", runner.plan_key(artifact.key, profile)):
         return
-    spec = {**asdict(runner.spec), "targets": list(runner.spec.targets)}
-    job = Job(str(store.root), artifact.key, spec, profile.batches)
-    child.alone("engines.trial:work", asdict(job), f"{artifact.backbone} on {runner.spec}")
+    job = Job(str(store.root), artifact.key, runner.spec, profile.batches)
+    child.alone("engines.trial:work", msgspec.to_builtins(job), f"{artifact.backbone} on {runner.spec}")
 
 
-def work(job: dict[str, Any]) -> None:
+def work(given: dict[str, Any]) -> None:
     """What the child does."""
-    child.deadline(job["seconds"])
-    store = Store(Path(job["store"]), verified=True)  # by whoever asked
-    entry = store.try_load("onnx", job["onnx_key"])
+    job = msgspec.convert(given, Job)
+    child.deadline(job.seconds)
+    store = Store(Path(job.store), verified=True)  # by whoever asked
+    entry = store.try_load("onnx", job.onnx_key)
     if entry is None:
         raise UserError(
             "An entry of the store disappeared before its plan was built.", "", "run the same command again"
         )
     artifact = Artifact.of(entry)
-    asked = job["engine"]
-    runner = engine(EngineSpec(**{**asked, "targets": tuple(asked["targets"])}))
-    plan = runner.plan(artifact, Profile(tuple(job["batches"])), store)
+    runner = engine(job.engine)
+    plan = runner.plan(artifact, Profile(job.batches), store)
     shape = (artifact.preprocess.height, artifact.preprocess.width, 3)
     with runner.load(plan) as session:
         for batch in plan.profile.batches:

@@ -30,6 +30,14 @@ def network(name: str = RESNET, seed: int = 1, **arguments: int) -> torch.nn.Mod
     return module.eval()
 
 
+def saved(file: Path, name: str = RESNET) -> list[str]:
+    """Save a network without its classifier; the options of a sweep of it, in which it counts as trained."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        torch.save(import_timm().create_model(name.split(".")[0], num_classes=0).state_dict(), file)
+    return ["--models", name, "--weights", f"{name}={file}"]
+
+
 def state(name: str = RESNET, seed: int = 1, **arguments: int) -> State:
     """Its tensors, each a copy."""
     return {k: v.clone() for k, v in network(name, seed, **arguments).state_dict().items()}

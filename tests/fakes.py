@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from engines.base import EngineSpec, Outputs, Pixels, Placement, Plan, Profile, Session
-from engines.preprocess.base import Preprocess
+from engines.preprocess.pillow import PillowPreprocess
 from export.artifact import Artifact
 from export.spec import Precision, PreprocessSpec, TensorSpec
 from export.store import Store
@@ -68,23 +67,8 @@ class MeanColour(Session):
         return Placement("cpu", {"cpu": 1})
 
 
-class PillowPath(Preprocess):
-    """The reference preprocessing as a path."""
+class PillowPath(PillowPreprocess):
+    """The path ``pillow``, which keeps nothing in a store."""
 
     def __init__(self, spec: PreprocessSpec = SPEC) -> None:
         super().__init__(spec, Store(Path("nowhere")))
-
-    @classmethod
-    def implementation(cls) -> dict[str, str]:
-        return {"path": "pillow"}
-
-    def resize(self, image: Pixels) -> Pixels:
-        from export.reference import resize_and_crop
-
-        return resize_and_crop(image, self.spec)
-
-    def __call__(self, encoded: bytes) -> Pixels:
-        return self.resize(self.decode(encoded))
-
-    def run(self, session: Session, images: Sequence[Pixels]) -> Outputs:
-        return session.run(np.stack(images))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -39,6 +42,22 @@ def tiny() -> nn.Module:
         norm.running_mean.uniform_(-0.2, 0.2)
         norm.running_var.uniform_(0.5, 2)
     return net.eval()
+
+
+def export(module: nn.Module, side: int, file: Path) -> None:
+    """Write a network for inputs of [n, 3, side, side] as ONNX: ``pixel_values`` → ``features``."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter warns that it is the older one
+        torch.onnx.export(
+            module,
+            (torch.rand(2, 3, side, side),),
+            str(file),
+            dynamo=False,
+            opset_version=17,
+            input_names=["pixel_values"],
+            output_names=["features"],
+            dynamic_axes={"pixel_values": {0: "n"}, "features": {0: "n"}},
+        )
 
 
 def small() -> nn.Module:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +21,6 @@ from bench.records.parts import Environment
 from bench.sweep import gate, history, pipeline, timing
 from bench.sweep.assembly import Assembly, assemble
 from bench.sweep.desk import Desk
-from bench.sweep.features import KIND as FEATURES
-from bench.sweep.features import SHARD
-from bench.sweep.keys import parity_key, shard_key
 from bench.sweep.spec import SweepSpec, parse
 from export.errors import UserError
 from export.progress import say
@@ -87,7 +83,7 @@ def _take(results: Results, came: Store, store: Store) -> None:
     Raises:
         UserError: something of it is missing or damaged.
     """
-    for kind, own in _wanted(results):
+    for kind, own in results.entries:
         entry = came.try_load(kind, own)
         if entry is None:
             if kind == gate.KIND:  # an artifact without a reference has none
@@ -100,18 +96,6 @@ def _take(results: Results, came: Store, store: Store) -> None:
                 shutil.copyfile(path / name, folder / name)
 
         store.obtain(kind, own, lambda folder, copy=copy, entry=entry: copy(folder) or entry.fields)  # type: ignore[misc]
-
-
-def _wanted(results: Results) -> Iterator[tuple[str, str]]:
-    """Kind and key of everything that the board's networks emitted."""
-    for network, came in zip(results.kit.networks, results.networks, strict=True):
-        if came.built is None:
-            continue
-        yield gate.KIND, parity_key(came.built.plan_key)
-        for shown in network.shown:
-            for own in came.built.emitted[shown.of].values():
-                for start in range(0, shown.count, SHARD):
-                    yield FEATURES, shard_key(own, start, SHARD)
 
 
 def _records(results: Results, sweep: SweepSpec, desk: Desk, store: Store) -> pipeline.Tally:

@@ -23,9 +23,6 @@ from bench.measure.machine import environment
 from bench.measure.scenarios import headline
 from bench.records.parts import Failure
 from bench.sweep import gate
-from bench.sweep.features import KIND as FEATURES
-from bench.sweep.features import SHARD
-from bench.sweep.keys import parity_key, shard_key
 from engines.preprocess.catalog import identity
 from export import child
 from export.command import console, new_parser
@@ -93,11 +90,10 @@ class Run:
         finally:
             warnings = self._warned([caution.what for caution in (*before, *cautions(self._out))])
             came = tuple(map(self._came, range(len(self.kit.networks))))
-            complete = all(one.built or one.failure for one in came)
             path = identity(self.kit.preprocess)
-            results = Results(self.kit, machine, self._board, path, came, warnings, complete)
+            results = Results(self.kit, machine, self._board, path, came, warnings)
             self._set_aside()
-            brought.write(results, self._entries(came), self._store.root, self._out / FILE)
+            brought.write(results, self._entries(results), self._store.root, self._out / FILE)
         done = sum(one.built is not None and not one.failure for one in came)
         say(f"{done} of {len(came)} networks are measured, {len(self._skipped)} skipped, {self._failed} failed")
         print(f"Bring this home: {self._out / FILE}")
@@ -187,17 +183,11 @@ class Run:
         outcomes = tuple(rounds.read(parts)) if whole else ()
         return Came(self._built(number), self._failures.get(number), number in self._skipped, outcomes)
 
-    def _entries(self, came: Sequence[Came]) -> Iterator[Path]:
-        """What the plans emitted, and their parity, in the store."""
-        for network, one in zip(self.kit.networks, came, strict=True):
-            if one.built is None:
-                continue
-            if (parity := self._store.folder(gate.KIND, parity_key(one.built.plan_key))).exists():
-                yield parity
-            for shown in network.shown:
-                for key in one.built.emitted[shown.of].values():
-                    for start in range(0, shown.count, SHARD):
-                        yield stored(self._store, FEATURES, shard_key(key, start, SHARD)).path
+    def _entries(self, results: Results) -> Iterator[Path]:
+        """Where in the store what is brought home lies."""
+        for kind, key in results.entries:
+            if kind != gate.KIND or self._store.folder(kind, key).exists():
+                yield stored(self._store, kind, key).path
 
 
 def board_id(root: Path = Path("/")) -> str:

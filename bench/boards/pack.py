@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import msgspec
+
 from bench.boards import kit as kits
 from bench.boards import ready, start, wheels
 from bench.boards.kit import Kit, Network, Shown
@@ -25,14 +27,14 @@ from export.artifact import Artifact
 from export.child import ROOT
 from export.errors import OutOfSpace, UserError, not_written
 from export.places import require_writable
-from export.progress import counting, say
+from export.progress import say
 from export.store import Entry, Store, key, sha256_file, write_atomic
 from tasks.base import FEATURES, MAPS
 from tasks.data.base import DataSet
 
 PACKAGES = ("export", "engines", "tasks", "bench")
 PATH = "pillow"
-"""The preprocessing path of a kit, unless another is asked for: it needs nothing that a board lacks."""
+"""The preprocessing path of a kit: it needs nothing that a board lacks."""
 LARGEST = 200_000
 """Bytes of a file of the code: what is larger is published records, which no board reads."""
 
@@ -107,8 +109,7 @@ def _networks(planned: Planned, data: Sequence[DataSet], into: Load) -> list[Net
     path = planned.path(planned.artifact())
     shown = []
     for digest, source in sources.items():
-        with counting(f"  pixels of {source.name}", 1):
-            entry = ready.prepare(source, source.samples, digest, path, planned.store)
+        entry = ready.prepare(source, source.samples, digest, path, planned.store)
         shown.append(Shown(source.name, len(source.samples), into.take(entry), digest))
     alone = replace(alone, outputs=(FEATURES,) if shown else (), shown=tuple(shown))
     return [alone, *_joints(planned, data, into)]
@@ -204,7 +205,7 @@ def write(sweep: Assembly, made: Load, target: Target, brought: Sequence[Path], 
         _write_code(part / kits.CODE)
         files = {file.relative_to(part).as_posix(): sha256_file(file) for file in _files(part)}
         sealed = planned.sealed(files)
-        write_atomic(part / kits.KIT, _json(sealed))
+        write_atomic(part / kits.KIT, msgspec.json.format(msgspec.json.encode(sealed), indent=1))
         part.rename(folder)
     except OSError as error:
         raise not_written(error, f"writing {folder.name}") from error
@@ -251,12 +252,6 @@ def require_free(folder: Path, size: int) -> None:
     if folder.exists():
         raise UserError(f"{folder} is there already.", "", "another name, or remove it")
     require_writable(folder.parent, "the kit's folder", size)
-
-
-def _json(kit: Kit) -> bytes:
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(kit), indent=1)
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from engines.preprocess.base import Preprocess
 from export.picture import Image
+from export.progress import counting
 from export.spec import PreprocessSpec
 from export.store import Entry, Store, key
 from tasks.data.base import DataSet, Sample
@@ -35,8 +36,10 @@ def prepare(images: DataSet, samples: Sequence[Sample], of: str, path: Preproces
     def build(folder: Path) -> dict[str, Any]:
         shape = (len(samples), path.spec.height, path.spec.width, 3)
         rows = np.lib.format.open_memmap(folder / FILE, "w+", np.uint8, shape)
-        for row, sample in enumerate(samples):
-            rows[row] = path.resize(path.decode(images.read(sample.id)))
+        with counting(f"  pixels of {images.name}", len(samples)) as advance:
+            for row, sample in enumerate(samples):
+                rows[row] = path.resize(path.decode(images.read(sample.id)))
+                advance(1)
         rows.flush()
         return {"images": len(samples)}
 

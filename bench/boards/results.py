@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from bench.boards import kit as kits
 from bench.boards.kit import Kit
 from bench.measure.worker import Outcome
 from bench.records.parts import Environment, Failure
+from bench.sweep import gate
+from bench.sweep.features import KIND as FEATURES
+from bench.sweep.features import SHARD
+from bench.sweep.keys import parity_key, shard_key
 from export.errors import UserError, first_line, not_written
 from export.store import key
 
@@ -69,7 +73,6 @@ class Results:
         board: hash of what tells this board from another of its model.
         preprocess: identity of the preprocessing path on the board: end-to-end timings were taken with it.
         warnings: what a reader of the timings should know, before and after.
-        complete: whether nothing was left to do.
     """
 
     kit: Kit
@@ -78,7 +81,18 @@ class Results:
     preprocess: dict[str, Any]
     networks: tuple[Came, ...]
     warnings: tuple[str, ...] = ()
-    complete: bool = False
+
+    @property
+    def entries(self) -> Iterator[tuple[str, str]]:
+        """Kind and key of what the networks emitted, and of their parity, which one without a reference has not."""
+        for network, came in zip(self.kit.networks, self.networks, strict=True):
+            if came.built is None:
+                continue
+            yield gate.KIND, parity_key(came.built.plan_key)
+            for shown in network.shown:
+                for own in came.built.emitted[shown.of].values():
+                    for start in range(0, shown.count, SHARD):
+                        yield FEATURES, shard_key(own, start, SHARD)
 
     @property
     def digest(self) -> str:
@@ -129,10 +143,10 @@ def read(file: Path, folder: Path) -> Results:
         results = msgspec.json.decode(text, type=Results)
     except msgspec.DecodeError as error:
         raise UserError(f"{file} holds no results of a board.", str(error), NONE) from error
-    if results.digest != own.strip() or not results.kit.genuine:
-        raise UserError(f"{file} was changed or damaged on the way.", "", "copy it again from the board")
     if results.kit.schema > kits.SCHEMA:
         raise UserError(f"{file} comes from a kit of a newer version, {results.kit.version}.", "", "update this one")
+    if results.digest != own.strip() or not results.kit.genuine:
+        raise UserError(f"{file} was changed or damaged on the way.", "", "copy it again from the board")
     return results
 
 

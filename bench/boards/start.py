@@ -99,7 +99,7 @@ def extract(pyz: Path, folder: Path, kit: dict[str, Any], part: Path) -> None:
             if not wheel.exists() or hashlib.sha256(wheel.read_bytes()).hexdigest() != kit["files"][name]:
                 stop(f"{name} is missing, or was changed after the kit was packed.", "copy the kit again")
             with zipfile.ZipFile(str(wheel)) as packed:
-                members = [member for member in packed.namelist() if "/tests/" not in member]  # half of numpy
+                members = [member for member in packed.namelist() if "/tests/" not in member]  # half of numpy's
                 packed.extractall(str(part / "site"), members)
 
 

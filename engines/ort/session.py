@@ -7,10 +7,9 @@ left to the processor) and a CUDA graph can be captured and replayed over buffer
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +21,7 @@ import numpy as np
 from engines import graph
 from engines.base import EngineSpec, Outputs, Pixels, Placement, Plan, Session
 from engines.graph import Graph
-from engines.library import failing
+from engines.library import environment, failing
 from engines.ort.providers import PROVIDERS, assignment, preload, require_placed
 from engines.preprocess.normalize import BATCH_AXIS, PIXELS, Normalizer
 from export.artifact import ONNX
@@ -33,8 +32,6 @@ OPTIONS = {"session.intra_op.allow_spinning": "0", "session.x64quantprecision": 
 exact where the processor lacks VNNI: its faster kernel's sums saturate."""
 UNFIT = ["ClipQuantRewrite"]
 """Optimisations that are left out, because a file does not load with them: a clipped tensor that becomes fp8."""
-ENVIRONMENT = Lock()
-"""Held while environment variables are not the user's own: two who set them at once would give back each other's."""
 UNREPORTED = "this version of ONNX Runtime does not report where a node runs"
 
 
@@ -156,7 +153,7 @@ def inference_session(file: Path, spec: EngineSpec, batch: int | None = None, sa
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         preload()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    with running("ONNX Runtime cannot load this file."), _environment(provider.environment):
+    with running("ONNX Runtime cannot load this file."), environment(provider.environment):
         session = onnxruntime.InferenceSession(
             str(file),
             options,
@@ -200,24 +197,6 @@ def out_of_memory(message: str) -> bool:
     """Whether a message of ONNX Runtime, CUDA or TensorRT says that memory ran out."""
     said = message.lower()
     return any(words in said for words in ("failed to allocate memory", "out of memory", "outofmemory", "bad_alloc"))
-
-
-@contextmanager
-def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    if not wanted:
-        yield
-        return
-    with ENVIRONMENT:
-        before = {name: os.environ.get(name) for name in wanted}
-        os.environ.update(wanted)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import saved
 from coloured import draw
 
 from bench import rank, run
@@ -22,7 +23,6 @@ from bench.kit import main
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
 from export.errors import UserError
 
-MODEL = "test_resnet.r160_in1k"
 BARE = getattr(sys, "_base_executable", sys.executable)
 """An interpreter without this environment's packages."""
 
@@ -37,14 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def what(place: Path) -> list[str]:
     """The options of a small sweep on a network that counts as trained."""
-    import torch
-
-    from export.torchvision_ops import import_timm
-
-    torch.manual_seed(3)
-    file = place / "mine.pth"
-    torch.save(import_timm().create_model("test_resnet", num_classes=0).state_dict(), file)
-    model = ["--models", MODEL, "--weights", f"{MODEL}={file}", "--data", str(draw(place / "set"))]
+    model = [*saved(place / "mine.pth"), "--data", str(draw(place / "set"))]
     short = ["--tasks", "knn,classification", "--scenario", "single_stream,end_to_end", "--seconds", "0.05"]
     return [*model, "--engine", "ort", *short, "--repeats", "1"]
 

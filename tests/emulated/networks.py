@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
@@ -47,21 +46,12 @@ def made(net: Callable[[], Any], precision: Precision, store: Store) -> Artifact
 
     def build(folder: Path) -> dict[str, Any]:
         import torch
+        from nets import export
 
         module = net()
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the exporter warns that it is the older one
+        with torch.no_grad():
             width = module(torch.rand(1, 3, SIDE, SIDE)).shape[1]
-            torch.onnx.export(
-                module,
-                (torch.rand(2, 3, SIDE, SIDE),),
-                str(folder / ONNX),
-                dynamo=False,
-                opset_version=17,
-                input_names=["pixel_values"],
-                output_names=["features"],
-                dynamic_axes={"pixel_values": {0: "n"}, "features": {0: "n"}},
-            )
+        export(module, SIDE, folder / ONNX)
         spec = PreprocessSpec(SIDE, SIDE, "bilinear", 1.0)
         if precision is Precision.INT8:
             _quantise(folder / ONNX, spec)

@@ -1,4 +1,4 @@
-"""What the engines compute on Arm, compared with what they compute here; 30 s each on a quiet machine."""
+"""What the engines compute on Arm, compared with what they compute here; 40 to 110 s each beside other jobs."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import ctypes
 import importlib.metadata
 import shutil
 import subprocess
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,21 +38,9 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="session")
 def artifact(room: Store) -> Artifact:
     def build(folder: Path) -> dict[str, Any]:
-        import torch
-        from nets import WIDTH, tiny
+        from nets import WIDTH, export, tiny
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter warns that it is the older one
-            torch.onnx.export(
-                tiny(),
-                (torch.rand(2, 3, SIDE, SIDE),),
-                str(folder / ONNX),
-                dynamo=False,
-                opset_version=17,
-                input_names=["pixel_values"],
-                output_names=["features"],
-                dynamic_axes={"pixel_values": {0: "n"}, "features": {0: "n"}},
-            )
+        export(tiny(), SIDE, folder / ONNX)
         return {
             "backbone": "tiny",
             "precision": "fp32",

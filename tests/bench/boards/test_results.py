@@ -21,7 +21,7 @@ CAME = (
     Came(Built("plan", "content", 1, {"arithmetic": {"fp32": 3}}, 4)),
     Came(failure=Failure("Skip", "no"), skipped=True),
 )
-RESULTS = Results(KIT, Environment(id="abcd", board="Raspberry Pi 5"), "b0", {"name": "pillow"}, CAME, ("hot",), True)
+RESULTS = Results(KIT, Environment(id="abcd", board="Raspberry Pi 5"), "b0", {"name": "pillow"}, CAME, ("hot",))
 
 
 @pytest.fixture

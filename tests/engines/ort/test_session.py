@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -163,39 +160,6 @@ def test_fp32_means_fp32_and_precision_is_the_files() -> None:
             assert provider.options["trt_fp16_enable"] == provider.options["trt_int8_enable"] == "0"
             assert provider.environment == {"NVIDIA_TF32_OVERRIDE": "0"}
             assert provider.settings(Path("there"))["trt_engine_cache_path"] == "there"
-
-
-def test_the_environment_is_as_it_was_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    monkeypatch.setenv("HELD", "before")
-    monkeypatch.delenv("NEW", raising=False)
-    with ort_session._environment({"HELD": "during", "NEW": "during"}):
-        assert os.environ["HELD"] == os.environ["NEW"] == "during"
-    assert os.environ["HELD"] == "before"
-    assert "NEW" not in os.environ
-
-
-def test_two_that_set_the_environment_do_not_give_back_each_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    monkeypatch.delenv("NEW", raising=False)
-    inside = threading.Barrier(2, timeout=0.2)
-
-    def build() -> None:
-        with ort_session._environment({"NEW": "during"}), suppress(threading.BrokenBarrierError):
-            inside.wait()  # the other, if it is let in
-
-    def leave_late() -> None:
-        with ort_session._environment({"NEW": "during"}):
-            with suppress(threading.BrokenBarrierError):
-                inside.wait()
-            time.sleep(0.05)
-
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(build), pool.submit(leave_late)]:
-            done.result()
-    assert "NEW" not in os.environ
 
 
 @pytest.mark.parametrize(
