@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import math
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -96,6 +97,22 @@ def sizes(text: str, option: str) -> tuple[int, ...]:
         return tuple(int(part) for part in listed(text))
     except ValueError:
         raise UserError(f"{option} takes comma-separated whole numbers, not {text!r}.", "", f"{option} 1,8") from None
+
+
+def duration(text: str, option: str) -> float:
+    """An option of the form ``90s``, ``10m`` or ``1h``, in seconds.
+
+    Raises:
+        UserError: it has another form, or no unit.
+    """
+    number, unit = text[:-1].strip(), {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+    try:
+        seconds = float(number) * (unit or math.nan)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise UserError(f"{option} takes a time with its unit (s, m or h), not {text!r}.", "", f"{option} 10m")
+    return seconds
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], dim: Sequence[bool] = ()) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from bench.boards.targets import Target
-from bench.measure.scenarios import Settings
+from bench.measure.scenarios.base import Settings
 from bench.measure.worker import Job
 from bench.records.parts import Cell
 from engines.base import EngineSpec, Profile
@@ -126,6 +126,7 @@ class Kit:
             queries_key=network.queries_key,
             scenarios=network.scenarios,
             settings=self.settings,
+            repeats=self.repeats,
         )
 
     @property

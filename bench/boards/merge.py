@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.boards import results as brought
 from bench.boards.results import Came, Results
 from bench.boards.returned import Received, Returned, returned
-from bench.measure.scenarios import scenario
+from bench.measure.scenarios.catalog import scenario
 from bench.records.asked import Asked
 from bench.records.parts import Environment
 from bench.sweep import gate, history, pipeline, timing

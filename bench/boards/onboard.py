@@ -20,7 +20,8 @@ from bench.boards.results import Built, Came, Results
 from bench.measure import rounds
 from bench.measure.guards import cautions
 from bench.measure.machine import environment
-from bench.measure.scenarios import headline
+from bench.measure.scenarios.catalog import headline
+from bench.measure.worker import Job
 from bench.records.parts import Failure
 from bench.sweep import gate
 from engines.preprocess.catalog import identity
@@ -129,8 +130,8 @@ class Run:
     def _built_file(self, number: int) -> Path:
         return self._folder / f"{number}-built.json"
 
-    def _part(self, number: int, repeat: int) -> Path:
-        return self._folder / f"{number}-{repeat}.json"
+    def _part(self, number: int, turn: int) -> Path:
+        return self._folder / f"{number}-{turn}.json"
 
     def _build(self, number: int) -> None:
         file, network = self._built_file(number), self.kit.networks[number]
@@ -163,22 +164,26 @@ class Run:
         timed = [n for n in self._chosen if n not in self._failures and self.kit.networks[n].scenarios]
         if timed:
             say(f"timing {len(timed)} networks, {self.kit.repeats} repeats each, in random order")
-        turns = rounds.rounds(len(timed), self.kit.repeats, self.kit.seed, lambda i: timed[i] in self._failures)
-        for turn in turns:
+        jobs = [self._jobs(n) for n in timed]
+        for turn in rounds.rounds(list(map(len, jobs)), self.kit.seed, lambda i: timed[i] in self._failures):
             number = timed[turn.index]
             network = self.kit.networks[number]
-            part = self._part(number, turn.repeat)
+            part = self._part(number, turn.turn)
             kept = "kept from before: " if part.exists() else ""
-            seen = rounds.outcome(self.kit.job(network, self._store), part)
+            seen = rounds.outcome(jobs[turn.index][turn.turn], part)
             where = f"[{turn.number}/{turn.total}] {network.title}"
             if seen.failure:
                 self._failures[number] = seen.failure
                 say(f"{where} failed: {seen.failure.what}")
             else:
-                say(f"{where}: {kept}{headline(seen.series)}")
+                say(f"{where}: {kept}{headline(seen.series, self.kit.settings)}")
+
+    def _jobs(self, number: int) -> tuple[Job, ...]:
+        """What the child processes of one network measure."""
+        return self.kit.job(self.kit.networks[number], self._store).turns
 
     def _came(self, number: int) -> Came:
-        parts = [self._part(number, repeat) for repeat in range(self.kit.repeats)]
+        parts = [self._part(number, turn) for turn in range(len(self._jobs(number)))]
         whole = self.kit.networks[number].scenarios and all(part.exists() for part in parts)
         outcomes = tuple(rounds.read(parts)) if whole else ()
         return Came(self._built(number), self._failures.get(number), number in self._skipped, outcomes)

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.boards.kit import Kit, Network
 from bench.boards.results import Built, Came, Results
-from bench.measure.scenarios import Scenario
+from bench.measure.scenarios.base import Scenario
 from bench.records.parts import Cell, Keys
 from bench.sweep.cells import Planned
 from bench.sweep.features import FILE, KIND, SHARD

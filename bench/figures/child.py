@@ -16,7 +16,7 @@ from bench.figures.photographs import imagenet
 from bench.measure import runner
 from bench.measure.machine import processor
 from bench.measure.queries import COUNT
-from bench.measure.scenarios import Settings
+from bench.measure.scenarios.base import Settings
 from bench.measure.worker import Job, Outcome
 from bench.sweep.rotation import prepare
 from bench.sweep.spec import read

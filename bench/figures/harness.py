@@ -13,7 +13,8 @@ from bench.figures.deployed import on_each_engine
 from bench.figures.figure import Figure, figure, ratios
 from bench.figures.photographs import imagenet
 from bench.measure.queries import COUNT, Queries
-from bench.measure.scenarios import Settings, Setup, scenario
+from bench.measure.scenarios.base import Settings, Setup
+from bench.measure.scenarios.catalog import scenario
 from engines.base import Pixels, Session
 from engines.preprocess.base import Preprocess
 from export.store import Store

@@ -5,9 +5,10 @@ Nothing is dropped and nothing is averaged here: every sample leaves this module
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench.measure.criterion import Noise, Stop, Stopped, WarmUp
@@ -17,6 +18,33 @@ Clock = Callable[[], int]
 CLOCK: Clock = time.monotonic_ns
 """The system's monotonic clock (on Linux and macOS ``perf_counter`` reads the same one): every process has the same,
 so that what another one sampled of the machine can be laid beside a series."""
+
+Wait = Callable[[int], None]
+"""Returns when :data:`CLOCK` shows that many nanoseconds; at once, if it is later."""
+SPIN_NS = 1_000_000
+"""The system wakes a sleeper up too late, by tens of microseconds and more on a busy machine: so much of a pause is
+spent reading the clock. The rest is slept, so that the processor idles as it would."""
+
+
+def wait_until(due: int) -> None:
+    """Sleep, then read the clock until it shows ``due``."""
+    while (left := due - CLOCK()) > 0:
+        if left > SPIN_NS:
+            time.sleep((left - SPIN_NS) / 1e9)
+
+
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """Python's cyclic garbage collector runs once, then stays off: its pauses are not the engine's. Reference counting,
+    which frees the arrays, goes on."""
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @dataclass(frozen=True)
@@ -31,6 +59,8 @@ class Series:
         begin_ns: the clock when the steady state began. end_ns: when it ended. What is a part of another series, or
             was taken beside it, has that one's.
         stopped: why it ended then.
+        rate: queries a second that were asked for; 0 where the next follows as soon as the last is answered. Samples
+            then count from the time that each was scheduled for.
     """
 
     first: int
@@ -40,6 +70,7 @@ class Series:
     begin_ns: int
     end_ns: int
     stopped: Stopped
+    rate: float = 0.0
 
 
 def measure(
@@ -49,9 +80,6 @@ def measure(
 
     ``before`` is an earlier series of the same queries in this process: what they warm up has been in its steady state
     since, and is not warmed up again. The new series has settled if that one had.
-
-    Python's cyclic garbage collector is off during the steady state (its pauses are not the engine's) and runs once
-    before it; reference counting, which frees the arrays, goes on.
     """
     start = clock()
     query(0)
@@ -69,10 +97,7 @@ def measure(
 
     samples: list[int] = []
     noise, stopped = Noise(), None
-    enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
+    with without_collector():
         begin = end = clock()
         while stopped is None:
             start = clock()
@@ -82,7 +107,4 @@ def measure(
             noise.add(end - start)
             stopped = stop.stopped(noise, end - begin)
             i += 1
-    finally:
-        if enabled:
-            gc.enable()
     return Series(first, warm, samples, settled, begin, end, stopped)

@@ -25,28 +25,30 @@ LOCK = "timing.lock"
 
 @dataclass(frozen=True)
 class Round:
-    """One job's next repeat: ``number`` counts all repeats of all jobs, from 1 to ``total``."""
+    """One job's next turn (see :attr:`bench.measure.worker.Job.turns`): ``number`` counts all turns of all jobs, from 1
+    to ``total``."""
 
     index: int
-    repeat: int
+    turn: int
     number: int
     total: int
 
 
-def rounds(jobs: int, repeats: int, seed: int, left_out: Callable[[int], bool]) -> Iterator[Round]:
-    """Every repeat of every job; of those that are ``left_out`` once their turn comes (they failed), none."""
+def rounds(turns: Sequence[int], seed: int, left_out: Callable[[int], bool]) -> Iterator[Round]:
+    """Every turn of every job, of which each has so many; of those that are ``left_out`` once it comes (they failed),
+    none."""
     number = 0
-    for repeat in range(repeats):
-        order = list(range(jobs))
-        random.Random(f"{seed}/{repeat}").shuffle(order)
+    for turn in range(max(turns, default=0)):
+        order = [index for index, own in enumerate(turns) if turn < own]
+        random.Random(f"{seed}/{turn}").shuffle(order)
         for index in order:
             number += 1
             if not left_out(index):
-                yield Round(index, repeat, number, jobs * repeats)
+                yield Round(index, turn, number, sum(turns))
 
 
 def outcome(job: Job, kept: Path) -> Outcome:
-    """What a child saw of the job: kept in that file, or measured now and kept there, unless it failed.
+    """What a child saw of one turn of a job: kept in that file, or measured now and kept there, unless it failed.
 
     Raises:
         OutOfSpace: the disk is full.

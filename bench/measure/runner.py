@@ -7,15 +7,13 @@ from dataclasses import replace
 import msgspec
 
 from bench.measure.monitor import Monitor
+from bench.measure.scenarios.catalog import scenario
 from bench.measure.worker import Job, Outcome
 from bench.records.parts import Failure
 from export.child import Died, answer
 
 START_SECONDS = 120.0
 """What a child may take besides measuring: imports, loading a plan."""
-LONGEST = 20
-"""A scenario may take as many times its seconds: three series, each warming up for one and stopping after four at
-the most, are fifteen."""
 
 
 def run(job: Job, limit: float | None = None) -> Outcome:
@@ -27,7 +25,7 @@ def run(job: Job, limit: float | None = None) -> Outcome:
     Returns:
         The child's outcome; where it died or hung, an outcome whose ``failure`` says how.
     """
-    limit = limit or START_SECONDS + len(job.scenarios) * LONGEST * job.settings.seconds
+    limit = limit or START_SECONDS + sum(scenario(name).longest(job.settings) for name in job.scenarios)
     monitors: list[Monitor] = []
 
     def watch(pid: int) -> Monitor:

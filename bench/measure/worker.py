@@ -10,21 +10,26 @@ import os
 import resource
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from bench.measure.clock import Series
-from bench.measure.scenarios import Settings, Setup, scenario
+from bench.measure.scenarios.base import Settings, Setup
+from bench.measure.scenarios.catalog import scenario
 from bench.records.parts import Failure, Monitoring
 from export.errors import UserError
 
 
 @dataclass(frozen=True)
 class Job:
-    """One cell to measure: everything is named by key in the store, so that the child builds nothing."""
+    """One cell to measure: everything is named by key in the store, so that the child builds nothing.
+
+    Attributes:
+        repeats: of the scenarios that are not measured once.
+    """
 
     store: str
     engine: str
@@ -36,6 +41,16 @@ class Job:
     queries_key: str
     scenarios: tuple[str, ...]
     settings: Settings
+    repeats: int = 1
+
+    @property
+    def turns(self) -> tuple[Job, ...]:
+        """What each child process measures: the scenarios together, as often as they are repeated; then each of those
+        that are measured once."""
+        once = [name for name in self.scenarios if scenario(name).once]
+        repeated = tuple(name for name in self.scenarios if name not in once)
+        parts = [repeated] * self.repeats if repeated else []
+        return tuple(replace(self, scenarios=names) for names in (*parts, *((name,) for name in once)))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from export.errors import for_user
 from export.variant import asked_input, network_name
 
-SCENARIOS = ("single_stream", "offline", "end_to_end", "search")
+SCENARIOS = ("single_stream", "multi_stream", "offline", "server", "camera", "soak", "end_to_end", "search")
 """Every scenario, in the order of tables and help texts."""
 Status = Literal["ok", "failed", "skipped"]
 
@@ -342,6 +342,7 @@ class SampleSeries:
         begin_ns, end_ns: the steady state's window on that process's monotonic clock; 0 where unknown.
         settled: whether it was warm before it began.
         stopped: why it ended. timed_out: that was not by its criterion.
+        rate: queries a second that were asked for; 0 where the next followed as soon as the last was answered.
     """
 
     name: str
@@ -354,3 +355,4 @@ class SampleSeries:
     settled: bool = True
     stopped: str = ""
     timed_out: bool = False
+    rate: float = 0.0

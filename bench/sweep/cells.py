@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from bench.measure.scenarios import Scenario, Settings, scenario
+from bench.measure.scenarios.base import Scenario, Settings
+from bench.measure.scenarios.catalog import scenario
+from bench.measure.slo import Slo
 from bench.records.parts import About, Cell, Keys
 from bench.sweep import keys
 from bench.sweep.spec import SweepSpec
@@ -81,7 +83,17 @@ class Planned:
 
     @property
     def settings(self) -> Settings:
-        return Settings(self.sweep.seconds, index_size=self.sweep.index_size)
+        asked = self.sweep
+        return Settings(
+            asked.seconds,
+            index_size=asked.index_size,
+            slo=Slo.parse(asked.slo),
+            queue_ms=asked.queue_ms,
+            bundle=asked.bundle,
+            fps=asked.fps,
+            soak_seconds=asked.soak_seconds,
+            seed=asked.seed,
+        )
 
     @property
     def tasks(self) -> list[Task]:

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from bench.measure.machine import environment
 from bench.measure.queries import COUNT
-from bench.measure.scenarios import Scenario
+from bench.measure.scenarios.base import Scenario
 from bench.records.asked import Asked
 from bench.records.parts import Environment, ScenarioSubject, Shift, TaskSubject
 from bench.records.record import Record, read

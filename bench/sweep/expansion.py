@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.measure.scenarios import scenario
+from bench.measure.scenarios.catalog import scenario
 from bench.sweep.backbones import named
 from bench.sweep.cells import Planned
 from bench.sweep.spec import SweepSpec

@@ -6,13 +6,15 @@ the Python call and docs/sweep.md are all made from this declaration. Loads noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from bench.measure.slo import Slo
 from bench.records.parts import SCENARIOS
-from export.command import listed, sizes
+from export.command import duration, listed, sizes
 from export.errors import UserError, unknown
 from export.spec import Precision
 from export.variant import ALL, cut_depth, input_size
@@ -56,6 +58,8 @@ RESIZES = ("squash", "letterbox")
 CLASS_MAPS = ("own", "full")
 PRECISIONS = tuple(map(str, Precision))
 DATA_SETS = "tasks.data.named:NAMED"
+FASTEST_CAMERA = 1000
+"""Images a second."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,21 @@ class SweepSpec:
     index_size: int = field(
         default=100_000, metadata=_how("N", "number of vectors in the index of the scenario search")
     )
+    slo: str = field(
+        default="p99=50ms",
+        metadata=_how("BOUND", "bound on latency that scenario server finds the highest rate for: p99=50ms"),
+    )
+    queue_ms: float = field(
+        default=0.0,
+        metadata=_how(
+            "MS", "how long a query of scenario server may wait for others, to run as one batch; 0: no batches"
+        ),
+    )
+    bundle: int = field(default=8, metadata=_how("N", "images of one query of scenario multi_stream"))
+    fps: tuple[int, ...] = field(
+        default=(5, 30), metadata=_how("5,30", "images a second of scenario camera, one measurement each")
+    )
+    soak: str = field(default="10m", metadata=_how("TIME", "length of scenario soak: 90s, 10m or 1h"))
     seed: int = field(default=0, metadata=_how("N", "random seed of subsets, splits and probes"))
     seconds: float = field(default=4.0, metadata=_how("S", "seconds to measure in each scenario and repeat"))
     repeats: int = field(
@@ -214,6 +233,7 @@ class SweepSpec:
             raise UserError("The sweep names no data.", "Tasks and timings both need real images.")
         if self.repeats < 1 or self.seconds <= 0 or self.threads < 0 or min(self.batches, default=1) < 1:
             raise UserError("repeats and batches must be at least 1, seconds above 0, threads 0 or more.")
+        self._require_load()
         if self.index_size < 10:
             raise UserError(
                 f"index_size must be at least 10, not {self.index_size}.", "A search returns ten neighbours."
@@ -231,6 +251,25 @@ class SweepSpec:
         object.__setattr__(self, "batches", tuple(sorted({1, *self.batches})))
         object.__setattr__(self, "size", tuple(dict.fromkeys(map(input_size, self.size))))
         object.__setattr__(self, "depth", tuple(dict.fromkeys(map(cut_depth, self.depth))))
+
+    @property
+    def soak_seconds(self) -> float:
+        """The length of the scenario ``soak``."""
+        return duration(self.soak, "--soak")
+
+    def _require_load(self) -> None:
+        """Refuse what the scenarios under load cannot be asked."""
+        Slo.parse(self.slo)
+        if self.queue_ms < 0 or self.bundle < 1:
+            raise UserError("queue_ms must be 0 or more, bundle at least 1.")
+        if not self.fps or not all(1 <= fps <= FASTEST_CAMERA for fps in self.fps):
+            raise UserError(f"fps must be from 1 to {FASTEST_CAMERA} images a second, not {list(self.fps)}.")
+        if "soak" in self.scenarios and self.soak_seconds < 10 * self.seconds:
+            raise UserError(
+                f"soak is {self.soak_seconds:g} s, less than ten times seconds ({self.seconds:g}).",
+                "Its first tenth is compared with its last: each must be a measurement of its own.",
+                f"--soak {math.ceil(10 * self.seconds)}s, or fewer --seconds",
+            )
 
 
 ONLY_DEMO = ("limit", "precisions", "seconds", "repeats")

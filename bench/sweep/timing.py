@@ -10,7 +10,8 @@ from statistics import median
 
 from bench.measure import rounds
 from bench.measure.clock import Series
-from bench.measure.scenarios import Scenario, headline, main_metric
+from bench.measure.scenarios.base import Runs, Scenario, Settings
+from bench.measure.scenarios.catalog import headline, main_metric, scenario
 from bench.measure.worker import Job, Outcome
 from bench.records.asked import Asked
 from bench.records.parts import Failure, SampleSeries, ScenarioSubject
@@ -54,9 +55,14 @@ class Timed:
         name = self.missing[0].asked.subject.head if isinstance(self.missing[0].asked.subject, ScenarioSubject) else ""
         return f" with {name}" if name else ""
 
-    def part(self, repeat: int, desk: Desk) -> Path:
-        """Where what a child saw is kept until all repeats are there."""
-        return desk.parts / f"{keys.part_key([one.key for one in self.missing], repeat)}.json"
+    @property
+    def turns(self) -> tuple[Job, ...]:
+        """What each child process measures."""
+        return self.job.turns
+
+    def part(self, turn: int, desk: Desk) -> Path:
+        """Where what a child saw is kept until all turns are there."""
+        return desk.parts / f"{keys.part_key([one.key for one in self.missing], turn)}.json"
 
 
 def prepare(planned: Planned, data: Sequence[DataSet], desk: Desk) -> list[Timed]:
@@ -106,16 +112,17 @@ def _timed(planned: Planned, plan: Plan, missing: Sequence[Missing], images: Dat
         queries_key=shown.key,
         scenarios=tuple(one.scenario.name for one in missing),
         settings=planned.settings,
+        repeats=sweep.repeats,
     )
     timed = Timed(planned, plan, tuple(missing), job, parity)
     if desk.fresh:
-        for repeat in range(sweep.repeats):
-            timed.part(repeat, desk).unlink(missing_ok=True)
+        for turn in range(len(timed.turns)):
+            timed.part(turn, desk).unlink(missing_ok=True)
     return timed
 
 
 def glance(cells: Sequence[Timed], desk: Desk) -> list[Record]:
-    """The first repeat of every cell, and the records that it alone would make: for a table before the end.
+    """The first turn of every cell, and the records that it alone would make: for a table before the end.
 
     Nothing is published. What the children measured is kept, and :func:`run` goes on from there. A cell that fails is
     left to it.
@@ -123,29 +130,34 @@ def glance(cells: Sequence[Timed], desk: Desk) -> list[Record]:
     say(f"timing {len(cells)} cells once, for a provisional table")
     found: list[Record] = []
     for timed in cells:
-        outcome = rounds.outcome(timed.job, timed.part(0, desk))
+        [first, *_] = timed.turns
+        if all(scenario(name).once for name in first.scenarios):
+            continue  # it takes minutes
+        outcome = rounds.outcome(first, timed.part(0, desk))
         if not outcome.failure:
             with contextlib.suppress(ArithmeticError, LookupError, ValueError):  # it is reported where it counts
-                found += [_record(timed, one, [outcome]) for one in timed.missing]
+                found += [
+                    _record(timed, one, [outcome]) for one in timed.missing if one.scenario.name in first.scenarios
+                ]
     return found
 
 
 def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
-    """Measure every cell in ``repeats`` child processes, and write the records; yields each result that failed."""
+    """Measure every cell in its child processes, and write the records; yields each result that failed."""
     if not cells:
         return
     repeats, seed = cells[0].planned.sweep.repeats, cells[0].planned.sweep.seed
     say(f"timing {len(cells)} cells, {repeats} repeats each, in random order")
     failed: set[int] = set()
-    for turn in rounds.rounds(len(cells), repeats, seed, failed.__contains__):
+    for turn in rounds.rounds([len(timed.turns) for timed in cells], seed, failed.__contains__):
         timed = cells[turn.index]
         where = f"[{turn.number}/{turn.total}] {timed.planned.cell}{timed.head}"
         try:
-            outcome = rounds.outcome(timed.job, timed.part(turn.repeat, desk))
+            outcome = rounds.outcome(timed.turns[turn.turn], timed.part(turn.turn, desk))
             failure = outcome.failure
             if not failure:
-                say(f"{where}: {headline(outcome.series)}")
-                if turn.repeat == repeats - 1:
+                say(f"{where}: {headline(outcome.series, timed.job.settings)}")
+                if turn.turn == len(timed.turns) - 1:
                     _keep(timed, desk)
         except OutOfSpace:
             raise
@@ -160,13 +172,13 @@ def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
 
 
 def record(timed: Timed, outcomes: Sequence[Outcome], desk: Desk) -> None:
-    """Write the records of what the children of all repeats saw."""
+    """Write the records of what the children of all turns saw."""
     for one in timed.missing:
         desk.keep(_record(timed, one, outcomes), one.asked)
 
 
 def _keep(timed: Timed, desk: Desk) -> None:
-    paths = [timed.part(repeat, desk) for repeat in range(timed.planned.sweep.repeats)]
+    paths = [timed.part(turn, desk) for turn in range(len(timed.turns))]
     record(timed, rounds.read(paths), desk)
     for path in paths:
         path.unlink()
@@ -174,12 +186,16 @@ def _keep(timed: Timed, desk: Desk) -> None:
 
 def _record(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> Record:
     """The record of one scenario, from the repeats so far."""
-    plan = timed.plan
+    plan, settings = timed.plan, timed.job.settings
+    outcomes = [outcome for outcome in outcomes if one.scenario.name in outcome.series]
     runs = [outcome.series[one.scenario.name] for outcome in outcomes]
-    whole = {name: [v for run in runs for v in run[name].samples] for name in runs[0]}
     return one.asked.done(
         one.key,
-        (*one.scenario.metrics(whole), *_costs(timed, one, outcomes), _repeat_spread(one.scenario, runs)),
+        (
+            *one.scenario.metrics(runs, settings),
+            *_costs(timed, one, outcomes),
+            *_repeat_spread(one.scenario, runs, settings),
+        ),
         keys=replace(timed.planned.keys(plan), joint=plan.key if plan.artifact.fields.get("head") else ""),
         about=timed.planned.about(plan.artifact),
         series=[_kept(name, repeat, run[name]) for repeat, run in enumerate(runs) for name in run],
@@ -204,6 +220,7 @@ def _kept(name: str, repeat: int, s: Series) -> SampleSeries:
         settled=s.settled,
         stopped=s.stopped.reason,
         timed_out=s.stopped.timeout,
+        rate=s.rate,
     )
 
 
@@ -218,7 +235,7 @@ def _costs(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> list[Metr
     gpus = [o.monitoring.gpu for o in outcomes if o.monitoring and o.monitoring.gpu]
     if gpus:  # of the whole child, all scenarios
         costs.append(Metric.cost("device_memory_mib", max(gpu.memory_bytes for gpu in gpus) / 2**20, "MiB", len(gpus)))
-    if name == timed.job.scenarios[0]:  # the session is cold only in the first scenario of a child
+    if next(iter(outcomes[0].series)) == name:  # the session is cold only in the first scenario of a child
         costs.append(Metric.cost("first_run_ms", first / 1e6, "ms", n))
     return [
         *costs,
@@ -228,8 +245,11 @@ def _costs(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> list[Metr
     ]
 
 
-def _repeat_spread(scenario: Scenario, runs: Sequence[dict[str, Series]]) -> Metric:
-    """(largest − smallest) / median of the main metric over the repeats, in percent."""
-    mains = [main_metric(scenario.name, run).value or 0.0 for run in runs]
-    spread = 100 * (max(mains) - min(mains)) / median(mains)
-    return Metric.cost("repeat_spread_percent", spread, "%", len(runs))
+def _repeat_spread(scenario: Scenario, runs: Runs, settings: Settings) -> list[Metric]:
+    """(largest − smallest) / median of the main metric over the repeats, in percent; nothing of what has none."""
+    mains = [main_metric(scenario.name, run, settings).value for run in runs]
+    known = [value for value in mains if value is not None]
+    if scenario.once or len(known) < len(mains):
+        return []
+    spread = 100 * (max(known) - min(known)) / median(known)
+    return [Metric.cost("repeat_spread_percent", spread, "%", len(runs))]

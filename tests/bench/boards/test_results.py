@@ -12,7 +12,7 @@ from bench.boards import results
 from bench.boards.kit import Kit
 from bench.boards.results import Built, Came, Results
 from bench.boards.targets import TARGETS
-from bench.measure.scenarios import Settings
+from bench.measure.scenarios.base import Settings
 from bench.records.parts import Environment, Failure
 from export.errors import OutOfSpace, UserError
 

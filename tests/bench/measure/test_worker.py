@@ -20,7 +20,7 @@ from fakes import dataset
 from project import ROOT, pyproject
 
 from bench.measure import runner
-from bench.measure.scenarios import Settings
+from bench.measure.scenarios.base import Settings
 from bench.measure.worker import Job
 from bench.sweep.rotation import prepare
 from engines.base import Profile

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from fakes import dataset
 
-from bench.measure.scenarios import scenario
+from bench.measure.scenarios.catalog import scenario
 from bench.sweep.assembly import largest
 from bench.sweep.calibration import calibrated
 from bench.sweep.cells import Planned

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.measure import scenarios
+from bench.measure.scenarios import catalog
 from bench.records.parts import SCENARIOS
 from bench.run import parser
 from bench.sweep.spec import DEMO, PRECISIONS, SweepSpec, declared, parse, read
@@ -146,5 +146,5 @@ def test_a_list_of_one_may_be_asked_for_in_the_singular(name: str) -> None:
 
 
 def test_names_for_completion_are_those_that_a_sweep_takes() -> None:
-    assert set(SCENARIOS) == set(scenarios.SCENARIOS)
+    assert set(SCENARIOS) == set(catalog.SCENARIOS)
     assert set(PRECISIONS) == set(map(str, Precision))

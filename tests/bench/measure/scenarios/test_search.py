@@ -11,9 +11,12 @@ import pytest
 from fake_clock import Ticking
 from fakes import MeanColour, PillowPath, photograph, plan
 
+from bench.measure.clock import Series
+from bench.measure.criterion import Stopped
 from bench.measure.queries import Queries
-from bench.measure.scenarios import SCENARIOS, Settings, Setup, scenario
-from bench.measure.search import SIZES, Floats, Search, indexes
+from bench.measure.scenarios.base import Settings, Setup
+from bench.measure.scenarios.catalog import SCENARIOS, scenario
+from bench.measure.scenarios.search import SIZES, Floats, Search, indexes
 from bench.sweep.expansion import expand
 from bench.sweep.spec import SweepSpec
 from export.errors import Unavailable, UserError
@@ -86,7 +89,7 @@ def test_a_run_gives_a_series_for_each_index_and_leaves_faiss_its_threads() -> N
     assert session.seen == [1] * 6, "the features are those that the session emits for the images in rotation"
     assert len(found["features"].warm_up) == 5
     assert all(len(found[kind].samples) >= settings.samples for kind in SIZES)
-    names = [m.name for m in Search().metrics({name: series.samples for name, series in found.items()})]
+    names = [m.name for m in Search().metrics([found], settings)]
     assert names[0] == "search_p50_ms"
     assert {"search_int8_p50_ms", "search_binary_p50_ms", "search_p90_ms", "search_binary_p99_ms"} <= set(names)
     assert len(set(names)) == len(names)
@@ -106,8 +109,9 @@ def test_its_clock_is_the_one_that_it_is_given() -> None:
 
 
 def test_percentiles_follow_the_rule_of_the_other_scenarios() -> None:
-    samples = {kind: [1_000_000 * (at + 1)] * 70 for at, kind in enumerate(SIZES)}
-    found = {m.name: m for m in Search().metrics(samples)}
+    stopped = Stopped(False, "", None)
+    run = {kind: Series(0, [], [1_000_000 * (at + 1)] * 70, True, 0, 0, stopped) for at, kind in enumerate(SIZES)}
+    found = {m.name: m for m in Search().metrics([run], Settings())}
     assert [found[f"{kind}_p50_ms"].value for kind in SIZES] == [1, 2, 3]
     assert found["search_int8_p90_ms"].value == 2
     assert found["search_int8_p99_ms"].value is None

@@ -11,7 +11,8 @@ from fakes import MeanColour, PillowPath, photograph, plan
 
 from bench.measure.clock import CLOCK, Series
 from bench.measure.queries import Queries
-from bench.measure.scenarios import Settings, Setup, scenario
+from bench.measure.scenarios.base import Settings, Setup
+from bench.measure.scenarios.catalog import scenario
 from engines.base import Outputs, Pixels, Session
 
 DECODE, RESIZE, RUN = 3_000_000, 2_000_000, 7_000_000
@@ -91,7 +92,7 @@ def test_single_stream_times_runs_alone(clock: Scripted, rotation: Queries) -> N
     assert len(latency.samples) == -(-(10**9) // RUN)
     assert latency.end_ns - latency.begin_ns == RUN * len(latency.samples)
     assert set(session.seen) == {1}
-    metrics = {m.name: m.value for m in scenario("single_stream").metrics({"latency": latency.samples})}
+    metrics = {m.name: m.value for m in scenario("single_stream").metrics([found], SETTINGS)}
     assert metrics["latency_p50_ms"] == RUN / 1e6
 
 
@@ -111,7 +112,7 @@ def test_offline_shares_its_time_among_the_batches(clock: Scripted, rotation: Qu
         assert set(series.samples) == {size * RUN}
         assert 0.5e9 <= series.end_ns - series.begin_ns < 0.5e9 + size * RUN
     assert found["batch_1"].end_ns <= found["batch_4"].begin_ns
-    [best, *_] = scenario("offline").metrics({name: series.samples for name, series in found.items()})
+    [best, *_] = scenario("offline").metrics([found], SETTINGS)
     assert best.value == pytest.approx(1e9 / RUN)
 
 
@@ -126,7 +127,7 @@ def test_end_to_end_is_the_sum_of_its_parts(clock: Scripted, rotation: Queries) 
     assert len(decode.warm_up) == len(resize.warm_up) == len(whole.warm_up)
     for part in (decode, resize):
         assert (part.begin_ns, part.end_ns, part.stopped) == (whole.begin_ns, whole.end_ns, whole.stopped)
-    metrics = {m.name: m.value for m in scenario("end_to_end").metrics({n: s.samples for n, s in found.items()})}
+    metrics = {m.name: m.value for m in scenario("end_to_end").metrics([found], SETTINGS)}
     assert metrics["decode_ms"] == DECODE / 1e6
     assert metrics["preprocess_ms"] == RESIZE / 1e6
     assert metrics["end_to_end_p50_ms"] == (DECODE + RESIZE + RUN) / 1e6

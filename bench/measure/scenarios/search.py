@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bench.measure.clock import Series, measure
 from bench.measure.criterion import Stopped
-from bench.measure.scenarios import Samples, Scenario, Settings, Setup, latency_metrics
+from bench.measure.scenarios.base import Runs, Scenario, Settings, Setup, latency_metrics, pooled
 from export.errors import not_installed
 from export.spec import Metric
 from tasks.scoring.codes import Binary, Int8
@@ -78,10 +78,10 @@ class Search(Scenario):
             faiss.omp_set_num_threads(threads)
         return found
 
-    def metrics(self, samples: Samples) -> list[Metric]:
+    def metrics(self, runs: Runs, settings: Settings) -> list[Metric]:
         found: list[Metric] = []
         for kind in SIZES:
-            for m in latency_metrics(samples[kind]):
+            for m in latency_metrics(pooled(runs, kind)):
                 if m.name == "noise_percent" and kind != "search":
                     continue  # a record has one: that of its main figure
                 name = m.name.replace("latency", kind)

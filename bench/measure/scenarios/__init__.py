@@ -1,0 +1,1 @@
+"""The ways of asking, one file each; ``catalog`` names them."""
