@@ -22,6 +22,7 @@ FIGURES: Registry[Callable[[Store, Path], Iterator[Figure]]] = Registry(
     "figure",
     {
         "harness": "bench.figures.harness:figures",
+        "loadgen": "bench.figures.loadgen:figures",
         "extraction": "bench.figures.extraction:figures",
         "corruption": "bench.figures.corruption:figures",
         "preprocessing": "bench.figures.preprocessing:figures",

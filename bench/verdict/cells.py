@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from bench.verdict.digits import decimals, number, share, with_error
@@ -12,7 +13,11 @@ from bench.verdict.sheet import Column, label_text
 SHOWN_COSTS = (
     "latency_p50_ms",
     "latency_p99_ms",
+    "multi_stream_p50_ms",
     "throughput_images_per_s",
+    "server_images_per_s",
+    "soak_start_p50_ms",
+    "soak_end_p50_ms",
     "end_to_end_p50_ms",
     "peak_memory_mib",
     "plan_mib",
@@ -24,9 +29,12 @@ SHOWN_COSTS = (
     "index_binary_mib",
 )
 """Costs of the whole table, where they were measured; files hold all."""
+CAMERA = re.compile(r"camera_\d+fps_p50_ms")
+"""So are those of the scenario camera, whose rates a user chooses."""
 SHORT = {
     "latency_p50_ms": ("p50", "ms"),
     "throughput_images_per_s": ("images", "/s"),
+    "server_images_per_s": ("server", "/s"),
     "peak_memory_mib": ("memory", "MiB"),
 }
 """Costs of the folded table, with their heads."""
@@ -98,7 +106,8 @@ def _part(
 
 def _shown(ranking: Ranking, cost: str) -> list[Column]:
     columns = {c.name: c for c in ranking.sheet.costs}
-    names = [n for n in SHOWN_COSTS if n in columns] + _with_heads(ranking)
+    cameras = [name for name in columns if CAMERA.fullmatch(name)]
+    names = [n for n in SHOWN_COSTS if n in columns] + cameras + _with_heads(ranking)
     return [columns[n] for n in (names if cost in names or not cost else [*names, cost])]
 
 

@@ -17,6 +17,7 @@ from bench.records import stats
 from bench.records.parts import SCENARIOS, Cell, TaskSubject
 from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.records.results import Results, machine_id, run_by
+from bench.verdict.hot import hot
 from bench.verdict.losses import losses, note
 from bench.verdict.overlap import overlap
 from bench.verdict.row import Row, throttled
@@ -59,7 +60,7 @@ def rows(results: Results, by_machine: bool = False) -> tuple[list[Row], list[st
     found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision, r.machine))
     if any(row.emulated for row in found):
         notes.append("* emulated: the engine computes most of the network in another precision than the file's.")
-    return found, [*notes, *_rounded(found), *note(found)]
+    return found, [*notes, *_rounded(found), *note(found), *hot(found)]
 
 
 def _in_time(results: Results) -> list[Record]:
