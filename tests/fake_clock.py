@@ -19,6 +19,10 @@ class Scripted:
         """Let that time pass."""
         self.time += nanoseconds
 
+    def wait(self, due: int) -> None:
+        """Time passes until then."""
+        self.time = max(self.time, due)
+
     def query(self, i: int) -> None:
         """A query that takes the next of the durations; ``asked`` holds the queries."""
         self.asked.append(i)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from export.command import complete, listed, new_parser, print_table, run_cli, sizes
+from export.command import complete, duration, listed, new_parser, print_table, run_cli, sizes
 from export.errors import CellError, UserError
 
 
@@ -68,6 +68,17 @@ def test_a_shell_completes_the_last_name_of_a_list(
     completer = option.completer  # type: ignore[attr-defined]
     assert completer("") == completer("t") == ["one", "two"]
     assert completer("two,o") == ["two,one"]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1h", 3600), ("1.5 m", 90)])
+def test_a_time_has_a_unit(text: str, seconds: float) -> None:
+    assert duration(text, "--soak") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "m", "0s", "-5m", "infs", "nanm", "10 days"])
+def test_a_time_without_one_gets_a_sentence(text: str) -> None:
+    with pytest.raises(UserError, match="--soak takes a time with its unit"):
+        duration(text, "--soak")
 
 
 def test_no_cell_of_a_table_is_cut(capsys: pytest.CaptureFixture[str]) -> None:

@@ -202,7 +202,7 @@ def _interval(
         if all(t.void for t in tried):
             return None, None, f"void: the issuer was up to {max(t.own_ms for t in tried):.3g} ms late"
         low = min(t.rate for t in tried)
-        return None, low, f"{low:.3g} queries a second broke the bound; fewer were not tried"
+        return None, low, f"{low:.3g} queries a second broke the bound; fewer need more --seconds"
     above = [t.rate for t in tried if t.rate > best.rate and not t.void]
     if not above:
         ended = f"no higher rate was tried in {TRIALS} trials"

@@ -21,6 +21,7 @@ from project import ROOT, pyproject
 
 from bench.measure import runner
 from bench.measure.scenarios.base import Settings
+from bench.measure.scenarios.catalog import main_metric
 from bench.measure.worker import Job
 from bench.sweep.rotation import prepare
 from engines.base import Profile
@@ -78,6 +79,23 @@ def test_a_batch_size_is_warmed_up_once_in_a_child(job: Job) -> None:
     assert series["offline"]["batch_1"].warm_up == []
     assert series["offline"]["batch_4"].warm_up
     assert series["end_to_end"]["end_to_end"].warm_up
+
+
+def test_what_takes_minutes_has_a_child_of_its_own_and_is_measured_once(job: Job) -> None:
+    several = replace(job, scenarios=("single_stream", "server", "offline", "soak"), repeats=2)
+    both = ("single_stream", "offline")
+    assert [turn.scenarios for turn in several.turns] == [both, both, ("server",), ("soak",)]
+    assert [turn.scenarios for turn in replace(job, scenarios=("soak",), repeats=3).turns] == [("soak",)]
+
+
+def test_scenarios_under_load_run_on_the_engine_that_does_nothing(job: Job) -> None:
+    settings = replace(job.settings, fps=(100,), bundle=6, soak_seconds=0.2)
+    names = ("multi_stream", "camera", "server", "soak")
+    for turn in replace(job, settings=settings, scenarios=names).turns:
+        outcome = runner.run(turn)
+        assert outcome.failure is None
+        for name in turn.scenarios:
+            assert main_metric(name, outcome.series[name], settings).value is not None
 
 
 def test_what_a_child_cannot_do_is_its_outcomes_failure(job: Job) -> None:

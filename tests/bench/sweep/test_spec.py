@@ -46,6 +46,13 @@ def test_a_file_overrides_the_demo_and_the_command_line_overrides_the_file(tmp_p
         ("size: 5", "size must be height x width"),
         ("size: [true]", "size"),
         ("depth: 0", "depth must be a whole number"),
+        ("slo: 50ms", "not a bound on latency"),
+        ("queue_ms: -1", "queue_ms"),
+        ("bundle: 0", "bundle"),
+        ("fps: [0]", "fps must be from 1 to 1000"),
+        ("fps: []", "fps must be"),
+        ("scenarios: soak\nsoak: 10s\nseconds: 4", "less than ten times seconds"),
+        ("scenarios: soak\nsoak: '10'", "soak takes a time with its unit"),
     ],
 )
 def test_a_wrong_file_gets_a_sentence(tmp_path: Path, text: str, says: str) -> None:
