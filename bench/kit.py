@@ -9,8 +9,9 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from bench.boards.targets import HERE, TARGETS
+from bench.sweep.option import WHAT
 from bench.sweep.options import add_all
-from bench.sweep.spec import WHAT, declared, read
+from bench.sweep.spec import declared, read
 from bench.verdict.choose import RESULTS
 from export.command import add_store, console, new_parser
 

@@ -59,7 +59,7 @@ def contents(root: Path) -> dict[str, bytes]:
     from bench.records.results import PUBLISHED, Results
     from bench.verdict.choose import ranking_of
 
-    dense = _filled(root, _dense(root))
+    dense = _filled(root, {**_dense(root), **_load(root)})
     if not PUBLISHED.is_file():
         return {**_filled(root, _absent()), **dense}
     results = Results.load(PUBLISHED)
@@ -134,6 +134,19 @@ def _dense(root: Path) -> Blocks:
             blocks[name] = heads(rows(results)[0])
             blocks["machine"] = _source(results, libraries=True)
     return {"docs/dense.md": blocks}
+
+
+def _load(root: Path) -> Blocks:
+    """The table of cells under load, of the records in docs/load.xz."""
+    from bench.records.results import Results
+    from bench.verdict.load import load
+    from bench.verdict.table import rows
+
+    file = root / "docs" / "load.xz"
+    if not file.is_file():
+        return {"docs/load.md": {"machine": ABSENT, "load": ""}}
+    results = Results.load(file)
+    return {"docs/load.md": {"machine": _source(results, libraries=True), "load": load(rows(results)[0])}}
 
 
 def _filled(root: Path, documents: Blocks) -> dict[str, bytes]:

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from bench.sweep.option import WHAT
 from bench.sweep.options import add_all
-from bench.sweep.spec import WHAT, declared, read
+from bench.sweep.spec import declared, read
 from export.command import add_store, console, new_parser, print_table
 from export.errors import UserError
 

@@ -50,6 +50,7 @@ EXTRAS = {
     "rtx": ("TensorRT-RTX needs", "tensorrt_rtx"),
     "keras": ("Keras' HDF5 files need", "h5py"),
     "lab": ("The lab needs", "cv2"),
+    "loadgen": ("The judge of the issuer needs", "mlperf_loadgen"),
     "parquet": ("Parquet needs", "pyarrow"),
     "plot": ("A plot needs", "matplotlib"),
     "search": ("The scenario search needs", "faiss"),

@@ -21,10 +21,10 @@ from bench.figures.photographs import imagenet
 from bench.measure.arrivals import poisson
 from bench.measure.issuer import Serve, issue
 from bench.measure.queries import COUNT, Queries
-from bench.measure.slo import Slo
-from bench.records.stats import quantile
+from bench.records.stats import min_samples, quantile
 from engines.base import EngineSpec, Session
 from engines.catalog import BASELINE
+from export.errors import not_installed
 from export.progress import say
 from export.store import Store
 
@@ -47,8 +47,8 @@ def figures(store: Store, shared: Path) -> Iterator[Figure]:
         yield from alone(runs(session, queries))
     try:
         import mlperf_loadgen  # noqa: F401
-    except ImportError:
-        say("LoadGen is not installed, so that the issuer is not compared with it: pip install mlcommons-loadgen")
+    except ImportError as error:
+        say(f"the issuer is not compared with LoadGen: {not_installed('mlperf_loadgen', error)}")
         return
     for name, session, _ in on_each_engine(store, BACKBONE, (1,)):
         yield from beside(session, queries, name)
@@ -101,7 +101,7 @@ def beside(session: Session, queries: Queries, name: str) -> Iterator[Figure]:
     serve = runs(session, queries)
     service = issue([0] * (4 * COUNT), serve).service[COUNT:]
     rate = BUSY / (median(service) / 1e9)
-    count = max(Slo().least, round(rate * SECONDS))
+    count = max(min_samples(PERCENTILES["p99"]), round(rate * SECONDS))
     seen: dict[str, list[float]] = {name: [] for name in PERCENTILES}
     spread: dict[str, list[float]] = {name: [] for name in PERCENTILES}
     for seed in range(REPEATS):

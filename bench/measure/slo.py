@@ -6,7 +6,6 @@ import math
 import re
 from dataclasses import dataclass
 
-from bench.records import stats
 from export.errors import UserError
 
 FORM = re.compile(r"p(\d+(?:\.\d+)?)\s*=\s*(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
@@ -47,11 +46,6 @@ class Slo:
     def percentile(self) -> str:
         """``p99``, ``p99.9``."""
         return f"p{100 * self.quantile:g}"
-
-    @property
-    def least(self) -> int:
-        """Queries without which the percentile is not given (see :func:`bench.records.stats.min_samples`)."""
-        return stats.min_samples(self.quantile)
 
     def late(self, queries: int) -> int:
         """Queries out of so many that may take longer than the bound."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.sweep.spec import GROUPS, Declared, declared
+from bench.sweep.option import GROUPS
+from bench.sweep.spec import Declared, declared
 from bench.verdict.markdown import table
 
 HEAD = """\

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from bench.sweep.spec import GROUPS, Declared, declared
+from bench.sweep.option import GROUPS
+from bench.sweep.spec import Declared, declared
 from export.command import complete
 
 

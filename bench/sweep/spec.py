@@ -14,45 +14,15 @@ from typing import Any
 
 from bench.measure.slo import Slo
 from bench.records.parts import SCENARIOS
+from bench.sweep.option import GROUPS, Option
+from bench.sweep.option import how as _how
+from bench.sweep.option import what as _what
 from export.command import duration, listed, sizes
 from export.errors import UserError, unknown
 from export.spec import Precision
 from export.variant import ALL, cut_depth, input_size
 
 DEMO = Path(__file__).with_name("demo.yaml")
-
-WHAT = "what to run"
-HOW = "how to run it"
-GROUPS = (WHAT, HOW)
-"""The groups of fields, in the order of help texts."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """How a field is asked for.
-
-    Attributes:
-        group: one of :data:`GROUPS`.
-        metavar: what stands for its value in help texts.
-        help: what it is, the same on the command line and in the documentation.
-        repeatable: on the command line it is given once for each value; other lists are separated by commas.
-        names: the names that it takes, for completion; or ``"module:attribute"`` of them, or of what returns them.
-    """
-
-    group: str
-    metavar: str
-    help: str
-    repeatable: bool = False
-    names: str | tuple[str, ...] = ()
-
-
-def _what(metavar: str, help: str, names: str | tuple[str, ...] = (), repeatable: bool = False) -> dict[str, Option]:
-    return {"option": Option(WHAT, metavar, help, repeatable, names)}
-
-
-def _how(metavar: str, help: str) -> dict[str, Option]:
-    return {"option": Option(HOW, metavar, help)}
-
 
 RESIZES = ("squash", "letterbox")
 CLASS_MAPS = ("own", "full")

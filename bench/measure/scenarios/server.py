@@ -14,7 +14,7 @@ from bench.measure.clock import Series, measure
 from bench.measure.criterion import Stopped
 from bench.measure.issuer import Issued, Queue, issue
 from bench.measure.scenarios.base import Runs, Scenario, Settings, Setup
-from bench.records.stats import quantile
+from bench.records.stats import min_samples, quantile
 from export.spec import Metric
 
 TRIALS = 8
@@ -147,7 +147,7 @@ def following(tried: Sequence[Tried], settings: Settings, guess: float) -> float
     broken = [t.rate for t in tried if not t.kept and not t.void]
     if last.void:  # once again, unless it was void twice
         return last.rate if [t.rate for t in tried].count(last.rate) < 2 else None
-    slowest, step = settings.slo.least / (LONGEST * settings.seconds), float(CLOSE**2 ** (len(tried) - 1))
+    slowest, step = _slowest(settings), float(CLOSE**2 ** (len(tried) - 1))
     if best and broken:
         return math.sqrt(best.rate * min(broken)) if min(broken) / best.rate > CLOSE else None
     if best:  # wider steps upwards, as long as all is kept
@@ -159,17 +159,26 @@ def following(tried: Sequence[Tried], settings: Settings, guess: float) -> float
 
 def _guess(service: Sequence[int], most: int, settings: Settings) -> float:
     """The rate to begin or go on with: what a queue makes of the service times, within what can be tried."""
-    slowest = settings.slo.least / (LONGEST * settings.seconds)
     mean = sum(service) / len(service) / 1e9
     if most > 1 or mean * FASTEST < 0.5:
         predicted = 0.5 / mean
     else:
-        predicted = float(queueing.highest_rates(service, settings.slo, settings.slo.least, settings.seed)[0])
-    return min(max(predicted, slowest), FASTEST)
+        predicted = float(queueing.highest_rates(service, settings.slo, _least(settings), settings.seed)[0])
+    return min(max(predicted, _slowest(settings)), FASTEST)
+
+
+def _least(settings: Settings) -> int:
+    """Queries without which the bound's percentile is not given."""
+    return min_samples(settings.slo.quantile)
+
+
+def _slowest(settings: Settings) -> float:
+    """The lowest rate that can be judged: its trial lasts as long as one may."""
+    return _least(settings) / (LONGEST * settings.seconds)
 
 
 def _queries(rate: float, settings: Settings) -> int:
-    return max(settings.slo.least, math.ceil(rate * settings.seconds))
+    return max(_least(settings), math.ceil(rate * settings.seconds))
 
 
 def _series(number: int, rate: float, seen: Issued, queries: int, alone: Series) -> dict[str, Series]:

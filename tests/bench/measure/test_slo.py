@@ -12,7 +12,8 @@ from export.errors import UserError
 )
 def test_a_bound_is_a_percentile_and_a_time(text: str, quantile: float, ms: float) -> None:
     slo = Slo.parse(text)
-    assert (slo.quantile, slo.ms) == (pytest.approx(quantile), pytest.approx(ms))
+    assert slo.quantile == pytest.approx(quantile)
+    assert slo.ms == pytest.approx(ms)
     assert Slo.parse(str(slo)) == slo
 
 
@@ -25,5 +26,4 @@ def test_anything_else_gets_a_sentence(text: str) -> None:
 def test_so_many_may_be_late_that_the_percentile_is_kept() -> None:
     slo = Slo(0.99, 50.0)
     assert (slo.late(662), slo.late(100), slo.late(99), slo.late(1)) == (6, 1, 0, 0)
-    assert slo.least == 662
     assert (slo.percentile, Slo(0.999, 1).percentile) == ("p99", "p99.9")

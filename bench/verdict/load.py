@@ -1,0 +1,80 @@
+"""What cells cost under load, as a page shows it: alone, from many users, from a camera, and after ten minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.records.record import TimingRecord
+from bench.verdict.digits import number
+from bench.verdict.markdown import table
+from bench.verdict.row import Row
+from export.spec import Metric
+
+LATENCIES = {"p50, ms": ("single_stream", "latency_p50_ms"), "p99, ms": ("single_stream", "latency_p99_ms")}
+SERVER, SOAK, CAMERA = "server", "soak", "camera"
+
+
+def load(found: Sequence[Row]) -> str:
+    """A Markdown table: a row a cell, the one that answers most first. What was not measured has a dash."""
+    rows = sorted(found, key=lambda row: -(_value(row, SERVER, "server_images_per_s") or 0.0))
+    rates = sorted({fps for row in rows for fps in _settings(row, CAMERA).get("fps", ())})
+    bounds = dict.fromkeys(str(_settings(row, SERVER).get("slo", "")) for row in rows if SERVER in row.timings)
+    columns = [
+        *LATENCIES,
+        f"highest rate at {' or '.join(bounds)}, images/s" if bounds else "highest rate",
+        "interval",
+        *(f"camera at {fps} fps, p50, ms" for fps in rates),
+        "soak: first → last tenth, p50, ms",
+    ]
+    return table(
+        ("backbone", "engine", "precision", *columns),
+        [
+            (
+                row.cell.backbone,
+                row.cell.engine,
+                row.cell.precision + (" (fails parity)" if row.failed_parity else ""),
+                *(_text(row, *name) for name in LATENCIES.values()),
+                _text(row, SERVER, "server_images_per_s"),
+                _between(row),
+                *(_text(row, CAMERA, f"camera_{fps}fps_p50_ms") for fps in rates),
+                _soaked(row),
+            )
+            for row in rows
+        ],
+        range(3, 3 + len(columns)),
+    )
+
+
+def _settings(row: Row, scenario: str) -> dict[str, Any]:
+    record = row.timings.get(scenario)
+    return dict(record.subject.settings) if record else {}
+
+
+def _metric(row: Row, scenario: str, name: str) -> Metric | None:
+    record: TimingRecord | None = row.timings.get(scenario)
+    return record.metric(name) if record else None
+
+
+def _value(row: Row, scenario: str, name: str) -> float | None:
+    metric = _metric(row, scenario, name)
+    return metric.value if metric else None
+
+
+def _text(row: Row, scenario: str, name: str) -> str:
+    metric = _metric(row, scenario, name)
+    if metric is None:
+        return "–"
+    return "n/a" if metric.value is None else number(metric.value)
+
+
+def _between(row: Row) -> str:
+    low, high = (_value(row, SERVER, f"server_{side}_images_per_s") for side in ("low", "high"))
+    if low is None and high is None:
+        return "–"
+    return f"{number(low) if low is not None else ''} … {number(high) if high is not None else ''}".strip()
+
+
+def _soaked(row: Row) -> str:
+    start, end = (_value(row, SOAK, f"soak_{side}_p50_ms") for side in ("start", "end"))
+    return f"{number(start)} → {number(end)}" if start is not None and end is not None else "–"
