@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from bench.records.parts import SampleSeries
+from bench.records.record import TimingRecord
 from bench.verdict.row import Row
 from bench.verdict.table import in_order
 
@@ -25,8 +27,8 @@ def distributions(found: Sequence[Row], rows: Sequence[int]) -> dict[str, list[d
         for place, row in enumerate(rows):
             timing = found[row].timings.get(scenario)
             series: dict[str, list[int]] = {}
-            for one in timing.series if timing else ():
-                series.setdefault(one.name, []).extend(one.samples)
+            for name, one in _shown(timing) if timing else ():
+                series.setdefault(name, []).extend(one.samples)
             for name, samples in series.items():
                 if not samples:
                     continue
@@ -36,6 +38,20 @@ def distributions(found: Sequence[Row], rows: Sequence[int]) -> dict[str, list[d
                 title = scenario if name in ("latency", scenario) else f"{scenario}: {name.replace('_', ' ')}"
                 curves.setdefault(title, []).append({"place": place, "n": len(samples), "ms": curve})
     return curves
+
+
+def _shown(record: TimingRecord) -> Iterator[tuple[str, SampleSeries]]:
+    """The series that a reader may want to see, and what they are called: of a search for a rate the trial that the
+    answer comes from; of a soak, whose course has a picture of its own, the steady state."""
+    kind = record.subject.scenario
+    for one in record.series:
+        if kind == "server":
+            if one.name.startswith("trial_") and one.rate == record.main.value:
+                yield kind, one
+        elif kind != "soak":
+            yield one.name, one
+        elif one is record.series[-1]:
+            yield kind, one
 
 
 def classes(found: Sequence[Row], rows: Sequence[int]) -> dict[str, dict[int, list[dict[str, Any]]]]:

@@ -17,6 +17,7 @@ from bench.report.curves import classes, distributions
 from bench.report.packed import element, embedded, folded
 from bench.report.photographs import photographs
 from bench.report.predictions import predictions
+from bench.report.soak import soak
 from bench.verdict.picking import headline, pick, price, reasons
 from bench.verdict.ranking import Ranking
 from bench.verdict.row import Row, reason
@@ -53,6 +54,7 @@ def page(results: Results, cost: str = "") -> str:
         predictions(found, results.pictures),
         notes.settings(found),
         controls.latency() if curves else "",
+        soak(found),
         notes.how(ranking, cost, found),
         notes.environment(found),
         notes.licences(found),
