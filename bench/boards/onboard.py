@@ -162,9 +162,10 @@ class Run:
 
     def _time(self) -> None:
         timed = [n for n in self._chosen if n not in self._failures and self.kit.networks[n].scenarios]
-        if timed:
-            say(f"timing {len(timed)} networks, {self.kit.repeats} repeats each, in random order")
         jobs = [self._jobs(n) for n in timed]
+        if timed:
+            takes = rounds.takes(turn for turns in jobs for turn in turns)
+            say(f"timing {len(timed)} networks, {self.kit.repeats} repeats each, in random order: {takes}")
         for turn in rounds.rounds(list(map(len, jobs)), self.kit.seed, lambda i: timed[i] in self._failures):
             number = timed[turn.index]
             network = self.kit.networks[number]

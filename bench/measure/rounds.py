@@ -8,7 +8,7 @@ killed measures only what is missing.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from export.progress import say
 from export.store import write_atomic
 
 LOCK = "timing.lock"
+CHILD_SECONDS = 2.0
+"""What a child process takes besides measuring, about."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,12 @@ def rounds(turns: Sequence[int], seed: int, left_out: Callable[[int], bool]) -> 
             number += 1
             if not left_out(index):
                 yield Round(index, turn, number, sum(turns))
+
+
+def takes(turns: Iterable[Job]) -> str:
+    """How long the children of these turns take together, for a line of progress."""
+    seconds = sum(CHILD_SECONDS + turn.takes for turn in turns)
+    return f"about {seconds / 60:,.0f} min" if seconds > 90 else f"about {seconds:.0f} s"
 
 
 def outcome(job: Job, kept: Path) -> Outcome:

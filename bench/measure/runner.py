@@ -7,11 +7,13 @@ from dataclasses import replace
 import msgspec
 
 from bench.measure.monitor import Monitor
-from bench.measure.scenarios.catalog import scenario
 from bench.measure.worker import Job, Outcome
 from bench.records.parts import Failure
 from export.child import Died, answer
 
+LONGEST = 7
+"""A scenario may take as many times what it takes about: a series ends after four times its least time at the most, and
+eight trials of ``server`` may each take fifteen times as long."""
 START_SECONDS = 120.0
 """What a child may take besides measuring: imports, loading a plan."""
 
@@ -25,7 +27,7 @@ def run(job: Job, limit: float | None = None) -> Outcome:
     Returns:
         The child's outcome; where it died or hung, an outcome whose ``failure`` says how.
     """
-    limit = limit or START_SECONDS + sum(scenario(name).longest(job.settings) for name in job.scenarios)
+    limit = limit or START_SECONDS + LONGEST * job.takes
     monitors: list[Monitor] = []
 
     def watch(pid: int) -> Monitor:

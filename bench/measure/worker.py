@@ -52,6 +52,11 @@ class Job:
         parts = [repeated] * self.repeats if repeated else []
         return tuple(replace(self, scenarios=names) for names in (*parts, *((name,) for name in once)))
 
+    @property
+    def takes(self) -> float:
+        """Seconds that its scenarios take together, about."""
+        return sum(scenario(name).takes(self.settings) for name in self.scenarios)
+
 
 @dataclass(frozen=True)
 class Outcome:

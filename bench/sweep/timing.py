@@ -147,7 +147,8 @@ def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
     if not cells:
         return
     repeats, seed = cells[0].planned.sweep.repeats, cells[0].planned.sweep.seed
-    say(f"timing {len(cells)} cells, {repeats} repeats each, in random order")
+    takes = rounds.takes(turn for timed in cells for turn in timed.turns)
+    say(f"timing {len(cells)} cells, {repeats} repeats each, in random order: {takes}")
     failed: set[int] = set()
     for turn in rounds.rounds([len(timed.turns) for timed in cells], seed, failed.__contains__):
         timed = cells[turn.index]

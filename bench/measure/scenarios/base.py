@@ -106,9 +106,9 @@ class Scenario(ABC):
         """What else two timings must share to be compared (JSON values)."""
         return {}
 
-    def longest(self, settings: Settings) -> float:
-        """Seconds that it takes at the most: three series, each warming up for one and ending after four, are 15."""
-        return 20 * settings.seconds
+    def takes(self, settings: Settings) -> float:
+        """Seconds, about: a series warms up for as long as it is measured, or less; some have three."""
+        return 3 * settings.seconds
 
     def sizes(self, width: int, settings: Settings) -> list[Metric]:
         """Costs that follow from the features' width, and need no clock."""

@@ -29,8 +29,8 @@ class Camera(Scenario):
     def asks(self, settings: Settings) -> dict[str, Any]:
         return {"fps": list(settings.fps)}
 
-    def longest(self, settings: Settings) -> float:
-        return settings.seconds + 2 * sum(_frames(fps, settings) / fps for fps in settings.fps)
+    def takes(self, settings: Settings) -> float:
+        return sum(_frames(fps, settings) / fps for fps in settings.fps)
 
     def run(self, setup: Setup) -> dict[str, Series]:
         session, settings, clock = setup.session, setup.settings, setup.clock

@@ -65,8 +65,8 @@ class Server(Scenario):
     def asks(self, settings: Settings) -> dict[str, Any]:
         return {"slo": str(settings.slo), "queue_ms": settings.queue_ms}
 
-    def longest(self, settings: Settings) -> float:
-        return (TRIALS * 2 * LONGEST + 40) * settings.seconds
+    def takes(self, settings: Settings) -> float:
+        return 20 * settings.seconds
 
     def run(self, setup: Setup) -> dict[str, Series]:
         settings, session, clock = setup.settings, setup.session, setup.clock

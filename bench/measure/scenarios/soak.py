@@ -28,8 +28,8 @@ class Soak(Scenario):
     def asks(self, settings: Settings) -> dict[str, Any]:
         return {"soak_seconds": settings.soak_seconds}
 
-    def longest(self, settings: Settings) -> float:
-        return 2 * settings.soak_seconds + 60
+    def takes(self, settings: Settings) -> float:
+        return settings.soak_seconds
 
     def run(self, setup: Setup) -> dict[str, Series]:
         session, images = setup.session, setup.queries.batches(1)

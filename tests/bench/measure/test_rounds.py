@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from bench.measure.rounds import rounds
+from bench.measure.rounds import rounds, takes
+from bench.measure.scenarios.base import Settings
+from bench.measure.worker import Job
 
 
 def test_every_turn_comes_once_and_no_job_is_ahead_of_another_by_more_than_one() -> None:
@@ -23,3 +25,10 @@ def test_what_failed_is_left_out_from_then_on() -> None:
 
 def test_nothing_to_do_is_no_turn() -> None:
     assert list(rounds([], 0, lambda index: False)) == []
+
+
+def test_what_is_to_come_is_told_in_minutes() -> None:
+    settings = Settings(1.0, soak_seconds=600)
+    job = Job("", "null", "cpu", 0, "", (1,), "cpu", "", ("single_stream", "soak"), settings, repeats=3)
+    assert takes(job.turns) == "about 10 min"
+    assert takes(job.turns[:3]) == "about 15 s"
