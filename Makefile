@@ -71,9 +71,7 @@ test: .venv/dev ## the fast tests: make test ARGS="tests/bench -k clock"
 test-slow: .venv/dev ## the slow tests (real weights, whole sweeps)
 	$(PY) -m pytest -m slow $(PARALLEL) $(ARGS)
 
-gpu-check: .venv-gpu/made ## on a machine with an NVIDIA GPU: the GPU tests, then a table of backbone x precision x engine
-	@$(GPU_PY) -m bench.gpu_check $(ARGS) --dry-run
-	$(GPU_PY) -m pytest -m gpu --require gpu --ignore tests/test_layers.py
+gpu-check: .venv-gpu/made ## on a machine with an NVIDIA GPU: its tests and figures in five steps: make gpu-check ARGS="--minutes 12"
 	$(GPU_PY) -m bench.gpu_check $(ARGS)
 
 wheels: .asked .venv/demo ## download wheels for a machine without a network: make wheels DEST=folder

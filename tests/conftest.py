@@ -7,17 +7,23 @@ the reason; with ``--require NEED`` it is an error, so that a run that was meant
 from __future__ import annotations
 
 import ctypes
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
+from export.errors import Unavailable
 from export.store import Store
+
+if TYPE_CHECKING:
+    from engines.cuda.nvrtc import Program
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -90,3 +96,37 @@ def shared_data() -> Path:
 def store(tmp_path: Path) -> Store:
     """An empty store of this test's own."""
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store that the preprocessing kernels lie in, as they were compiled for this processor."""
+    from engines.preprocess import host
+
+    try:
+        host.compiler()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    return Store(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture(scope="session")
+def host_code(kernels: Store) -> Program:
+    """The real kernels, compiled for this processor: the fake device runs them."""
+    from engines.cuda.nvrtc import Program
+    from engines.preprocess import host
+
+    return Program("host", "host", str(host.library(kernels)).encode(), {})
+
+
+@pytest.fixture(scope="session")
+def built_libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A libcuda that needs no GPU, compiled from ``engines/cuda/fake_libcuda.c``."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler here")
+    file = tmp_path_factory.mktemp("libcuda") / "libcuda.so.1"
+    source = ROOT / "tests" / "engines" / "cuda" / "fake_libcuda.c"
+    flags = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
+    subprocess.run([compiler, *flags, str(source), "-o", str(file), "-ldl", "-lpthread"], check=True)
+    return file

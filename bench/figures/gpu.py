@@ -19,7 +19,7 @@ from engines.abilities import PreprocessesPhotographs, Streams, TimesDevice
 from engines.base import Session
 from engines.cuda.device import device
 from engines.preprocess.base import Preprocess
-from engines.preprocess.device import program_for
+from engines.preprocess.device import program_here
 from export.errors import CellError
 from export.progress import say
 from export.store import Store
@@ -88,7 +88,7 @@ def of_photographs(session: Session, shown: Queries, path: Preprocess, store: St
     gpu = device()
     if gpu is None or not isinstance(session, TimesDevice) or not isinstance(session, PreprocessesPhotographs):
         return
-    program = program_for(gpu.capability, store)
+    program = program_here(store)
     for size in session.plan.profile.batches:
         photographs = [path.decode(shown.encoded[i % len(shown)]) for i in range(size)]
         pixels = shown.batches(size)[0]

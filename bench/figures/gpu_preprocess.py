@@ -15,7 +15,7 @@ from bench.figures.figure import Figure, figure, ratios
 from engines.cuda.device import device
 from engines.cuda.driver import Driver
 from engines.cuda.nvimgcodec import NvImageDecoder
-from engines.preprocess.device import Feeder, program_for
+from engines.preprocess.device import Feeder, program_here
 from engines.preprocess.kernel import Target, geometry
 from export.errors import Unavailable
 from export.geometry import crop_offsets, resized_size
@@ -45,23 +45,21 @@ def _under(axis: tuple[int, int, int, int]) -> int:
 
 
 def figures(photographs: Sequence[Image], store: Store, driver: Driver) -> Iterator[Figure]:
-    """Both figures.
+    """The kernel alone, then beside torch.
 
     Args:
         photographs: decoded, uint8 RGB [h, w, 3] each.
 
     Raises:
-        Unavailable: there is no GPU, or torch sees none.
+        Unavailable: there is no GPU, or no code for it; or, after the first figure, torch sees none.
     """
-    import torch
-
     gpu = device()
-    if gpu is None or not torch.cuda.is_available():
-        raise Unavailable("The kernel is compared with torch on a GPU.", "torch finds no GPU.")
+    if gpu is None:
+        raise Unavailable("The kernel needs a GPU.")
     with driver.active():
         stream = driver.stream()
         out = driver.allocate(len(photographs) * 3 * SPEC.height * SPEC.width * 2)
-        kernels = driver.kernels(program_for(gpu.capability, store).cubin)
+        kernels = driver.kernels(program_here(store).cubin)
         feeder = Feeder(driver, stream, kernels, SPEC, out, len(photographs), TARGET)
         feeder.load(photographs)
         feeder.run()
@@ -85,6 +83,17 @@ def figures(photographs: Sequence[Image], store: Store, driver: Driver) -> Itera
             f"{SPEC.height}x{SPEC.width} {SPEC.interpolation} fp16 on {gpu.name}, {REPEATS} interleaved repeats"
         )
         moved = must_move(photographs, SPEC, 2)
+        yield figure(
+            "Preprocessing kernel, bytes that must move a second, GB/s",
+            [moved / ours() / 1e6 for _ in range(REPEATS)],
+            "–",
+            lambda v: True,
+            how,
+        )
+        import torch
+
+        if not torch.cuda.is_available():
+            raise Unavailable("The kernel is compared with torch on a GPU.", "torch finds no GPU.")
         one, other = (torch.empty(COPIED, dtype=torch.uint8, device="cuda") for _ in range(2))
         yield figure(
             "Preprocessing kernel, bytes that must move a second / bandwidth of a copy",

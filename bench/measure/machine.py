@@ -25,6 +25,8 @@ LIBRARIES = (
     "openvino",
     "ncnn",
     "ai-edge-litert",
+    "nvidia-cuda-nvrtc",
+    "nvidia-cuda-nvrtc-cu12",
     "nvidia-cudnn-cu12",
     "nvidia-cudnn-cu13",
     "tensorrt",

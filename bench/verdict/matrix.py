@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.records.parts import Environment
 from bench.records.results import Results
 from bench.verdict.digits import number
 from bench.verdict.markdown import bullets, table
@@ -61,14 +62,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The lines, and ``head``: one line of text each on the device, its driver and the libraries."""
+    """The lines, and notes on the whole."""
 
-    head: tuple[str, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
 
     def markdown(self) -> str:
-        """Head, table and notes."""
+        """Table and notes."""
         names = ["backbone", "precision", "engine", *COLUMNS, "cosine", "note"]
         body = [
             [
@@ -81,7 +81,7 @@ class Matrix:
             ]
             for one in self.lines
         ]
-        return "\n".join([*self.head, "", table(names, body, range(3, len(names) - 1))]) + bullets(self.notes)
+        return table(names, body, range(3, len(names) - 1)) + bullets(self.notes)
 
 
 def matrix(results: Results) -> Matrix:
@@ -93,7 +93,7 @@ def matrix(results: Results) -> Matrix:
     found, notes = rows(results)
     order = [str(p) for p in Precision]
     found = sorted(found, key=lambda r: (r.cell.backbone, order.index(r.cell.precision), r.cell.engine))
-    return Matrix(_head(results), tuple(_gathered([_line(row) for row in found])), tuple(notes))
+    return Matrix(tuple(_gathered([_line(row) for row in found])), tuple(notes))
 
 
 def _line(row: Row) -> Line:
@@ -126,10 +126,9 @@ def _gathered(lines: Sequence[Line]) -> list[Line]:
     return [line for line in lines if line.engine not in gathered] + found
 
 
-def _head(results: Results) -> tuple[str, ...]:
-    """The machine and the libraries, as the newest record has them."""
-    newest = max(results.records, key=lambda r: r.started_at).environment
-    gpu = newest.gpu or {}
+def machine_lines(environment: Environment) -> tuple[str, ...]:
+    """The device with its driver, the machine, and the libraries: a line of text each."""
+    gpu = environment.gpu or {}
     device = ", ".join(
         text
         for text in (
@@ -139,9 +138,9 @@ def _head(results: Results) -> tuple[str, ...]:
         )
         if text
     )
-    libraries = ", ".join(f"{name} {version}" for name, version in newest.libraries.items())
-    processor = f"{newest.name}, {newest.cores} cores"
-    return tuple(line for line in (device, processor, f"{newest.os}; {libraries}") if line)
+    libraries = ", ".join(f"{name} {version}" for name, version in environment.libraries.items())
+    processor = f"{environment.name}, {environment.cores} cores"
+    return tuple(line for line in (device, processor, f"{environment.os}; {libraries}") if line)
 
 
 def _shown(value: float | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ctypes import byref, c_char, c_int, c_size_t
+import contextlib
+from ctypes import CDLL, byref, c_char, c_int, c_size_t, c_uint
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -69,7 +70,13 @@ def _look() -> tuple[Device | None, str]:
 
 
 def _driver_version() -> str:
-    try:
+    """From the kernel's module; where a container hides that, from the management library."""
+    with contextlib.suppress(OSError):
         return Path("/sys/module/nvidia/version").read_text().strip()
-    except OSError:
+    text = (c_char * 80)()
+    try:
+        management = CDLL("libnvidia-ml.so.1")
+        failed = management.nvmlInit_v2() or management.nvmlSystemGetDriverVersion(text, c_uint(len(text)))
+    except (OSError, AttributeError):
         return ""
+    return "" if failed else text.value.decode()

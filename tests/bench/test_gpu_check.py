@@ -1,21 +1,27 @@
-"""``python -m bench.gpu_check``: the whole command, on engines that run here."""
+"""``python -m bench.gpu_check``: all five steps, on a driver that needs no GPU."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from bench.gpu_check import SWEEP, main
+from bench.gpu import steps
+from bench.gpu.check import RESERVE
+from bench.gpu_check import NAME, SWEEP, main
 from bench.sweep.spec import read
 from engines.base import EngineSpec
 from engines.catalog import engine
-from export.errors import Unavailable
+from engines.cuda.nvrtc import CUBIN, Program, program_key
+from engines.preprocess import kernel
+from export.errors import UserError
+from export.store import Store
 
 SMALL = """
 models: [test_resnet.r160_in1k@random]
-engines: [{engines}]
+engines: ["ort:cuda", trt-rtx, ort]
 precisions: [fp32]
 data: [toy]
 tasks: []
@@ -27,55 +33,59 @@ repeats: 1
 """
 
 
-def written(folder: Path, *engines: str) -> Path:
-    file = folder / "sweep.yaml"
-    file.write_text(SMALL.format(engines=", ".join(f'"{e}"' for e in engines)))
-    return file
-
-
 @pytest.mark.network
-def test_measures_prints_and_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_dry_run_takes_the_path_of_a_gpu(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    built_libcuda: Path,
+    host_code: Program,
 ) -> None:
-    config = written(tmp_path, "ort", "ort:tensorrt", "ort:cuda")
-    page = tmp_path / "table.md"
-    where = ["--config", str(config), "--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
-    if any(engine(f"ort:{p}").available().ok for p in ("cuda", "tensorrt")):
-        pytest.skip("this machine has a GPU: the rows of engines that do not run are tested elsewhere")
-    assert main([*where, "--markdown", str(page)]) == 0
-    printed = capsys.readouterr().out
-    assert page.read_text() == printed
-    ran = next(line for line in printed.splitlines() if "`ort:cpu`" in line)
-    assert "| `test_resnet.r160_in1k@random` | fp32 |" in ran
-    assert "| 0.99999 |" in ran or "| 1.00000 |" in ran
-    for absent in ("ort:cuda", "ort:tensorrt"):
-        line = next(line for line in printed.splitlines() if f"`{absent}`" in line)
-        assert "cannot run fp32 here" in line
-    from bench.measure import rounds
+    """The children load the library of the tests as libcuda; kernels run on the processor, engines that need the real
+    one say so."""
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(built_libcuda.parent))
+    # of the tests, those that need no compiler: NVRTC looks into libcuda itself
+    monkeypatch.setattr(steps, "Job", partial(steps.Job, tests=("tests/engines/cuda/test_driver.py",)))
+    store, config, out = Store(tmp_path / "store"), tmp_path / "sweep.yaml", tmp_path / "out"
+    config.write_text(SMALL)
 
-    monkeypatch.setattr(rounds, "run", lambda job: pytest.fail("what is finished is measured again"))
-    assert main([*where, "--json"]) == 0
+    def code(folder: Path) -> dict[str, object]:
+        (folder / CUBIN).write_bytes(host_code.cubin)
+        return {"capability": "8.7", "resources": {}}
+
+    store.obtain("cubin", program_key(kernel.SOURCE.read_text("utf-8"), "8.7", 12), code)
+    asked = ["--config", str(config), "--store", str(store.root), "--out", str(out), "--minutes", "10"]
+    assert main([*asked, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    by_engine = {row["engine"]: row for row in document["rows"]}
-    assert by_engine["ort:cpu"]["p50 ms"] > 0
-    assert by_engine["ort:cpu"]["images/s"] > 0
-    assert by_engine["ort:cuda"]["p50 ms"] is None
+    assert json.loads((out / f"{NAME}.json").read_text()) == document
+    found = {step["step"]: step for step in document["steps"]}
+    assert {name: step["state"] for name, step in found.items()} == {
+        "tests": "done",
+        "ort-cuda": "skipped",
+        "tensorrt": "skipped",
+        "preprocessing": "done",
+        "table": "done",
+    }
+    assert "passed" in found["tests"]["lines"]["tests"]
+    assert "CUDA" in found["ort-cuda"]["why"]
+    assert "None of its engines runs here." in found["tensorrt"]["why"]
+    [kernels] = found["preprocessing"]["figures"]
+    assert kernels["value"] > 0
+    assert "torch finds no GPU" in found["preprocessing"]["lines"]["left out"]
+    rows = {row["engine"]: row for row in document["rows"]}
+    assert rows["ort:cpu"]["p50 ms"] > 0
+    assert rows["ort:cuda"]["p50 ms"] is None
+    page = (out / f"{NAME}.md").read_text()
+    assert "Fake Orin, compute capability 8.7" in page
+    assert "| `test_resnet.r160_in1k@random` | fp32 | `ort:cpu` |" in page
 
 
-def test_without_any_of_its_engines_it_says_so(tmp_path: Path) -> None:
-    if engine("ort:cuda").available().ok:
-        pytest.skip("this machine runs ort:cuda")
-    config = written(tmp_path, "ort:cuda")
-    for more in ([], ["--dry-run"], ["--json"]):
-        with pytest.raises(Unavailable, match=r"'ort:cuda' cannot run on this machine\.\n") as failure:
-            main(["--config", str(config), "--store", str(tmp_path), *more])
-        assert failure.value.exit_code == 2
-
-
-def test_a_dry_run_says_what_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = written(tmp_path, "ort", "ort:cuda")
-    assert main(["--config", str(config), "--store", str(tmp_path), "--dry-run"]) == 0
-    assert "ort:cpu: runs here" in capsys.readouterr().err
+def test_bad_input_is_a_sentence(tmp_path: Path) -> None:
+    for minutes in ("0", "-3", "nan", str(RESERVE / 60)):
+        with pytest.raises(UserError, match="minutes are too few"):
+            main(["--minutes", minutes, "--out", str(tmp_path)])
+    with pytest.raises(UserError, match="nowhere"):
+        main(["--config", str(tmp_path / "nowhere.yaml"), "--out", str(tmp_path)])
 
 
 def test_its_own_sweep_names_engines_that_there_are() -> None:

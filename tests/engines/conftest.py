@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,6 @@ from engines import library
 from engines.base import EngineSpec, Pixels, Plan, Profile
 from engines.catalog import engine
 from engines.cuda import libcuda
-from engines.cuda.nvrtc import Program
-from engines.preprocess import host
 from export.artifact import ONNX, Artifact
 from export.errors import Unavailable
 from export.spec import PreprocessSpec
@@ -94,35 +90,6 @@ def only_installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(library, "version", version)
 
     return only
-
-
-@pytest.fixture(scope="session")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The store that the preprocessing kernels lie in, as they were compiled for this processor."""
-    try:
-        host.compiler()
-    except Unavailable as error:
-        pytest.skip(str(error))
-    return Store(tmp_path_factory.mktemp("kernels"))
-
-
-@pytest.fixture(scope="session")
-def host_code(kernels: Store) -> Program:
-    """The real kernels, compiled for this processor: the fake device runs them."""
-    return Program("host", "host", str(host.library(kernels)).encode(), {})
-
-
-@pytest.fixture(scope="session")
-def built_libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A libcuda that needs no GPU, compiled from ``cuda/fake_libcuda.c``."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler here")
-    file = tmp_path_factory.mktemp("libcuda") / "libcuda.so.1"
-    source = Path(__file__).parent / "cuda" / "fake_libcuda.c"
-    flags = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
-    subprocess.run([compiler, *flags, str(source), "-o", str(file), "-ldl", "-lpthread"], check=True)
-    return file
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_what_preprocessing_adds_is_told_for_every_batch_size(
             return [1.0 + self.overhead] * count
 
     monkeypatch.setattr(gpu_figures, "device", lambda: Device("a GPU", "8.6", "580", 1))
-    monkeypatch.setattr(gpu_figures, "program_for", lambda capability, store: Program("", capability, b"", {}))
+    monkeypatch.setattr(gpu_figures, "program_here", lambda store: Program("", "8.6", b"", {}))
     rotation = Queries(QUERIES.pixels, [photograph(seed) for seed in range(8)])
     found = list(of_photographs(Preprocesses(overhead), rotation, PillowPath(), store, "a cell"))
     assert [f.value for f in found] == [pytest.approx(1 + overhead)] * 2

@@ -9,7 +9,7 @@ from fake_records import CLOSE, Lab
 from bench.records.parts import Keys
 from bench.records.record import Record
 from bench.records.results import Results
-from bench.verdict.matrix import ALL, COLUMNS, matrix
+from bench.verdict.matrix import ALL, COLUMNS, machine_lines, matrix
 from export.spec import Metric
 
 BACKBONES = ("made_up_large", "made_up_small")
@@ -110,13 +110,19 @@ def test_what_was_only_timed_needs_no_excuse() -> None:
 
 def test_markdown_can_be_pasted() -> None:
     lab = Lab()
-    gpu = {"name": "Imaginary GPU", "capability": "8.6", "driver": "999.1"}
-    records = [replace(r, environment=replace(r.environment, gpu=gpu)) for r in timed(lab, "ort:cpu")]
-    lines = matrix(Results((*records, *absent(lab, "imaginary:gpu", "a | b")))).markdown().splitlines()
-    assert lines[0] == "Imaginary GPU, compute capability 8.6, driver 999.1"
-    assert lines[1] == "Imaginary CPU made-up-a, 2 cores"
-    assert "onnxruntime 1.99" in lines[2]
+    lines = matrix(Results((*timed(lab, "ort:cpu"), *absent(lab, "imaginary:gpu", "a | b")))).markdown().splitlines()
     table = [line for line in lines if line.startswith("|")]
+    assert lines[0] == table[0]
     assert len({line.replace("\\|", "").count("|") for line in table}) == 1
     assert table[0].startswith("| backbone | precision | engine | p50 ms | p90 ms | p99 ms | images/s | device MiB |")
     assert "| 0.99999 |" in table[2]
+
+
+def test_the_machine_in_lines() -> None:
+    environment = timed(Lab(), "ort:cpu")[0].environment
+    gpu = {"name": "Imaginary GPU", "capability": "8.6", "driver": "999.1"}
+    lines = machine_lines(replace(environment, gpu=gpu))
+    assert lines[0] == "Imaginary GPU, compute capability 8.6, driver 999.1"
+    assert lines[1] == "Imaginary CPU made-up-a, 2 cores"
+    assert "onnxruntime 1.99" in lines[2]
+    assert machine_lines(environment) == lines[1:]

@@ -23,7 +23,7 @@ from engines.cuda.libcuda import typed
 from engines.cuda.nvrtc import CUBIN, Program, program_key
 from engines.cuda.pycuda_driver import PycudaDriver
 from engines.preprocess.catalog import identity, preprocess, refusal
-from engines.preprocess.device import Feeder, program_for, program_here, run
+from engines.preprocess.device import Feeder, program_here, run
 from engines.preprocess.kernel import PIXELS, SOURCE, Target
 from engines.preprocess.normalize import Normalizer
 from export.errors import Unavailable, UserError
@@ -87,9 +87,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             driver = PycudaDriver()
         else:
             driver = CtypesDriver()
-        gpu = device()
-        assert gpu is not None
-        code = program_for(gpu.capability, Store(tmp_path_factory.mktemp("kernel"))).cubin
+        code = program_here(Store(tmp_path_factory.mktemp("kernel"))).cubin
     with driver.active():
         kernels = driver.kernels(code)
     yield Stage(driver, kernels)
