@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from bench.verdict.choose import add_limits, add_options, add_results, limits_of, ranked
+from bench.verdict.choose import add_limits, add_options, add_prices, add_results, limits_of, ranked
 from export.command import console, new_parser
 
 
@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     add_results(p)
     add_options(p)
     add_limits(p)
+    add_prices(p)
     p.add_argument("--json", action="store_true", help="the pick as JSON, with all steps and budgets")
     return p
 

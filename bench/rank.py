@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.verdict.choose import RESULTS, add_options, add_results, ranked
+from bench.verdict.choose import RESULTS, add_options, add_prices, add_results, ranked
 from export.command import console, new_parser
 from export.errors import UserError
 
@@ -19,6 +19,7 @@ examples:
   bob rank                                    the records in ./results
   bob rank --published                        the records that come with the project
   bob rank --cost throughput_images_per_s     the Pareto front against throughput
+  bob rank --price 0.526/h --load 500/s       cost per million images and machines needed, at the bound on latency
   bob rank --markdown ranks.md                the same table for a page
   bob rank --table figures.csv                any published table: rows are backbones, columns settings
 """
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_results(p)
     add_options(p)
+    add_prices(p)
     p.add_argument("--table", type=Path, metavar="FILE", help="a CSV table to rank instead of records")
     p.add_argument("--lower", action="append", default=[], metavar="COLUMN", help="with --table: lower is better")
     p.add_argument("--ignore", action="append", default=[], metavar="COLUMN", help="with --table: leave it out")
@@ -85,7 +87,7 @@ def _again(args: argparse.Namespace) -> str:
     """The command that shows everything of the same ranking."""
     words = ["bob", "rank", *([str(args.results)] if args.results != RESULTS else [])]
     words += ["--published"] if args.published else []
-    for name in ("table", "machine", "data", "protocol", "setting", "cost", "lower", "ignore"):
+    for name in ("table", "machine", "data", "protocol", "setting", "cost", "price", "load", "lower", "ignore"):
         given = getattr(args, name)
         for value in given if isinstance(given, list) else [given]:
             words += [f"--{name}", str(value)] if value else []

@@ -165,7 +165,7 @@ def _opened(job: Job) -> tuple[Assembly, Any]:
 def grouped(
     asked: Assembly, wanted: Callable[[EngineSpec], bool], few: int | None = None
 ) -> Iterator[tuple[Planned, ...]]:
-    """The cells of each precision and engine that is wanted, with the engine that does nothing."""
+    """The cells of each precision and engine that is wanted; where it runs, with the engine that does nothing."""
     computing = [cell for cell in asked.cells if cell.engine.computes and wanted(cell.engine.spec)]
     nothing = [cell for cell in asked.cells if not cell.engine.computes]
     backbones = list(dict.fromkeys(cell.cell.backbone for cell in asked.cells))[:few]
@@ -173,7 +173,8 @@ def grouped(
     for precision in precisions:
         of = [cell for cell in computing if cell.precision == precision and cell.cell.backbone in backbones]
         for engine in dict.fromkeys(cell.engine.spec for cell in of):
-            yield (*(cell for cell in of if cell.engine.spec == engine), *nothing)
+            group = tuple(cell for cell in of if cell.engine.spec == engine)
+            yield (*group, *nothing) if any(cell.availability.ok for cell in group) else group
 
 
 def preprocessing(job: Job, notes: Notes) -> None:

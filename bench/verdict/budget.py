@@ -243,7 +243,8 @@ def explained(ranking: Ranking, found: Pick) -> str:
     about = Explanation(ranking, found)
     lines = [line for text in (*sentences(ranking, found), *about.sentences()) for line in wrapped(text)]
     table = about.table()
-    return "\n".join([*lines, "", *table] if table else lines)
+    foot = [line for text in ranking.sheet.money for line in wrapped(text)]
+    return "\n".join([*lines, *(["", *table] if table else []), *(["", *foot] if foot else [])])
 
 
 def document(ranking: Ranking, found: Pick) -> dict[str, Any]:
@@ -269,4 +270,5 @@ def document(ranking: Ranking, found: Pick) -> dict[str, Any]:
         "ladder": [named(step, ("row",)) for step in about.steps],
         "budgets": [named(span, ("row",)) for span in about.spans],
         "sentences": [*sentences(ranking, found), *about.sentences()],
+        "money": ranking.sheet.money,
     }

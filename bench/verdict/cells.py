@@ -55,13 +55,18 @@ def folded(ranking: Ranking, cost: str, by: str, rows: Sequence[Standing]) -> tu
         last = 0 if setting.name == by else 100 + j if j >= SETTINGS else 20 + j
         parts.append(_score(ranking, j, rows, _heads(setting, one_set), last))
     measured = {column.name for column in sheet.costs}
-    wanted = (*SHORT, *_with_heads(ranking), *([cost] if cost else []))
+    priced = [column.name for column in sheet.costs if column.priced]
+    wanted = (*priced, *SHORT, *_with_heads(ranking), *([cost] if cost else []))
     shown = [name for name in dict.fromkeys(wanted) if name in measured]
     for order, name in enumerate(shown):
         column, values = sheet.cost(name)
         head = SHORT.get(name) or _halves(column)
         texts = tuple(number(values[s.row]) for s in rows)
-        parts.append(Part(column.title, head, texts, last=0 if name in (cost, by) else 40 + order))
+        parts.append(
+            Part(
+                column.title, head, texts, last=0 if name in (cost, by) else 10 + order if column.priced else 40 + order
+            )
+        )
     others = [c.title for c in _shown(ranking, cost) if c.name not in shown]
     return parts, [*(["first %"] if ranking.has_errors else []), "mean rank", *others]
 
@@ -107,7 +112,8 @@ def _part(
 def _shown(ranking: Ranking, cost: str) -> list[Column]:
     columns = {c.name: c for c in ranking.sheet.costs}
     cameras = [name for name in columns if CAMERA.fullmatch(name)]
-    names = [n for n in SHOWN_COSTS if n in columns] + cameras + _with_heads(ranking)
+    names = [n for n, c in columns.items() if c.priced]
+    names += [n for n in SHOWN_COSTS if n in columns] + cameras + _with_heads(ranking)
     return [columns[n] for n in (names if cost in names or not cost else [*names, cost])]
 
 

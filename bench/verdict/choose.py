@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bench.records.results import Results
     from bench.verdict.picking import Limit
     from bench.verdict.ranking import Ranking
+    from bench.verdict.sheet import Sheet
 
 
 RESULTS = Path("results")
@@ -43,6 +44,18 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--setting", action="append", default=[], metavar="NAME", help="rank by this one only; repeatable")
     p.add_argument("--ddof", type=int, choices=(0, 1), default=0, help="standard deviation over n − ddof (0)")
     p.add_argument("--missing", choices=("exclude", "average"), default="exclude", help="rows that lack a setting")
+
+
+def add_prices(p: argparse.ArgumentParser) -> None:
+    """What machines cost: shared by what decides."""
+    p.add_argument(
+        "--price",
+        action="append",
+        default=[],
+        metavar="PRICE",
+        help="what a machine costs: 0.526/h, '80 EUR/month'; or a YAML file with machine, price, date and source",
+    )
+    p.add_argument("--load", metavar="RATE", help="the images to be served: 500/s, 2e9/month; gives replicas")
 
 
 def add_limits(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
@@ -83,6 +96,18 @@ def load(args: argparse.Namespace) -> Results:
     return Results.load(PUBLISHED if args.published else args.results).choose(args.machine, args.data, args.protocol)
 
 
+def priced_sheet(args: argparse.Namespace, results: Results, by_machine: bool = False) -> Sheet:
+    """The sheet of records, with columns of money where the arguments give a price or a load."""
+    from bench.verdict.money import Load, read_prices
+    from bench.verdict.price import priced
+    from bench.verdict.table import rows, sheet
+
+    prices, load = read_prices(getattr(args, "price", ())), getattr(args, "load", None)
+    found, notes = rows(results, by_machine)
+    made = sheet(found, notes)
+    return priced(made, found, prices, Load.parse(load) if load else None) if prices or load else made
+
+
 def ranking_of(results: Results) -> Ranking:
     """Rank records with the default options."""
     from bench.verdict.ranking import Ranking
@@ -99,12 +124,13 @@ def ranked(args: argparse.Namespace, results: Results | None = None, by_machine:
     """
     from bench.verdict.ranking import Options, Ranking
     from bench.verdict.sheet import sheet_from_csv
-    from bench.verdict.table import sheet_of
 
     if getattr(args, "table", None):
+        if args.price or args.load:
+            raise UserError("--price and --load are for records.", "A table from elsewhere has no rates of machines.")
         sheet = sheet_from_csv(args.table, args.cost or "", args.lower, args.ignore)
     else:
-        sheet = sheet_of(results or load(args), by_machine)
+        sheet = priced_sheet(args, results or load(args), by_machine)
     if args.setting:
         sheet = sheet.only(args.setting)
     return Ranking(sheet, Options(args.ddof, args.missing))

@@ -216,12 +216,15 @@ class Ranking:
 
     def front(self, cost: str) -> list[int]:
         """Rows on the Pareto front of mean z against a cost column, cheapest first; of several machines, on that of
-        their own: a cost on one is none on another."""
+        their own: a cost on one is none on another, unless it is of money."""
         column, values = self.sheet.cost(cost)
         paid = {s.row: column.price(values[s.row]) for s in self.standings}
         front: list[int] = []
-        for machine in self.sheet.machines:
-            own = [s for s in self.standings if self.sheet.labels[s.row].get("machine", "") == machine]
+        groups = [self.standings]
+        if not column.priced:
+            of = [self.sheet.labels[s.row].get("machine", "") for s in self.standings]
+            groups = [[s for s, on in zip(self.standings, of, strict=True) if on == m] for m in self.sheet.machines]
+        for own in groups:
             on = stats.pareto_front([round(s.z or 0.0, FINE) for s in own], [paid[s.row] for s in own])
             front += [s.row for s, yes in zip(own, on, strict=True) if yes]
         return sorted(front, key=lambda row: paid[row] or 0.0)
@@ -253,9 +256,11 @@ class Ranking:
         return sorted(self.standings, key=paid)
 
     def default_cost(self) -> str:
-        """The cost that accuracy is plotted against: median latency (with the head, where one head is all that is
-        ranked), else the first there is."""
+        """The cost that accuracy is plotted against: money, where a price was given; else median latency (with the
+        head, where one head is all that is ranked); else the first there is."""
         names = [c.name for c in self.sheet.costs]
+        if priced := [c.name for c in self.sheet.costs if c.priced]:
+            return priced[0]
         whole = [c.name for c in self.sheet.costs if c.name == f"{c.head}.{LATENCY}"]
         if len(whole) == len(self.sheet.settings) == 1:
             return whole[0]
@@ -295,9 +300,10 @@ class Ranking:
             )
         lines += published(known for (row, _), known in self.sheet.overlaps.items() if row in self.ranked)
         if cost:
-            where = " of its machine" if len(self.sheet.machines) > 1 else ""
+            apart = len(self.sheet.machines) > 1 and not self.sheet.cost(cost)[0].priced
+            where = " of its machine" if apart else ""
             lines.append(f"● is on the Pareto front of z against {cost}: no row{where} is both better and cheaper.")
-        return [*lines, *self.sheet.notes, *self.sheet.remarks]
+        return [*lines, *self.sheet.money, *self.sheet.notes, *self.sheet.remarks]
 
     def as_rows(self, cost: str = "", by: str = "z") -> list[dict[str, Any]]:
         """Every row, ranked ones first, as flat JSON values: for CSV, JSON and Parquet."""

@@ -52,6 +52,7 @@ class Column:
         test_set: the images behind a setting: settings of one test set are resampled together.
         task, data: of a setting that comes from records.
         head: ``task@data``, of a cost that is of the backbone with that task's head.
+        priced: it follows from a price or a load that was given: every table shows it, and machines compare in it.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Column:
     task: str = ""
     data: str = ""
     head: str = ""
+    priced: bool = False
 
     @property
     def title(self) -> str:
@@ -113,7 +115,8 @@ class Sheet:
         samples: (row, setting) → per-sample values [n] whose mean is the value, in the test set's order.
         by_draw: (row, setting) → each seeded draw's mean over the test set [m], where a score is a mean over draws.
         overlaps: (row, setting) → what is known of its test images in the row's pretraining data; published sets only.
-        notes: sentences for the foot of a whole table. remarks: on how the data sets were read, for every foot.
+        notes: sentences for the foot of a whole table. remarks: on how the data sets were read, for every
+            foot. money: on prices, likewise.
     """
 
     labels: tuple[dict[str, Any], ...]
@@ -130,6 +133,7 @@ class Sheet:
     overlaps: Mapping[tuple[int, int], Overlap] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    money: tuple[str, ...] = ()
 
     @cached_property
     def naming(self) -> tuple[str, ...]:

@@ -127,6 +127,7 @@ def _folded(
     if left_out or elsewhere:
         named = ", ".join([*_few(left_out, "columns"), *elsewhere])
         lines.append(f"Columns not shown: {named}" + (" (--all)" if lines[0] else f": {again}"))
+    lines += ranking.sheet.money
     lines += _few(ranking.sheet.remarks, "remarks on the data: --all")
     return kept, gap, list(filter(None, lines))
 

@@ -21,7 +21,7 @@ from export.store import Store
 
 SMALL = """
 models: [test_resnet.r160_in1k@random]
-engines: ["ort:cuda", trt-rtx, ort]
+engines: ["ort:cuda", ort]
 precisions: [fp32]
 data: [toy]
 tasks: []
@@ -68,7 +68,7 @@ def test_a_dry_run_takes_the_path_of_a_gpu(
     }
     assert "passed" in found["tests"]["lines"]["tests"]
     assert "CUDA" in found["ort-cuda"]["why"]
-    assert "None of its engines runs here." in found["tensorrt"]["why"]
+    assert "The sweep names no such engine." in found["tensorrt"]["why"]
     [kernels] = found["preprocessing"]["figures"]
     assert kernels["value"] > 0
     assert "torch finds no GPU" in found["preprocessing"]["lines"]["left out"]
