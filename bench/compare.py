@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.verdict.choose import add_choice
 from export.command import console, new_parser
@@ -13,6 +13,7 @@ from export.errors import UserError
 
 if TYPE_CHECKING:
     from bench.verdict.comparison import Difference
+    from bench.verdict.row import Row
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,6 +24,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("before", type=Path, help="results folder")
     p.add_argument("after", type=Path, help="results folder")
     add_choice(p)
+    p.add_argument(
+        "--price",
+        action="append",
+        default=[],
+        metavar="PRICE",
+        help="what a machine costs, for the break-even: once for both folders, or twice, before and after; as bob rank",
+    )
     p.add_argument("--json", action="store_true")
     return p
 
@@ -33,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.records.results import Results
     from bench.verdict.comparison import compare
     from bench.verdict.files import as_json
+    from bench.verdict.lines import wrapped
     from bench.verdict.table import rows
 
     sides = [
@@ -46,11 +55,29 @@ def main(argv: Sequence[str] | None = None) -> int:
             "One is shared by its cell (backbone, engine, precision, preprocessing, batches) and by its task and data "
             "set, or its scenario.",
         )
+    even = _break_even(sides, args.price) if args.price else []
     if args.json:
-        print(as_json(found))
+        print(as_json({"results": found, "break_even": even}))
     else:
         print_table(found)
+        for one in even:
+            print("\n".join(wrapped(one["sentence"])))
     return 0
+
+
+def _break_even(sides: Sequence[Sequence[Row]], texts: Sequence[str]) -> list[dict[str, Any]]:
+    """The break-even of each cell that has a rate within the bound on both sides, as JSON values.
+
+    Raises:
+        UserError: more than two prices, one that is none, or no rate to put them on.
+    """
+    from bench.verdict.break_even import between
+    from bench.verdict.money import read_prices
+
+    if len(texts) > 2:
+        raise UserError(f"There are {len(texts)} prices and two folders.", "", "--price 0.05/h --price 0.526/h")
+    prices = [read_prices([texts[0]]), read_prices([texts[-1]])]
+    return between(sides[0], sides[1], prices[0], prices[1])
 
 
 def print_table(found: Sequence[Difference]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import report
-from bench.verdict.choose import add_results, load
+from bench.verdict.choose import add_prices, add_results, load, prices_of
 from export.command import console, new_parser
 
 
@@ -18,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
         "Write one self-contained HTML page: the front, the table, the environment, how it was measured.",
     )
     add_results(p)
+    add_prices(p)
     p.add_argument("--cost", default="", metavar="COLUMN", help="cost that the plot opens with (latency_p50_ms)")
     p.add_argument(
         "--no-photographs",
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the page and print its path; 0 when done."""
     args = parser().parse_args(argv)
     target = args.out or (Path("published.html") if args.published else args.results / "report.html")
-    print(report.write(load(args), target, args.cost, photographs=not args.no_photographs))
+    shown = not args.no_photographs
+    print(report.write(load(args), target, args.cost, shown, *prices_of(args)))
     return 0
 
 

@@ -129,7 +129,7 @@ def _costs(ranking: Ranking, rows: Sequence[int], cost: str) -> list[dict[str, A
         known = values[~np.isnan(values)]
         if not len(known):
             continue
-        short = column.name in (*SHOWN_COSTS, "parameters_m", cost)
+        short = column.priced or column.name in (*SHOWN_COSTS, "parameters_m", cost)
         budget = len(np.unique(values[:ranked][~np.isnan(values[:ranked])])) > 1
         exact = [None if math.isnan(v) else float(v) for v in values]  # limits compare as they do in Python
         columns.append(_of(column, values) | {"values": exact, "cost": True, "budget": budget, "shown": short})

@@ -18,7 +18,9 @@ from bench.report.packed import element, embedded, folded
 from bench.report.photographs import photographs
 from bench.report.predictions import predictions
 from bench.report.soak import soak
+from bench.verdict.money import Load, Price
 from bench.verdict.picking import headline, pick, price, reasons
+from bench.verdict.price import priced
 from bench.verdict.ranking import Ranking
 from bench.verdict.row import Row, reason
 from bench.verdict.table import rows, sheet
@@ -27,14 +29,15 @@ SCRIPTS = "text packed rule state controls verdict table axis plot compare photo
 """Files of ``script/``, in the order in which the page needs them."""
 
 
-def page(results: Results, cost: str = "") -> str:
+def page(results: Results, cost: str = "", prices: Sequence[Price] = (), load: Load | None = None) -> str:
     """The whole report as HTML.
 
     Raises:
         UserError: the records may not be compared, or there is no such cost.
     """
     found, remarks = rows(results)
-    ranking = Ranking(sheet(found, remarks))
+    made = sheet(found, remarks)
+    ranking = Ranking(priced(made, found, prices, load) if prices or load else made)
     cost = cost or ranking.default_cost()
     if cost:
         ranking.sheet.cost(cost)  # an unknown column is refused before anything is drawn

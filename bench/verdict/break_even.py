@@ -5,12 +5,16 @@ Costs rise in steps, so that near the break-even the two may change places sever
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
+from typing import Any
 
 from bench.verdict.digits import number
-from bench.verdict.money import MONTH
-from bench.verdict.price import per_million, replicas
+from bench.verdict.money import MONTH, Price, price_of
+from bench.verdict.price import AT_SLO, environment_of, per_million, replicas, slo_of
+from bench.verdict.row import Row
+from export.errors import UserError
 
 STEPS = 10_000
 """Machines beyond which no break-even is looked for: the two cost the same, to that precision."""
@@ -84,3 +88,56 @@ def sentence(names: tuple[str, str], offers: tuple[Offer, Offer], currency: str 
     if found.first >= found.settled:
         return f"{above}, {loser} below {number(least)}: {per_image}."
     return f"{above}, {loser} below {number(least)}; in between they change places: {per_image}."
+
+
+def between(
+    before: Sequence[Row], after: Sequence[Row], price_before: Sequence[Price], price_after: Sequence[Price]
+) -> list[dict[str, Any]]:
+    """The break-even of every cell that both sides have a rate of, as JSON values.
+
+    Raises:
+        UserError: the rates keep different bounds, the prices have different currencies, a machine has no price, or
+            no cell has a rate on both sides.
+    """
+    currencies = {price.currency for price in (*price_before, *price_after)}
+    if len(currencies) > 1:
+        raise UserError("The prices are in several currencies.", ", ".join(sorted(c or "none" for c in currencies)))
+    bounds = {bound for bound in map(slo_of, (before, after)) if bound}
+    if len(bounds) > 1:
+        raise UserError("The rates of the two folders keep different bounds.", f"{' and '.join(sorted(bounds))}.")
+    earlier = {row.cell.called: row for row in before}
+    found = []
+    for row in after:
+        old = earlier.get(row.cell.called)
+        rates = [_rate(old), _rate(row)] if old else [None, None]
+        if old is None or rates[0] is None or rates[1] is None:
+            continue
+        one, other = _offer(old, rates[0], price_before), _offer(row, rates[1], price_after)
+        even = break_even(one, other)
+        names = (f"{row.cell} before", f"{row.cell} after")
+        winner = None if even.cheaper is None else ("before", "after")[even.cheaper]
+        said = sentence(names, (one, other), next(iter(currencies)))
+        found.append({"cell": str(row.cell), "before": one, "after": other, "sentence": said} | asdict(even))
+        found[-1]["cheaper"] = winner
+    if not found:
+        raise UserError(
+            "No cell of both folders has a rate within a bound on latency.",
+            "The break-even needs scenario server, and a bound that can be kept.",
+            "bob run --scenarios server --slo p99=50ms",
+        )
+    return found
+
+
+def _rate(row: Row) -> float | None:
+    record = row.timings.get("server")
+    metric = record.metric(AT_SLO) if record else None
+    return metric.value if metric else None
+
+
+def _offer(row: Row, rate: float, prices: Sequence[Price]) -> Offer:
+    machine = environment_of(row)
+    price = price_of(machine, prices) if machine else None
+    if machine is None or price is None:
+        name = f"{machine.name} ({machine.id})" if machine else "the machine"
+        raise UserError(f"No price is given for {name}.", f"Prices: {'; '.join(map(str, prices))}.")
+    return Offer(price.per_h, rate)

@@ -42,6 +42,10 @@ SETTINGS = 4
 """Settings of the folded table that are left out only after memory and throughput."""
 
 
+PRICED = 4
+"""Columns of money of the folded table, likewise."""
+
+
 def folded(ranking: Ranking, cost: str, by: str, rows: Sequence[Standing]) -> tuple[list[Part], list[str]]:
     """The columns of the folded table, before any is left out for want of space, and the titles of those that only
     the whole table has; ``cost`` may be empty."""
@@ -55,18 +59,15 @@ def folded(ranking: Ranking, cost: str, by: str, rows: Sequence[Standing]) -> tu
         last = 0 if setting.name == by else 100 + j if j >= SETTINGS else 20 + j
         parts.append(_score(ranking, j, rows, _heads(setting, one_set), last))
     measured = {column.name for column in sheet.costs}
-    priced = [column.name for column in sheet.costs if column.priced]
+    priced = [column.name for column in sheet.costs if column.priced][:PRICED]
     wanted = (*priced, *SHORT, *_with_heads(ranking), *([cost] if cost else []))
     shown = [name for name in dict.fromkeys(wanted) if name in measured]
     for order, name in enumerate(shown):
         column, values = sheet.cost(name)
         head = SHORT.get(name) or _halves(column)
         texts = tuple(number(values[s.row]) for s in rows)
-        parts.append(
-            Part(
-                column.title, head, texts, last=0 if name in (cost, by) else 10 + order if column.priced else 40 + order
-            )
-        )
+        last = 0 if name in (cost, by) else 10 + order if name in priced else 40 + order
+        parts.append(Part(column.title, head, texts, last=last))
     others = [c.title for c in _shown(ranking, cost) if c.name not in shown]
     return parts, [*(["first %"] if ranking.has_errors else []), "mean rank", *others]
 

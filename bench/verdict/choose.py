@@ -13,6 +13,7 @@ from export.errors import UserError
 
 if TYPE_CHECKING:
     from bench.records.results import Results
+    from bench.verdict.money import Load, Price
     from bench.verdict.picking import Limit
     from bench.verdict.ranking import Ranking
     from bench.verdict.sheet import Sheet
@@ -96,16 +97,27 @@ def load(args: argparse.Namespace) -> Results:
     return Results.load(PUBLISHED if args.published else args.results).choose(args.machine, args.data, args.protocol)
 
 
+def prices_of(args: argparse.Namespace) -> tuple[tuple[Price, ...], Load | None]:
+    """The prices and the load that the arguments of :func:`add_prices` give; none of commands without them.
+
+    Raises:
+        UserError: one of them is none.
+    """
+    from bench.verdict.money import Load, read_prices
+
+    load = getattr(args, "load", None)
+    return read_prices(getattr(args, "price", ())), Load.parse(load) if load else None
+
+
 def priced_sheet(args: argparse.Namespace, results: Results, by_machine: bool = False) -> Sheet:
     """The sheet of records, with columns of money where the arguments give a price or a load."""
-    from bench.verdict.money import Load, read_prices
     from bench.verdict.price import priced
     from bench.verdict.table import rows, sheet
 
-    prices, load = read_prices(getattr(args, "price", ())), getattr(args, "load", None)
+    prices, load = prices_of(args)
     found, notes = rows(results, by_machine)
     made = sheet(found, notes)
-    return priced(made, found, prices, Load.parse(load) if load else None) if prices or load else made
+    return priced(made, found, prices, load) if prices or load else made
 
 
 def ranking_of(results: Results) -> Ranking:

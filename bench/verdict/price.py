@@ -102,16 +102,21 @@ def _columns(
     columns = [
         (PER_H, currency, False, "an hour of all machines that the load needs", need * per_h),
         (PER_MILLION, currency, False, "a million images at the highest rate within the bound", _each(per_h, slo)),
-        (PER_MILLION_OFFLINE, currency, False, "a million images at full throughput", _each(per_h, full)),
         (REPLICAS, "", False, "machines that the load needs at the highest rate within the bound", need),
         (HEADROOM, "%", True, "what the load leaves of the machines' capacity", spare),
+        (PER_MILLION_OFFLINE, currency, False, "a million images at full throughput", _each(per_h, full)),
     ]
     prefix = f"{head}." if head else ""
     return [
         (Column(f"{prefix}{name}", unit, higher, about, head=head, priced=True), values)
         for name, unit, higher, about, values in columns
-        if not np.isnan(values).all()
+        if not np.isnan(values[_counting(sheet)]).all()
     ]
+
+
+def _counting(sheet: Sheet) -> list[int]:
+    """The rows that may be ranked, or all where none may: not what the baseline, which computes nothing, costs."""
+    return [row for row, status in enumerate(sheet.status) if status == "ok"] or list(range(len(sheet.status)))
 
 
 def _rates(sheet: Sheet, name: str, head: str) -> Floats:
@@ -133,15 +138,18 @@ def _foot(sheet: Sheet, found: Sequence[Row], prices: Sequence[Price], load: Loa
     machines = {machine.name for row, cost in zip(found, per_h, strict=True) if (machine := _unpriced(row, cost))}
     if prices and machines:
         lines.append(f"No price is given for {', '.join(sorted(machines))}.")
-    bound, measured = slo_of(found), any(column.name.endswith(AT_SLO) for column in sheet.costs)
-    if not measured:
+    bound, rates = slo_of(found), [j for j, column in enumerate(sheet.costs) if column.name.endswith(AT_SLO)]
+    kept = bool(rates) and not np.isnan(sheet.cost_values[np.ix_(_counting(sheet), rates)]).all()
+    if not rates:
         lines.append(
             "Cost within a bound on latency, and replicas, need scenario server: bob run --scenarios server "
             "--slo p99=50ms. Cost at full throughput holds only where nobody waits for an answer."
         )
+    elif not kept:
+        lines.append(f"No cell keeps {bound} at any rate that was tried, so that there is no cost at that bound.")
     elif prices:
         lines.append(f"cost per million: at the highest rate with {bound} (server); offline: at full throughput.")
-    if measured and load:
+    if kept and load:
         lines.append(
             f"replicas: machines for {load}, each up to its highest rate with {bound}, images dealt out at random; "
             "headroom: what the load leaves of their capacity."

@@ -88,7 +88,7 @@ class Column:
         if not self.unit:
             return self.name.split()
         words = self.name.replace(".", "_").split("_")
-        unit = self.unit.replace("/", "_per_").lower().split("_")
+        unit = self.unit.replace("/", "_per_").replace("%", "percent").lower().split("_")
         return words[: -len(unit)] if words[-len(unit) :] == unit else words
 
 
