@@ -33,6 +33,7 @@ repeats: 1
 """
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_a_dry_run_takes_the_path_of_a_gpu(
     tmp_path: Path,
