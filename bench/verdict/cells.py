@@ -40,10 +40,8 @@ SHORT = {
 """Costs of the folded table, with their heads."""
 SETTINGS = 4
 """Settings of the folded table that are left out only after memory and throughput."""
-
-
 PRICED = 4
-"""Columns of money of the folded table, likewise."""
+"""Columns of money of the folded table; the others only the whole table has."""
 
 
 def folded(ranking: Ranking, cost: str, by: str, rows: Sequence[Standing]) -> tuple[list[Part], list[str]]:
@@ -66,7 +64,7 @@ def folded(ranking: Ranking, cost: str, by: str, rows: Sequence[Standing]) -> tu
         column, values = sheet.cost(name)
         head = SHORT.get(name) or _halves(column)
         texts = tuple(number(values[s.row]) for s in rows)
-        last = 0 if name in (cost, by) else 10 + order if name in priced else 40 + order
+        last = 0 if name in (cost, by) else 10 * (order + 1) if name in priced else 40 + order
         parts.append(Part(column.title, head, texts, last=last))
     others = [c.title for c in _shown(ranking, cost) if c.name not in shown]
     return parts, [*(["first %"] if ranking.has_errors else []), "mean rank", *others]
