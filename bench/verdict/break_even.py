@@ -109,6 +109,8 @@ def between(
     found = []
     for row in after:
         old = earlier.get(row.cell.called)
+        if row.parity is None and not row.scores:  # the baseline, which computes nothing
+            continue
         rates = [_rate(old), _rate(row)] if old else [None, None]
         if old is None or rates[0] is None or rates[1] is None:
             continue

@@ -270,5 +270,5 @@ def document(ranking: Ranking, found: Pick) -> dict[str, Any]:
         "ladder": [named(step, ("row",)) for step in about.steps],
         "budgets": [named(span, ("row",)) for span in about.spans],
         "sentences": [*sentences(ranking, found), *about.sentences()],
-        "money": ranking.sheet.money,
+        "money": list(ranking.sheet.money),
     }

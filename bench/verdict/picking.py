@@ -246,7 +246,7 @@ def price(ranking: Ranking, found: Pick) -> str:
 def _price(ranking: Ranking, found: Pick) -> str:
     sheet = ranking.sheet
     if not found.cost:
-        return "it has the highest mean z; no cost was measured"
+        return f"it has the highest mean z; {'its cost is not known' if sheet.costs else 'no cost was measured'}"
     column, values = sheet.cost(found.cost)
 
     def paid(row: int) -> str:
