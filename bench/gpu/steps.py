@@ -17,8 +17,8 @@ from export.errors import CellError, Unavailable, UserError
 if TYPE_CHECKING:
     from bench.sweep.assembly import Assembly
     from bench.sweep.cells import Planned
-    from engines.base import EngineSpec
 
+ENGINES = Path(__file__).with_name("engines.yaml")
 FEW = 2
 """Backbones, and precisions, of a step that comes before the whole table."""
 
@@ -113,20 +113,29 @@ class Counted:
 
 def ort_cuda(job: Job, notes: Notes) -> None:
     """ONNX Runtime on CUDA: two backbones, two precisions."""
-    _sweep(job, notes, lambda engine: engine.name == "ort" and engine.provider == "cuda", FEW)
+    _sweep(job, notes, taken(job.step).__contains__, FEW)
 
 
 def tensorrt(job: Job, notes: Notes) -> None:
     """TensorRT and TensorRT-RTX, with CUDA graphs: two backbones, two precisions."""
-    _sweep(job, notes, lambda engine: engine.name in ("trt", "trt-rtx") and engine.provider == "gpu", FEW)
+    _sweep(job, notes, taken(job.step).__contains__, FEW)
 
 
 def table(job: Job, notes: Notes) -> None:
     """The whole sweep."""
-    _sweep(job, notes, lambda engine: True)
+    _sweep(job, notes, lambda name: True)
 
 
-def _sweep(job: Job, notes: Notes, wanted: Callable[[EngineSpec], bool], few: int | None = None) -> None:
+def taken(step: str) -> set[str]:
+    """The engines that a step takes, as the catalog names them: ``engine:provider``."""
+    import yaml
+
+    from engines.catalog import engine
+
+    return {str(engine(name).spec) for name in yaml.safe_load(ENGINES.read_text("utf-8"))[step]}
+
+
+def _sweep(job: Job, notes: Notes, wanted: Callable[[str], bool], few: int | None = None) -> None:
     """The sweep's cells on the engines that are wanted, group by group: the records of a group are there before the
     next one begins.
 
@@ -162,11 +171,9 @@ def _opened(job: Job) -> tuple[Assembly, Any]:
     return assemble(sweep, store), desk
 
 
-def grouped(
-    asked: Assembly, wanted: Callable[[EngineSpec], bool], few: int | None = None
-) -> Iterator[tuple[Planned, ...]]:
+def grouped(asked: Assembly, wanted: Callable[[str], bool], few: int | None = None) -> Iterator[tuple[Planned, ...]]:
     """The cells of each precision and engine that is wanted; where it runs, with the engine that does nothing."""
-    computing = [cell for cell in asked.cells if cell.engine.computes and wanted(cell.engine.spec)]
+    computing = [cell for cell in asked.cells if cell.engine.computes and wanted(str(cell.engine.spec))]
     nothing = [cell for cell in asked.cells if not cell.engine.computes]
     backbones = list(dict.fromkeys(cell.cell.backbone for cell in asked.cells))[:few]
     precisions = list(dict.fromkeys(cell.precision for cell in asked.cells if cell.engine.computes))[:few]
@@ -205,7 +212,7 @@ def preprocessing(job: Job, notes: Notes) -> None:
             notes.line("left out", f"{error.what} {error.why}".strip())
     finally:
         driver.close()
-    few: Sequence[Planned] = [cell for cells in grouped(asked, lambda engine: True, FEW) for cell in cells]
+    few: Sequence[Planned] = [cell for cells in grouped(asked, lambda name: True, FEW) for cell in cells]
     for one in gpu.figures(few, images, store):
         notes.figure(one)
     if not notes.result.figures:
