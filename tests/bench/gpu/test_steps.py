@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from bench.gpu.result import Notes, Result
-from bench.gpu.steps import Counted, Job, gpu_tests, grouped, marked
+from bench.gpu.steps import Counted, Job, gpu_tests, grouped, marked, taken
 from bench.gpu_check import SWEEP
 from bench.sweep.assembly import Assembly
 from bench.sweep.expansion import expand
 from bench.sweep.spec import read
+from engines.catalog import engine
 from engines.cuda import device
 from export.child import ROOT
 from export.errors import Unavailable
@@ -29,7 +30,7 @@ def asked(store: Store) -> Assembly:
 
 
 def test_the_first_two_backbones_and_precisions_come_before_the_table(asked: Assembly) -> None:
-    few = list(grouped(asked, lambda engine: engine.name == "ort" and engine.provider == "cuda", 2))
+    few = list(grouped(asked, taken("ort-cuda").__contains__, 2))
     computing = [[cell for cell in group if cell.engine.computes] for group in few]
     assert [[cell.cell.backbone for cell in group] for group in computing] == [
         ["resnet50_augnet", "efficientnet_lite0"]
@@ -40,8 +41,15 @@ def test_the_first_two_backbones_and_precisions_come_before_the_table(asked: Ass
     assert all(group[-1].engine.computes is not here for group in few)
 
 
+def test_the_engines_of_a_step_are_among_those_of_the_sweep() -> None:
+    sweep = {str(engine(name).spec) for name in read(SWEEP).engines}
+    assert taken("ort-cuda") == {"ort:cuda"}
+    assert taken("tensorrt") == {"trt:gpu", "trt-rtx:gpu"}
+    assert taken("ort-cuda") | taken("tensorrt") <= sweep
+
+
 def test_the_whole_table_is_every_cell_once(asked: Assembly) -> None:
-    groups = grouped(asked, lambda engine: True)
+    groups = grouped(asked, lambda name: True)
     cells = [str(cell.cell) for group in groups for cell in group if cell.engine.computes]
     assert sorted(cells) == sorted(str(cell.cell) for cell in asked.cells if cell.engine.computes)
 

@@ -74,7 +74,7 @@ def test_the_command_prints_a_table_or_json(tmp_path: Path, capsys: pytest.Captu
     assert main([str(one), str(two)]) == 0
     assert "ambiguous" in capsys.readouterr().out
     assert main([str(one), str(two), "--json"]) == 0
-    assert {d["verdict"] for d in json.loads(capsys.readouterr().out)} == {"ambiguous"}
+    assert {d["verdict"] for d in json.loads(capsys.readouterr().out)["results"]} == {"ambiguous"}
 
 
 def test_a_data_set_is_one_whatever_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
