@@ -43,6 +43,7 @@ GROUPS = {
     "look around": {
         "export": ("export.__main__", "export backbones to ONNX; --list shows the zoo"),
         "engines": ("engines.__main__", "which engines run on this machine, and what would enable the others"),
+        "sensors": ("bench.sensors", "which sensors of energy this machine has, and what would enable the others"),
         "tasks": ("tasks.__main__", "which tasks and data sets there are, and what is in a data set"),
     },
 }

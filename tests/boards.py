@@ -88,6 +88,24 @@ ORIN = {
         99_000,
     ),
 }
+HWMON = "sys/class/hwmon"
+
+
+def power_monitor(number: int, *rails: tuple[str, int, int]) -> dict[str, str]:
+    """An INA3221: name, millivolts and milliamperes of its channels, their shunts, and the sum of these."""
+    at = f"{HWMON}/hwmon{number}"
+    files = {f"{at}/name": "ina3221\n", f"{at}/in7_label": "sum of shunt voltages\n", f"{at}/in7_input": "1\n"}
+    for channel, (name, millivolts, milliamperes) in enumerate(rails, 1):
+        files[f"{at}/in{channel}_label"] = f"{name}\n"
+        files[f"{at}/in{channel}_input"] = f"{millivolts}\n"
+        files[f"{at}/curr{channel}_input"] = f"{milliamperes}\n"
+        files[f"{at}/in{channel + 3}_input"] = "17\n"
+    return files
+
+
+ORIN_RAILS = power_monitor(3, ("VDD_GPU_SOC", 19000, 200), ("VDD_CPU_CV", 19000, 100), ("VIN_SYS_5V0", 5000, 600))
+ORIN_RAILS |= power_monitor(4, ("NC", 0, 0), ("VDDQ_VDD2_1V8AO", 4968, 80), ("NC", 0, 0))
+"""An AGX Orin that takes 8.7 W: its memory's rail lies behind VIN_SYS_5V0."""
 LAPTOP = {
     "proc/cpuinfo": "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Core(TM) i7-1165G7 @ 2.80GHz\n"
     "flags\t\t: fpu avx2\n\n" * 2,

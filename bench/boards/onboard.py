@@ -17,7 +17,7 @@ from bench.boards import results as brought
 from bench.boards.errand import Errand, stored
 from bench.boards.kit import Kit
 from bench.boards.results import Built, Came, Results
-from bench.measure import rounds
+from bench.measure import rounds, runner
 from bench.measure.guards import cautions
 from bench.measure.machine import environment
 from bench.measure.scenarios.catalog import headline
@@ -166,6 +166,7 @@ class Run:
         if timed:
             takes = rounds.takes(turn for turns in jobs for turn in turns)
             say(f"timing {len(timed)} networks, {self.kit.repeats} repeats each, in random order: {takes}")
+            say(runner.metering(jobs[0][0]).said(self.kit.repeats))
         for turn in rounds.rounds(list(map(len, jobs)), self.kit.seed, lambda i: timed[i] in self._failures):
             number = timed[turn.index]
             network = self.kit.networks[number]

@@ -75,6 +75,8 @@ def load(sweep: Assembly) -> Load:
         )
     if not first.tasks and not first.scenarios:
         raise UserError("The sweep has neither tasks nor scenarios: a board would have nothing to do.")
+    if first.meter:
+        raise UserError("A kit reads no wall meter: its file is on another machine.", "", "the board's own sensors")
     for scorer in sweep.cells[0].tasks:
         if MAPS in scorer.meta.outputs and scorer.meta.head != "deployed":
             raise UserError(

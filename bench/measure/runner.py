@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import msgspec
 
+from bench.measure.energy.beside import Beside
+from bench.measure.energy.sensor import Part
 from bench.measure.monitor import Monitor
+from bench.measure.scenarios.catalog import scenario
 from bench.measure.worker import Job, Outcome
-from bench.records.parts import Failure
+from bench.records.energy import Energy
+from bench.records.parts import Failure, Monitoring
 from export.child import Died, answer
 
 LONGEST = 7
@@ -16,6 +20,8 @@ LONGEST = 7
 eight trials of ``server`` may each take fifteen times as long."""
 START_SECONDS = 120.0
 """What a child may take besides measuring: imports, loading a plan."""
+GPU_BYTES = 64 << 20
+"""A child that took more of the GPU's memory runs on it: what the driver keeps for a process alone is more."""
 
 
 def run(job: Job, limit: float | None = None) -> Outcome:
@@ -34,8 +40,10 @@ def run(job: Job, limit: float | None = None) -> Outcome:
         monitors.append(Monitor(pid))
         return monitors[-1]
 
+    beside = metering(job)
     try:
-        found = answer(["-m", "bench.measure.worker"], msgspec.json.encode(job), limit, watch)
+        with beside:
+            found = answer(["-m", "bench.measure.worker"], msgspec.json.encode(job), limit, watch)
     except Died as death:
         if death.code is None:
             return _failed("TimeoutExpired", f"The measurement did not end within {limit:.0f} s.", "")
@@ -44,7 +52,24 @@ def run(job: Job, limit: float | None = None) -> Outcome:
             return _failed("ChildDied", f"The measuring process was ended by {death.signal}{hint}.", death.last)
         return _failed("ChildDied", f"The measuring process ended with code {death.code}.", death.last)
     outcome = msgspec.json.decode(found, type=Outcome)
-    return replace(outcome, monitoring=monitors[0].summary())
+    monitoring = monitors[0].summary()
+    return replace(outcome, monitoring=monitoring, energy=_energy(job, outcome, monitoring, beside))
+
+
+def metering(job: Job) -> Beside:
+    """What reads energy beside the job; where no series is long enough, it reads nothing and says so."""
+    return Beside.of(max(scenario(name).lasts(job.settings) for name in job.scenarios), job.meter)
+
+
+def _energy(job: Job, outcome: Outcome, monitoring: Monitoring, beside: Beside) -> dict[str, Energy]:
+    """Scenario → the energy of its series."""
+    on_gpu = monitoring.gpu is not None and monitoring.gpu.memory_bytes >= GPU_BYTES
+    used: frozenset[Part] = frozenset(("processor", "GPU") if on_gpu else ("processor",))
+    found = {}
+    for name, series in outcome.series.items():
+        images = scenario(name).metered([series], job.settings)
+        found[name] = beside.energy(series, images, used)
+    return found
 
 
 def _failed(kind: str, what: str, why: str) -> Outcome:

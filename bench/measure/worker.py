@@ -19,6 +19,7 @@ import msgspec
 from bench.measure.clock import Series
 from bench.measure.scenarios.base import Settings, Setup
 from bench.measure.scenarios.catalog import scenario
+from bench.records.energy import Energy
 from bench.records.parts import Failure, Monitoring
 from export.errors import UserError
 
@@ -29,6 +30,7 @@ class Job:
 
     Attributes:
         repeats: of the scenarios that are not measured once.
+        meter: a wall meter's file, which the child's parent reads; empty where there is none.
     """
 
     store: str
@@ -42,6 +44,7 @@ class Job:
     scenarios: tuple[str, ...]
     settings: Settings
     repeats: int = 1
+    meter: str = ""
 
     @property
     def turns(self) -> tuple[Job, ...]:
@@ -62,7 +65,8 @@ class Job:
 class Outcome:
     """What the child saw: for each scenario its series and the process's peak memory up to its end.
 
-    ``failure`` says why where it could not measure; ``monitoring`` is added by whoever watched it.
+    ``failure`` says why where it could not measure; ``monitoring`` and ``energy`` (by scenario) are added by whoever
+    watched it.
     """
 
     series: dict[str, dict[str, Series]] = field(default_factory=dict)
@@ -71,6 +75,7 @@ class Outcome:
     placement: dict[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
     monitoring: Monitoring | None = None
+    energy: dict[str, Energy] = field(default_factory=dict)
 
 
 def work(job: Job) -> Outcome:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from bench.records.energy import Energy
 from bench.records.parts import (
     About,
     Cell,
@@ -121,6 +122,7 @@ class TimingRecord(Record):
         series: every sample; every repeat is a series of its own.
         monitoring: the machine beside each repeat.
         placement: where the work really ran, as the engine reports it (JSON values).
+        energy: what the series took, or why that is not known; None in records from before there were sensors.
     """
 
     kind: Literal["timing"] = "timing"
@@ -128,6 +130,7 @@ class TimingRecord(Record):
     series: list[SampleSeries] = field(default_factory=list)
     monitoring: list[Monitoring] = field(default_factory=list)
     placement: dict[str, Any] = field(default_factory=dict)
+    energy: Energy | None = None
 
 
 KINDS: dict[str, type[ScoreRecord] | type[TimingRecord]] = {"score": ScoreRecord, "timing": TimingRecord}

@@ -260,6 +260,8 @@ class Planned:
     def timing_key(self, images: DataSet, timed: Scenario, machine: str, head: Task | None = None) -> str:
         """Plan (of backbone and ``head``, where that is given), preprocessing, images, scenario and machine."""
         how = {"seconds": self.sweep.seconds, "repeats": self.sweep.repeats}
+        if self.sweep.meter:  # what was timed without it has no energy
+            how["metered"] = True
         plan = self.joint_plan_key(images, head) if head else self.plan_key
         return keys.timing_key(plan, how, self._timing(images, timed, machine, head))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bench.measure.energy.meter import Meter
 from bench.measure.machine import environment
 from bench.measure.queries import COUNT
 from bench.measure.scenarios.base import Scenario
@@ -39,10 +40,12 @@ class Desk:
 
     @classmethod
     def open(cls, folder: Path, sweep: SweepSpec, store: Store, fresh: bool = False) -> Desk:
-        """The desk in a folder that can be written and is not the sweep's data: checked before any work.
+        """The desk in a folder that can be written and is not the sweep's data: checked before any work, as is the
+        file of a wall meter.
 
         Raises:
             UserError: it cannot be written; it is the store; or one of the two is, or lies in, a data set of the sweep.
+                The meter's file is none.
             OutOfSpace: too little is free.
         """
         folder = expanded(folder)
@@ -59,6 +62,8 @@ class Desk:
                         "What is written there would become part of the data.",
                         f"another folder with {option} DIR",
                     )
+        if sweep.meter:
+            Meter(expanded(sweep.meter)).require()
         return cls(folder, environment(), fresh)
 
     @contextmanager

@@ -44,6 +44,7 @@ def absolute(sweep: SweepSpec) -> SweepSpec:
         out_of_scope=tuple(map(_place, sweep.out_of_scope)),
         zoo=tuple(map(_place, sweep.zoo)),
         weights={model: _place(file) for model, file in sweep.weights.items()},
+        meter=_place(sweep.meter) if sweep.meter else "",
     )
 
 

@@ -187,6 +187,14 @@ class SweepSpec:
         default=3,
         metadata=_how("N", "repeats of each timing, each in a new process; repeats of all cells are interleaved"),
     )
+    meter: str = field(
+        default="",
+        metadata=_how(
+            "FILE",
+            "a wall meter's readings, a CSV file with the columns time (UTC) and watts that is written during the run; "
+            "by default energy comes from the machine's own sensors (bob sensors)",
+        ),
+    )
     maps_gib: float = field(
         default=8.0,
         metadata=_how("N", "GiB of disk for feature maps; maps that do not fit are computed each time they are read"),

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from bench.measure import rounds
+from bench.measure import rounds, runner
 from bench.measure.clock import Series
+from bench.measure.energy import costs
 from bench.measure.scenarios.base import Runs, Scenario, Settings
 from bench.measure.scenarios.catalog import headline, main_metric, scenario
 from bench.measure.worker import Job, Outcome
@@ -113,6 +114,7 @@ def _timed(planned: Planned, plan: Plan, missing: Sequence[Missing], images: Dat
         scenarios=tuple(one.scenario.name for one in missing),
         settings=planned.settings,
         repeats=sweep.repeats,
+        meter=sweep.meter,
     )
     timed = Timed(planned, plan, tuple(missing), job, parity)
     if desk.fresh:
@@ -149,6 +151,7 @@ def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
     repeats, seed = cells[0].planned.sweep.repeats, cells[0].planned.sweep.seed
     takes = rounds.takes(turn for timed in cells for turn in timed.turns)
     say(f"timing {len(cells)} cells, {repeats} repeats each, in random order: {takes}")
+    say(runner.metering(cells[0].job).said(repeats))
     failed: set[int] = set()
     for turn in rounds.rounds([len(timed.turns) for timed in cells], seed, failed.__contains__):
         timed = cells[turn.index]
@@ -190,10 +193,12 @@ def _record(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> Record:
     plan, settings = timed.plan, timed.job.settings
     outcomes = [outcome for outcome in outcomes if one.scenario.name in outcome.series]
     runs = [outcome.series[one.scenario.name] for outcome in outcomes]
+    energy = costs.joined([outcome.energy.get(one.scenario.name) for outcome in outcomes])
     return one.asked.done(
         one.key,
         (
             *one.scenario.metrics(runs, settings),
+            *costs.metrics(energy, tuple(one.scenario.metered(runs, settings))),
             *_costs(timed, one, outcomes),
             *_repeat_spread(one.scenario, runs, settings),
         ),
@@ -205,6 +210,7 @@ def _record(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> Record:
         emulated=plan.emulated,
         placement=outcomes[0].placement,
         monitoring=[outcome.monitoring for outcome in outcomes if outcome.monitoring],
+        energy=energy,
         seconds=sum(sum(s.samples) for run in runs for s in run.values()) / 1e9,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from bench.records.energy import IDLE, PER_IMAGE, POWER
 from bench.verdict.digits import decimals, number, share, with_error
 from bench.verdict.fold import Kind, Part
 from bench.verdict.ranking import LATENCY, Ranking, Standing
@@ -21,6 +22,8 @@ SHOWN_COSTS = (
     "end_to_end_p50_ms",
     "peak_memory_mib",
     "plan_mib",
+    POWER,
+    IDLE,
     "search_p50_ms",
     "index_mib",
     "search_int8_p50_ms",
@@ -35,6 +38,7 @@ SHORT = {
     "latency_p50_ms": ("p50", "ms"),
     "throughput_images_per_s": ("images", "/s"),
     "server_images_per_s": ("server", "/s"),
+    PER_IMAGE: ("energy", "mJ/image"),
     "peak_memory_mib": ("memory", "MiB"),
 }
 """Costs of the folded table, with their heads."""
@@ -110,9 +114,10 @@ def _part(
 
 def _shown(ranking: Ranking, cost: str) -> list[Column]:
     columns = {c.name: c for c in ranking.sheet.costs}
+    energies = [name for name in columns if name.rpartition(".")[2] == PER_IMAGE]
     cameras = [name for name in columns if CAMERA.fullmatch(name)]
     names = [n for n, c in columns.items() if c.priced]
-    names += [n for n in SHOWN_COSTS if n in columns] + cameras + _with_heads(ranking)
+    names += [n for n in SHOWN_COSTS if n in columns] + cameras + energies + _with_heads(ranking)
     return [columns[n] for n in (names if cost in names or not cost else [*names, cost])]
 
 

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from bench.records import stats
+from bench.records.energy import of_energy
 from bench.records.parts import SCENARIOS, Cell, TaskSubject
 from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.records.results import Results, machine_id, run_by
+from bench.verdict import energies
 from bench.verdict.hot import hot
 from bench.verdict.losses import losses, note
 from bench.verdict.overlap import overlap
@@ -60,7 +62,7 @@ def rows(results: Results, by_machine: bool = False) -> tuple[list[Row], list[st
     found.sort(key=lambda r: (r.cell.backbone, r.cell.engine, r.cell.precision, r.machine))
     if any(row.emulated for row in found):
         notes.append("* emulated: the engine computes most of the network in another precision than the file's.")
-    return found, [*notes, *_rounded(found), *note(found), *hot(found)]
+    return found, [*notes, *_rounded(found), *note(found), *hot(found), *energies.notes(found)]
 
 
 def _in_time(results: Results) -> list[Record]:
@@ -120,7 +122,8 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
     """The rows as numbers. Settings are the main metrics of all tasks; costs are the metrics of all scenarios."""
     settings = _settings(found)
     owners = _owners(found)
-    costs = [_costs_of(row, owners) for row in found]
+    domains = energies.domains(found)
+    costs = [_costs_of(row, owners, len(domains) > 1) for row in found]
     columns = {c.name: c for paid in costs for c, _ in paid}
     values, errors = np.full((2, len(found), len(settings)), np.nan)
     places = {name: place for place, name in enumerate(columns)}
@@ -147,7 +150,7 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
             paid_values[i, places[column.name]] = value
     judged = [row.judge() for row in found]
     return Sheet(
-        labels=tuple(row.label | {"loses": ", ".join(losses(row, found))} for row in found),
+        labels=tuple(_label(row, found, domains) for row in found),
         settings=tuple(settings),
         values=values,
         errors=errors,
@@ -162,6 +165,12 @@ def sheet(found: Sequence[Row], notes: Iterable[str] = ()) -> Sheet:
         notes=tuple(notes),
         remarks=_remarks(found),
     )
+
+
+def _label(row: Row, found: Sequence[Row], domains: Sequence[str]) -> dict[str, Any]:
+    """What it is called; with what its energy is of, where any row has one."""
+    own = {"energy_domain": " / ".join(energies.domains([row]))} if domains else {}
+    return row.label | {"loses": ", ".join(losses(row, found))} | own
 
 
 def sheet_of(results: Results, by_machine: bool = False) -> Sheet:
@@ -298,17 +307,24 @@ def _owners(found: Sequence[Row]) -> dict[str, str]:
     return owners
 
 
-def _costs_of(row: Row, owners: dict[str, str]) -> list[tuple[Column, float]]:
+def _costs_of(row: Row, owners: dict[str, str], apart: bool) -> list[tuple[Column, float]]:
+    """What the row costs; ``apart``: energies of several domains are there, and each has columns of its own."""
     costs: list[tuple[Column, float]] = []
     named = set()
     for scenario in in_order(row.timings):
-        head = row.timings[scenario].subject.head
-        for m in row.timings[scenario].metrics:
+        timing = row.timings[scenario]
+        head = timing.subject.head
+        for m in timing.metrics:
             name = m.name if not head and owners[m.name] == scenario else f"{head or scenario}.{m.name}"
+            about = f"{m.name} of {scenario}"
+            if of_energy(m.name):
+                if m.value is None or timing.energy is None:
+                    continue  # where no row has any, there is no column
+                name = energies.column(name, timing.energy.domain, apart)
+                about += f": {timing.energy.domain}"
             if name not in named:  # two scenarios of one head may report the same
                 named.add(name)
-                column = Column(name, m.unit, m.higher_is_better, f"{m.name} of {scenario}", head=head)
-                costs.append((column, _value(m)))
+                costs.append((Column(name, m.unit, m.higher_is_better, about, head=head), _value(m)))
     known = row.about
     if known.parameters:
         column = Column("parameters_m", "M", False, "parameters of the exported network")

@@ -1,4 +1,4 @@
-"""What the GPU's management library reports while something else runs on it: memory, clock, temperature, throttling.
+"""What the GPU's management library reports while something else runs on it: memory, clock, heat, throttling, energy.
 
 It makes no context, so that whoever looks leaves nothing on the device that is measured.
 """
@@ -59,9 +59,24 @@ class Nvml:
             bool(reasons.value & POWER_CAP),
         )
 
+    def energy_j(self) -> float | None:
+        """Joules of the whole board since the driver was loaded; None where it has no such counter.
+
+        A library that says 0 knows nothing: no board has taken no energy.
+        """
+        millijoules = c_ulonglong(0)
+        try:
+            failed = self._library.nvmlDeviceGetTotalEnergyConsumption(self._gpu, byref(millijoules))
+        except AttributeError:  # a library from before there were such counters
+            return None
+        return None if failed or not millijoules.value else millijoules.value / 1e3
+
 
 def nvml() -> Nvml | None:
-    """The library, opened on CUDA's device 0; None where there is no GPU, or no such library (Jetson has none)."""
+    """The library, opened on CUDA's device 0; None where there is no GPU, or no such library.
+
+    A Jetson's has it from JetPack 6 on, and answers "not supported" to nearly everything.
+    """
     try:
         cuda, library = CDLL("libcuda.so.1"), CDLL("libnvidia-ml.so.1")
     except OSError:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from boards import ORIN, PI4, PI5
+from boards import ORIN, ORIN_RAILS, PI4, PI5
 from checkpoints import saved
 from coloured import draw
 from emulated.bed import Board
@@ -109,6 +109,30 @@ def test_boards_and_this_machine_stand_in_one_table(
     timed = [r for r in records(out) if isinstance(r, TimingRecord)]
     assert any(r.environment.jetpack and r.environment.power_mode for r in timed)
     shutil.rmtree(place / "store")
+
+
+def test_the_energy_of_a_jetson_comes_home_with_its_timings(make_board: Callable[..., Board], place: Path) -> None:
+    """Its rails stand still at 8.7 W: so many joules a second are in each window, and none beyond the idle power."""
+    out, kit, store = place / "metered", place / "metered kit", place / "metered store"
+    sweep = [*saved(place / "own.pth"), "--data", str(draw(place / "own", each=10)), "--engine", "ort", "--size", "64"]
+    sweep += ["--tasks", "none", "--scenarios", "single_stream", "--preprocess", "pillow", "--batches", "1"]
+    sweep += ["--seconds", "10", "--repeats", "1", "--store", str(store)]
+    assert main(["pack", str(kit), "--target", BOARDS["orin"][0], *sweep]) == 0
+    board = make_board(ORIN | ORIN_RAILS, "3.11", "cortex-a76", ())
+    said = board.run([kit / "kit.pyz", "run"], {"PYTHONPATH": ""}).stderr
+    assert "energy: VDD_GPU_SOC + VDD_CPU_CV + VIN_SYS_5V0 (INA3221)" in said
+    assert main(["merge", str(kit / "results" / "results.tar"), "--out", str(out), "--store", str(store)]) == 0
+    timed = [r for r in records(out) if isinstance(r, TimingRecord) and r.energy and r.energy.windows]
+    assert timed
+    for record in timed:
+        assert record.energy is not None
+        [window] = record.energy.windows
+        assert window.joules == pytest.approx(8.7 * window.seconds, rel=1e-3)
+        assert window.idle_w == pytest.approx(8.7, rel=1e-3)
+        found = record.metric("energy_mj_per_image")
+        assert found is not None
+        assert found.value is None
+        assert found.note.startswith("VDD_GPU_SOC + VDD_CPU_CV + VIN_SYS_5V0; n/a: ")
 
 
 def _shards(record: ScoreRecord) -> list[str]:

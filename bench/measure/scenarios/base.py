@@ -114,6 +114,17 @@ class Scenario(ABC):
         """Costs that follow from the features' width, and need no clock."""
         return []
 
+    def lasts(self, settings: Settings) -> float:
+        """Seconds that its longest series takes at the least."""
+        return settings.seconds
+
+    def metered(self, runs: Runs, settings: Settings) -> dict[str, int]:
+        """The series that have an energy → images of each of their samples; that of the main figure first.
+
+        Not among them: what is a part of another series, and what asks for no image.
+        """
+        return {}
+
     @abstractmethod
     def run(self, setup: Setup) -> dict[str, Series]:
         """Measure; series by name. What is in ``setup.warm`` is not warmed up again, and what was is added."""

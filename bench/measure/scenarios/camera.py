@@ -29,6 +29,9 @@ class Camera(Scenario):
     def asks(self, settings: Settings) -> dict[str, Any]:
         return {"fps": list(settings.fps)}
 
+    def lasts(self, settings: Settings) -> float:
+        return max(_frames(fps, settings) / fps for fps in settings.fps)
+
     def takes(self, settings: Settings) -> float:
         return sum(_frames(fps, settings) / fps for fps in settings.fps)
 
@@ -57,6 +60,10 @@ class Camera(Scenario):
                 rate=float(fps),
             )
         return found
+
+    def metered(self, runs: Runs, settings: Settings) -> dict[str, int]:
+        names = [f"fps_{fps}" for fps in settings.fps]
+        return {name: 1 for name in names if not any(run[name].stopped.timeout for run in runs)}
 
     def metrics(self, runs: Runs, settings: Settings) -> list[Metric]:
         found: list[Metric] = []

@@ -46,6 +46,9 @@ class EndToEnd(Scenario):
             found[name] = replace(whole, first=parts[0], warm_up=parts[1:-steady], samples=parts[-steady:])
         return found
 
+    def metered(self, runs: Runs, settings: Settings) -> dict[str, int]:
+        return {"end_to_end": 1}
+
     def metrics(self, runs: Runs, settings: Settings) -> list[Metric]:
         samples = {name: pooled(runs, name) for name in runs[0]}
         parts = [

@@ -40,6 +40,9 @@ class MultiStream(Scenario):
             setup.warm.setdefault(size, bundle)
         return {"bundle": bundle}
 
+    def metered(self, runs: Runs, settings: Settings) -> dict[str, int]:
+        return {"bundle": settings.bundle}
+
     def metrics(self, runs: Runs, settings: Settings) -> list[Metric]:
         return latency_metrics(pooled(runs, "bundle"), "multi_stream")
 

@@ -37,16 +37,28 @@ class Offline(Scenario):
             found[f"batch_{size}"] = series
         return found
 
+    def metered(self, runs: Runs, settings: Settings) -> dict[str, int]:
+        sizes = {series: _size(series) for series in runs[0]}
+        return dict(sorted(sizes.items(), key=lambda one: -_rate(one[0], runs)))
+
     def metrics(self, runs: Runs, settings: Settings) -> list[Metric]:
         rates = []
         for series in runs[0]:
-            values = pooled(runs, series)
-            size = int(series.removeprefix("batch_"))
-            rate = size * len(values) / (sum(values) / 1e9)
-            rates.append(Metric.gain(f"throughput_b{size}_images_per_s", rate, "images/s", n=len(values)))
+            name, n = f"throughput_b{_size(series)}_images_per_s", len(pooled(runs, series))
+            rates.append(Metric.gain(name, _rate(series, runs), "images/s", n=n))
         best = max(rates, key=lambda m: m.value or 0.0)
         top = Metric.gain("throughput_images_per_s", best.value, "images/s", n=best.n, note=best.name)
         return [top, *rates]
+
+
+def _size(series: str) -> int:
+    return int(series.removeprefix("batch_"))
+
+
+def _rate(series: str, runs: Runs) -> float:
+    """Images a second."""
+    values = pooled(runs, series)
+    return _size(series) * len(values) / (sum(values) / 1e9)
 
 
 @contextlib.contextmanager

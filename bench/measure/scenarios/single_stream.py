@@ -33,6 +33,9 @@ class SingleStream(Scenario):
             found["device"] = replace(found["latency"], first=device[0], warm_up=[], samples=device)
         return found
 
+    def metered(self, runs: Runs, settings: Settings) -> dict[str, int]:
+        return {"latency": 1}
+
     def metrics(self, runs: Runs, settings: Settings) -> list[Metric]:
         found = latency_metrics(pooled(runs, "latency"))
         if device := pooled(runs, "device"):

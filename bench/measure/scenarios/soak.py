@@ -28,6 +28,9 @@ class Soak(Scenario):
     def asks(self, settings: Settings) -> dict[str, Any]:
         return {"soak_seconds": settings.soak_seconds}
 
+    def lasts(self, settings: Settings) -> float:
+        return settings.soak_seconds / PARTS
+
     def takes(self, settings: Settings) -> float:
         return settings.soak_seconds
 
@@ -51,6 +54,9 @@ class Soak(Scenario):
             stopped = Stopped(False, f"a tenth of {setup.settings.soak_seconds:g} s", None)
             found[part_name(part)] = Series(first, [], samples, True, begin, end, stopped)
         return found
+
+    def metered(self, runs: Runs, settings: Settings) -> dict[str, int]:
+        return {part_name(PARTS): 1, part_name(1): 1}
 
     def metrics(self, runs: Runs, settings: Settings) -> list[Metric]:
         start, end = (pooled(runs, part_name(part)) for part in (1, PARTS))

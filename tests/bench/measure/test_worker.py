@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from fakes import dataset
 from project import ROOT, pyproject
 
 from bench.measure import runner
+from bench.measure.energy import beside
 from bench.measure.scenarios.base import Settings
 from bench.measure.scenarios.catalog import main_metric
 from bench.measure.worker import Job
@@ -71,6 +73,32 @@ def test_a_child_measures_every_scenario(job: Job) -> None:
     assert all(series.samples for found in outcome.series.values() for series in found.values())
     assert outcome.monitoring is not None
     assert 0 < outcome.peak_memory_bytes["single_stream"] <= outcome.peak_memory_bytes["end_to_end"]
+
+
+def test_a_machine_without_a_sensor_or_a_series_that_is_too_short_says_so(job: Job) -> None:
+    energy = runner.run(job).energy
+    assert list(energy) == ["single_stream", "offline", "end_to_end"]
+    assert all(one.reason and not one.windows and not one.domain for one in energy.values())
+
+
+def test_a_child_s_series_take_what_a_meter_had_in_their_windows(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """50 W all the time, a reading every 5 ms, for longer than the child takes."""
+    for name, value in {"LEAST_SECONDS": 0.01, "LEAST_STEPS": 1, "METER_IDLE_SECONDS": 0.1}.items():
+        monkeypatch.setattr(beside, name, value)
+    file, now = tmp_path / "meter.csv", time.time()
+    file.write_text("time,watts\n" + "".join(f"{now + i / 200 - 1:.3f},50\n" for i in range(40_000)))
+    longer = replace(job, meter=str(file), scenarios=("offline", "end_to_end"), settings=Settings(0.3, samples=8))
+    outcome = runner.run(longer)
+    windows = {name: one.windows for name, one in outcome.energy.items()}
+    assert {w.series: w.why for w in windows["offline"]} == {"batch_1": "", "batch_4": ""}
+    assert [w.series for w in windows["end_to_end"]] == ["end_to_end"]
+    for window in (*windows["offline"], *windows["end_to_end"]):
+        assert window.joules == pytest.approx(50 * window.seconds, rel=1e-3)
+        assert window.idle_w == pytest.approx(50, rel=1e-3)
+    images = {w.series: w.images for w in windows["offline"]}
+    assert images == {f"batch_{n}": n * len(outcome.series["offline"][f"batch_{n}"].samples) for n in (1, 4)}
 
 
 def test_a_batch_size_is_warmed_up_once_in_a_child(job: Job) -> None:

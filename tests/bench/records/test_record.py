@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.records import parts
+from bench.records.energy import Energy, EnergyWindow
 from bench.records.parts import (
     About,
     Cell,
@@ -141,6 +142,31 @@ TIMING = st.builds(
         max_size=2,
     ),
     placement=DOCUMENT,
+    energy=maybe(
+        st.builds(
+            Energy,
+            TEXT,
+            TEXT,
+            st.lists(
+                st.builds(
+                    EnergyWindow,
+                    TEXT,
+                    COUNT,
+                    COUNT,
+                    NUMBER,
+                    NUMBER,
+                    maybe(NUMBER),
+                    maybe(NUMBER),
+                    st.dictionaries(TEXT, NUMBER, max_size=2),
+                    COUNT,
+                    TEXT,
+                ),
+                max_size=2,
+            ).map(tuple),
+            TEXT,
+            TEXT,
+        )
+    ),
 )
 
 
@@ -181,9 +207,11 @@ def test_the_golden_files_have_every_field_of_every_part_and_a_value_in_it() -> 
     types = {of for of, _ in found}
     abstract = {parts.Subject}
     assert types >= {one for one in vars(parts).values() if isinstance(one, type) and is_dataclass(one)} - abstract
-    assert types >= {ScoreRecord, TimingRecord, Metric, Parity}
+    assert types >= {ScoreRecord, TimingRecord, Metric, Parity, Energy, EnergyWindow}
     never = {(of.__name__, name) for (of, name), values in found.items() if not any(v or v is False for v in values)}
-    # a bug says nothing but its traceback, a close engine emits nothing but numbers, and the failure is of a score
+    # a bug says nothing but its traceback, a close engine emits nothing but numbers, the failure is of a score, and
+    # where there is an energy there is no reason for none
+    never -= {("Energy", "reason"), ("Energy", "remedy")}
     assert never == {("Failure", "why"), ("Parity", "nonfinite"), ("TimingRecord", "failure")}
 
 

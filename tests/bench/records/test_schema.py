@@ -253,3 +253,10 @@ def test_a_record_of_schema_6_from_before_machines_had_limits_has_none(tmp_path:
     assert found.environment.name == "Imaginary Board"
     assert found.environment.clock_cap_mhz == ()
     assert {m.throttling for m in found.monitoring} == {()}
+
+
+def test_a_record_of_schema_6_from_before_energy_was_read_has_none(tmp_path: Path) -> None:
+    one = document(HERE / "record-6-timing.json")
+    del one["energy"]
+    written(tmp_path, one)
+    assert timing(tmp_path / "0.json").energy is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_results_do_not_lie_in_the_data_or_in_place_of_the_store(tmp_path: Path,
     with pytest.raises(UserError, match="cannot be both the results and the store"):
         Desk.open(store.root, sweep(data), store)
     Desk.open(tmp_path, sweep(data), store)  # beside the data is fine
+
+
+def test_a_wall_meter_s_file_is_read_before_any_work(tmp_path: Path, data: Path, store: Store) -> None:
+    file = tmp_path / "meter.csv"
+    metered = replace(sweep(data), meter=str(file))
+    with pytest.raises(UserError, match=r"meter\.csv cannot be read"):
+        Desk.open(tmp_path / "out", metered, store)
+    file.write_text("time,watts\n2026-11-29T02:00:00,10\n")
+    with pytest.raises(UserError, match=r"Line 2 .* no offset from UTC"):
+        Desk.open(tmp_path / "out", metered, store)
+    file.write_text("time,watts\n")
+    Desk.open(tmp_path / "out", metered, store)  # nothing has been written yet
 
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path, data: Path, store: Store) -> None:

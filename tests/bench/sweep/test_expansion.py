@@ -41,6 +41,19 @@ def test_cells_are_left_out_by_the_words_that_name_them(store: Store) -> None:
     ]
 
 
+def test_what_was_timed_without_a_wall_meter_is_timed_again_with_one_and_compared_with_it(store: Store) -> None:
+    data, timed = dataset(), scenario("single_stream")
+
+    def cell(meter: str) -> Planned:
+        sweep = read(models=("test_resnet.r160_in1k@random",), engines=("ort",), precisions=("fp32",), meter=meter)
+        return expand(sweep, store)[0]
+
+    without, metered, other = cell(""), cell("a.csv"), cell("b.csv")
+    assert without.timing_key(data, timed, "machine") != metered.timing_key(data, timed, "machine")
+    assert metered.timing_key(data, timed, "machine") == other.timing_key(data, timed, "machine")
+    assert without.timing_protocol(data, timed, "machine") == metered.timing_protocol(data, timed, "machine")
+
+
 def test_turning_photographs_upright_moves_every_key_over_pixels_and_shows_in_the_cell(store: Store) -> None:
     data = dataset()
 

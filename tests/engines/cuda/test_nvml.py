@@ -55,6 +55,18 @@ class Library:
         return 0
 
 
+class Counting(Library):
+    """It has a counter of energy too."""
+
+    def __init__(self, millijoules: int, answer: int = 0) -> None:
+        super().__init__()
+        self.millijoules, self.answer = millijoules, answer
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, gpu: Any, millijoules: Any) -> int:
+        millijoules._obj.value = self.millijoules
+        return self.answer
+
+
 def gpu(library: Library) -> Nvml:
     found = opened(Cuda(), library)
     assert found is not None
@@ -72,6 +84,20 @@ def test_idle_and_set_clocks_are_no_throttling(reasons: int, throttled: bool) ->
     found = gpu(Library(reasons)).read()
     assert found is not None
     assert found.throttled is throttled
+
+
+@pytest.mark.parametrize(
+    ("library", "joules"),
+    [
+        (Counting(1_234_567_890_123), 1_234_567_890.123),
+        (Counting(5, NOT_SUPPORTED), None),
+        (Counting(0), None),
+        (Library(), None),
+    ],
+    ids=["counts", "not supported", "knows nothing", "an old library"],
+)
+def test_joules_are_counted_and_no_answer_is_no_zero(library: Library, joules: float | None) -> None:
+    assert gpu(library).energy_j() == joules
 
 
 def test_a_board_that_does_not_tell_is_nothing() -> None:

@@ -10,6 +10,7 @@ from fake_clock import Scripted
 from fakes import MeanColour, PillowPath, photograph, plan
 
 from bench.measure.clock import CLOCK, Series
+from bench.measure.criterion import Stopped
 from bench.measure.queries import Queries
 from bench.measure.scenarios.base import Settings, Setup
 from bench.measure.scenarios.catalog import scenario
@@ -209,3 +210,34 @@ def test_a_session_that_does_not_stream_runs_batch_by_batch(rotation: Queries) -
     found = scenario("offline").run(Setup(session, rotation, SHORT, PillowPath()))
     assert {name for name, series in found.items() if series.samples} == {"batch_1", "batch_4"}
     assert set(session.seen) == {1, 4}
+
+
+def seen(count: int, ns: int = RUN, rate: float = 0.0, given_up: bool = False) -> Series:
+    return Series(ns, [], [ns] * count, True, 0, count * ns, Stopped(given_up, "", None), rate)
+
+
+def test_the_energy_of_the_main_figure_comes_first() -> None:
+    offline = {"batch_1": seen(20), "batch_4": seen(5, 4 * RUN), "batch_8": seen(9, 6 * RUN)}
+    trials: dict[str, Series] = {}
+    for number, (rate, broke) in enumerate(((10.0, False), (20.0, False), (40.0, True)), 1):
+        trials |= {f"trial_{number}": seen(700, rate=rate, given_up=broke), f"delay_{number}": seen(700, 1)}
+    camera = {"fps_5": seen(9), "fps_30": seen(9, given_up=True)}
+    tenths = {f"tenth_{number}": seen(9) for number in range(1, 11)}
+    settings = Settings(bundle=6)
+    for name, run, expected in (
+        ("single_stream", {"latency": seen(9), "device": seen(9)}, {"latency": 1}),
+        ("offline", offline, {"batch_8": 8, "batch_1": 1, "batch_4": 4}),
+        ("multi_stream", {"bundle": seen(9)}, {"bundle": 6}),
+        ("server", trials, {"trial_2": 1}),
+        ("camera", camera, {"fps_5": 1}),
+        ("soak", tenths, {"tenth_10": 1, "tenth_1": 1}),
+        ("end_to_end", {"end_to_end": seen(9), "decode": seen(9)}, {"end_to_end": 1}),
+        ("search", {"search": seen(9)}, {}),
+    ):
+        assert list(scenario(name).metered([run], settings).items()) == list(expected.items()), name
+
+
+def test_the_longest_series_decides_whether_energy_can_be_read() -> None:
+    settings = Settings(seconds=4.0, fps=(5, 30), soak_seconds=600.0)
+    lasts = {name: scenario(name).lasts(settings) for name in ("single_stream", "camera", "soak")}
+    assert lasts == {"single_stream": 4.0, "camera": 64 / 5, "soak": 60.0}
