@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench.records.energy import PER_IMAGE
 from bench.records.record import TimingRecord
+from bench.verdict import energies
 from bench.verdict.digits import number
-from bench.verdict.markdown import table
+from bench.verdict.hot import hot
+from bench.verdict.markdown import bullets, table
 from bench.verdict.row import Row
 from export.spec import Metric
 
 LATENCIES = {"p50, ms": ("single_stream", "latency_p50_ms"), "p99, ms": ("single_stream", "latency_p99_ms")}
 SERVER, SOAK, CAMERA = "server", "soak", "camera"
+ENERGY = "single_stream"
+"""The scenario whose energy is shown."""
 
 
 def load(found: Sequence[Row]) -> str:
-    """A Markdown table: a row a cell, the one that answers most first. What was not measured has a dash."""
+    """A Markdown table: a row a cell, the one that answers most first, and below it why there is no energy, and which
+    cells change places when hot. What was not measured has a dash."""
     rows = sorted(found, key=lambda row: -(_value(row, SERVER, "server_images_per_s") or 0.0))
     rates = sorted({fps for row in rows for fps in _settings(row, CAMERA).get("fps", ())})
+    metered = energies.domains(rows)
     bounds = dict.fromkeys(str(_settings(row, SERVER).get("slo", "")) for row in rows if SERVER in row.timings)
     columns = [
         *LATENCIES,
@@ -26,8 +33,9 @@ def load(found: Sequence[Row]) -> str:
         "interval",
         *(f"camera at {fps} fps, p50, ms" for fps in rates),
         "soak: first → last tenth, p50, ms",
+        *([f"energy, {ENERGY.replace('_', ' ')}, mJ/image"] if metered else []),
     ]
-    return table(
+    made = table(
         ("backbone", "engine", "precision", *columns),
         [
             (
@@ -39,11 +47,13 @@ def load(found: Sequence[Row]) -> str:
                 _between(row),
                 *(_text(row, CAMERA, f"camera_{fps}fps_p50_ms") for fps in rates),
                 _soaked(row),
+                *([_text(row, ENERGY, PER_IMAGE)] if metered else []),
             )
             for row in rows
         ],
         range(3, 3 + len(columns)),
     )
+    return made + bullets([*energies.notes(rows), *hot(rows)])
 
 
 def _settings(row: Row, scenario: str) -> dict[str, Any]:

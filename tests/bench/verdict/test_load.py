@@ -38,7 +38,7 @@ def cell(backbone: str, rate: float | None) -> Row:
 
 def test_a_row_has_every_scenario_and_the_busiest_cell_comes_first() -> None:
     slow, fast, *_ = Lab().backbones
-    head, _, *rows = load([cell(slow, None), cell(fast, 100.0)]).splitlines()
+    head, _, *rows = load([cell(slow, None), cell(fast, 100.0)]).splitlines()[:4]
     assert "highest rate at p99=50ms, images/s" in head
     assert "camera at 5 fps, p50, ms" in head
     assert [row.split(" | ")[0].strip("| ") for row in rows] == [fast, slow]
