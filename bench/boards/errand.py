@@ -16,6 +16,7 @@ from bench.sweep.features import extract
 from bench.sweep.keys import feature_key
 from engines.base import Engine, Plan
 from engines.catalog import engine
+from engines.processor import granted
 from export.artifact import Artifact
 from export.errors import UserError
 from export.progress import counting, say
@@ -24,11 +25,15 @@ from export.store import Entry, Store
 
 @dataclass(frozen=True)
 class Errand:
-    """One network of a kit whose files lie in ``store``; ``pixels_by`` goes into the keys of what it emits."""
+    """One network of a kit whose files lie in ``store``; ``pixels_by`` goes into the keys of what it emits.
+
+    It runs on all cores, and says how many threads there are once it is timed on those of ``pin``.
+    """
 
     store: str
     network: Network
     pixels_by: dict[str, Any]
+    pin: tuple[int, ...] = ()
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +54,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         say(f"  fails parity: cosine {parity.cosine_min:.6g}")
     many = engine(replace(runner.spec, streams=runner.spec.thread_count))
     emitted = {shown.of: _emitted(many, plan, shown, errand, store) for shown in network.shown}
-    built = Built(plan.key, plan.content, plan.plan_bytes, dict(plan.fields), runner.spec.thread_count, emitted)
+    threads = granted(network.threads, errand.pin) or runner.spec.thread_count
+    built = Built(plan.key, plan.content, plan.plan_bytes, dict(plan.fields), threads, emitted)
     found: dict[str, Any] = msgspec.to_builtins(built)
     return found
 

@@ -89,6 +89,7 @@ class Kit:
         version: of the project that packed it.
         sweep: the fields of the sweep that it comes from (see :mod:`bench.sweep.spec`).
         data: name → digest of each data set.
+        pin: the board's cores that timings run on; empty for wherever the system puts them.
         preprocess: the path that made the pixels. pixels_by: its identity, which the features' keys hold.
         files: path in the kit → SHA-256, of all that lies beside ``kit.json``.
         schema: of this file.
@@ -104,6 +105,7 @@ class Kit:
     repeats: int
     seed: int
     networks: tuple[Network, ...]
+    pin: tuple[int, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     id: str = ""
     schema: int = SCHEMA
@@ -127,6 +129,7 @@ class Kit:
             scenarios=network.scenarios,
             settings=self.settings,
             repeats=self.repeats,
+            pin=self.pin,
         )
 
     @property

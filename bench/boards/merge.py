@@ -44,7 +44,8 @@ def merge(file: Path, out: Path, store: Store, name: str = "") -> pipeline.Tally
     with tempfile.TemporaryDirectory(prefix="backbones-") as place:
         results = brought.read(file, Path(place))
         sweep = parse(results.kit.sweep, f"the sweep of {file.name}")
-        desk = replace(Desk.open(out, sweep, store), environment=named(results.environment, name))
+        desk = Desk.open(out, replace(sweep, pin=()), store)  # the board's cores, not these
+        desk = replace(desk, environment=named(results.environment, name))
         with desk.alone():
             _require_one_board(desk, results)
             _take(results, Store(Path(place, brought.STORE), say), store)

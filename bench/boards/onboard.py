@@ -25,6 +25,7 @@ from bench.measure.worker import Job
 from bench.records.parts import Failure
 from bench.sweep import gate
 from engines.preprocess.catalog import identity
+from engines.processor import require_pinnable
 from export import child
 from export.command import console, new_parser
 from export.errors import OutOfSpace, UserError
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for number in chosen:
             print(f"  {kit.networks[number].title}")
         return 0
+    require_pinnable(kit.pin)
     out = args.out or args.folder / "results"
     require_writable(out, "--out", LEAST_BYTES)
     return Run(kit, Store(args.folder / kits.STORE, say), out, chosen).run()
@@ -137,7 +139,7 @@ class Run:
         file, network = self._built_file(number), self.kit.networks[number]
         if self._built(number):
             return
-        errand = Errand(str(self._store.root), network, self.kit.pixels_by)
+        errand = Errand(str(self._store.root), network, self.kit.pixels_by, self.kit.pin)
         try:
             found = child.alone("bench.boards.errand:work", msgspec.to_builtins(errand), network.title, say)
         except OutOfSpace:
@@ -167,18 +169,19 @@ class Run:
             takes = rounds.takes(turn for turns in jobs for turn in turns)
             say(f"timing {len(timed)} networks, {self.kit.repeats} repeats each, in random order: {takes}")
             say(runner.metering(jobs[0][0]).said(self.kit.repeats))
-        for turn in rounds.rounds(list(map(len, jobs)), self.kit.seed, lambda i: timed[i] in self._failures):
+        for turn, seen in rounds.measured(
+            jobs,
+            lambda index, turn: self._part(timed[index], turn),
+            self.kit.seed,
+            lambda index: timed[index] in self._failures,
+        ):
             number = timed[turn.index]
-            network = self.kit.networks[number]
-            part = self._part(number, turn.turn)
-            kept = "kept from before: " if part.exists() else ""
-            seen = rounds.outcome(jobs[turn.index][turn.turn], part)
-            where = f"[{turn.number}/{turn.total}] {network.title}"
+            where = f"{turn} {self.kit.networks[number].title}"
             if seen.failure:
                 self._failures[number] = seen.failure
                 say(f"{where} failed: {seen.failure.what}")
             else:
-                say(f"{where}: {kept}{headline(seen.series, self.kit.settings)}")
+                say(f"{where}: {turn.note}{headline(seen.series, self.kit.settings)}{rounds.trouble(seen)}")
 
     def _jobs(self, number: int) -> tuple[Job, ...]:
         """What the child processes of one network measure."""

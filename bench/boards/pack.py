@@ -193,6 +193,7 @@ def write(sweep: Assembly, made: Load, target: Target, brought: Sequence[Path], 
         settings=first.settings,
         repeats=first.sweep.repeats,
         seed=first.sweep.seed,
+        pin=first.sweep.cores,
         networks=tuple(made.networks),
     )
     part = folder.with_name(f".{folder.name}.part")

@@ -1,7 +1,9 @@
-"""The limits of the processor's clocks, and who chooses within them. Linux' cpufreq: one policy a group of cores."""
+"""The processor's clocks, their limits, and who chooses within them. Linux' cpufreq: one policy a group of cores."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,3 +53,14 @@ def cap(found: tuple[Policy, ...]) -> tuple[int, ...]:
 def governor(found: tuple[Policy, ...]) -> str:
     """The governors' names, each once."""
     return ", ".join(dict.fromkeys(policy.governor for policy in found if policy.governor))
+
+
+def now_mhz(cores: Collection[int], root: Path = Path("/")) -> float:
+    """The mean clock of these cores at this moment; 0 where the system does not say."""
+    cpufreq = root / "sys/devices/system/cpu"
+    found = [sysfs.number(cpufreq / f"cpu{core}/cpufreq/scaling_cur_freq") for core in cores]
+    clocks = [khz / 1000 for khz in found if khz]
+    if not clocks:  # what x86 says of each core, in order
+        listed = re.findall(r"^cpu MHz\s*:\s*([\d.]+)$", sysfs.text(root / "proc/cpuinfo"), re.MULTILINE)
+        clocks = [float(mhz) for core, mhz in enumerate(listed) if core in cores]
+    return sum(clocks) / len(clocks) if clocks else 0.0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import clocks, jetson, temperature, throttling
-from bench.measure.monitor import FOREIGN_SHARE, busy_seconds
+from bench.measure.load import load
+from bench.measure.moments import FOREIGN_SHARE
+from engines.processor import allowed
 from export.store import LEAST_BYTES
 
 NEAR_C = 5.0
@@ -42,7 +43,7 @@ def cautions(folder: Path, seconds: float = 1.0, root: Path = Path("/")) -> tupl
 
 def _throttled(root: Path) -> list[Caution]:
     now = throttling.state(root)
-    before = throttling.meant((now.pi & throttling.SINCE_BOOT) >> 16)
+    before = throttling.meant(((now.pi or 0) & throttling.SINCE_BOOT) >> 16)
     found = []
     if now.now:
         found.append(Caution(f"The machine slows itself down now: {', '.join(now.now)}.", _cure(now.now)))
@@ -86,14 +87,17 @@ def _hot(root: Path) -> list[Caution]:
 
 
 def _foreign(seconds: float) -> list[Caution]:
-    cores = os.cpu_count() or 1
-    start, before = time.monotonic(), busy_seconds()
+    own, before, start = allowed(), load(allowed()), time.monotonic()
     time.sleep(seconds)
-    share = (busy_seconds() - before) / ((time.monotonic() - start) * cores)
-    if share <= FOREIGN_SHARE:
-        return []
-    what = f"Other processes take {min(share, 1.0):.0%} of the processor."
-    return [Caution(what, "end them (top shows which they are), and a desktop if there is one")]
+    after, cores = load(own), (time.monotonic() - start) * len(own)
+    found = []
+    if (share := (after.busy - before.busy) / cores) > FOREIGN_SHARE:
+        what = f"Other processes take {min(share, 1.0):.0%} of the processor."
+        found.append(Caution(what, "end them (top shows which they are), and a desktop if there is one"))
+    if (share := (after.stolen - before.stolen) / cores) > FOREIGN_SHARE:
+        what = f"The hypervisor takes {min(share, 1.0):.0%} of the processor for other virtual machines."
+        found.append(Caution(what, "a machine, or cores, of one's own"))
+    return found
 
 
 def _disk(folder: Path) -> list[Caution]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from bench.measure import arm, clocks, jetson, sysfs, throttling
 from bench.records.parts import Environment
+from engines.cgroup import quota
 from engines.cuda.device import device
-from engines.processor import cores
+from engines.processor import allowed, cores
 from export import __version__
 from export.store import key
 
@@ -79,15 +80,17 @@ def environment(root: Path = Path("/")) -> Environment:
         "processor": processor(root),
         "board": board(root),
         "architecture": platform.machine(),
-        "cores": cores(),
+        "cores": cores(root),
         "memory_mib": round(psutil.virtual_memory().total / 2**20, -2),
     }
     gpu, clocked, mode, l4t = device(), clocks.policies(root), jetson.power_mode(root), jetson.release(root)
     hot = bool(throttling.state(root).cooling)
+    granted = quota(root)  # one of more than the cores that there are limits nothing
     limits: dict[str, Any] = {
         "l4t": l4t,
         "power_mode": mode.name if mode else "",
         "clock_cap_mhz": () if hot else clocks.cap(clocked),
+        "cpu_quota": round(granted, 3) if granted < len(allowed()) else 0.0,
     }
     named = hardware | {name: value for name, value in limits.items() if value}
     if gpu:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -37,7 +38,7 @@ def run(job: Job, limit: float | None = None) -> Outcome:
     monitors: list[Monitor] = []
 
     def watch(pid: int) -> Monitor:
-        monitors.append(Monitor(pid))
+        monitors.append(Monitor(pid, job.pin))
         return monitors[-1]
 
     beside = metering(job)
@@ -52,8 +53,14 @@ def run(job: Job, limit: float | None = None) -> Outcome:
             return _failed("ChildDied", f"The measuring process was ended by {death.signal}{hint}.", death.last)
         return _failed("ChildDied", f"The measuring process ended with code {death.code}.", death.last)
     outcome = msgspec.json.decode(found, type=Outcome)
-    monitoring = monitors[0].summary()
+    monitoring = {name: _seen(monitors[0], name, outcome) for name in outcome.series}
     return replace(outcome, monitoring=monitoring, energy=_energy(job, outcome, monitoring, beside))
+
+
+def _seen(monitor: Monitor, name: str, outcome: Outcome) -> tuple[Monitoring, ...]:
+    """The machine during each series of a scenario."""
+    found = monitor.windows(outcome.series[name])
+    return tuple(replace(one, throttled=False) for one in found) if scenario(name).heats else found
 
 
 def metering(job: Job) -> Beside:
@@ -61,9 +68,12 @@ def metering(job: Job) -> Beside:
     return Beside.of(max(scenario(name).lasts(job.settings) for name in job.scenarios), job.meter)
 
 
-def _energy(job: Job, outcome: Outcome, monitoring: Monitoring, beside: Beside) -> dict[str, Energy]:
+def _energy(
+    job: Job, outcome: Outcome, monitoring: Mapping[str, Sequence[Monitoring]], beside: Beside
+) -> dict[str, Energy]:
     """Scenario → the energy of its series."""
-    on_gpu = monitoring.gpu is not None and monitoring.gpu.memory_bytes >= GPU_BYTES
+    gpus = [window.gpu for windows in monitoring.values() for window in windows if window.gpu]
+    on_gpu = any(gpu.memory_bytes >= GPU_BYTES for gpu in gpus)
     used: frozenset[Part] = frozenset(("processor", "GPU") if on_gpu else ("processor",))
     found = {}
     for name, series in outcome.series.items():

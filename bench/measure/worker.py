@@ -29,8 +29,10 @@ class Job:
     """One cell to measure: everything is named by key in the store, so that the child builds nothing.
 
     Attributes:
+        threads: of one inference; 0 stands for all cores that the child may use.
         repeats: of the scenarios that are not measured once.
         meter: a wall meter's file, which the child's parent reads; empty where there is none.
+        pin: the numbers of the cores that it runs on; by default wherever the system puts it.
     """
 
     store: str
@@ -45,6 +47,7 @@ class Job:
     settings: Settings
     repeats: int = 1
     meter: str = ""
+    pin: tuple[int, ...] = ()
 
     @property
     def turns(self) -> tuple[Job, ...]:
@@ -65,8 +68,8 @@ class Job:
 class Outcome:
     """What the child saw: for each scenario its series and the process's peak memory up to its end.
 
-    ``failure`` says why where it could not measure; ``monitoring`` and ``energy`` (by scenario) are added by whoever
-    watched it.
+    ``failure`` says why where it could not measure. Whoever watched it adds, by scenario, ``monitoring`` (the machine
+    during each series) and ``energy``; and ``attempts``, how often it was measured until it was this undisturbed.
     """
 
     series: dict[str, dict[str, Series]] = field(default_factory=dict)
@@ -74,8 +77,29 @@ class Outcome:
     load_ns: int = 0
     placement: dict[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
-    monitoring: Monitoring | None = None
+    monitoring: dict[str, tuple[Monitoring, ...]] = field(default_factory=dict)
     energy: dict[str, Energy] = field(default_factory=dict)
+    attempts: int = 1
+
+    @property
+    def disturbance(self) -> tuple[int, float]:
+        """How much came between: how many series were throttled; and the largest share of its cores that any lost to
+        other processes and to the hypervisor. Nothing of what was measured plays a part."""
+        windows = [one for scenario in self.monitoring.values() for one in scenario]
+        lost = max((one.foreign_share + one.stolen_share for one in windows), default=0.0)
+        return sum(one.throttled for one in windows), lost
+
+    @property
+    def seconds(self) -> float:
+        """From the beginning of the first series to the end of the last."""
+        series = [one for scenario in self.series.values() for one in scenario.values()]
+        begin, end = min((s.begin_ns for s in series), default=0), max((s.end_ns for s in series), default=0)
+        return (end - begin) / 1e9
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether some series was throttled or disturbed."""
+        return any(one.doubtful for scenario in self.monitoring.values() for one in scenario)
 
 
 def work(job: Job) -> Outcome:
@@ -84,9 +108,12 @@ def work(job: Job) -> Outcome:
     from engines.base import EngineSpec, Profile
     from engines.catalog import engine
     from engines.preprocess.catalog import preprocess
+    from engines.processor import pin
     from export.artifact import Artifact
     from export.store import Store
 
+    if job.pin:  # before an engine starts its threads, which stay where they were started
+        pin(job.pin)
     store = Store(Path(job.store), verified=True)  # by whoever prepared the job
     artifact_entry = store.try_load("onnx", job.onnx_key)
     queries_entry = store.try_load("queries", job.queries_key)

@@ -91,7 +91,7 @@ def measured(records: Iterable[Record], machine: str) -> list[Measured]:
     costs: dict[Cell, dict[str, float]] = {}
     sizes: dict[Cell, Size] = {}
     timings = [r for r in records if isinstance(r, TimingRecord) and r.status == "ok" and r.environment.id == machine]
-    for record in sorted(timings, key=lambda r: (not any(m.disturbed for m in r.monitoring), r.started_at)):
+    for record in sorted(timings, key=lambda r: (not any(m.doubtful for m in r.monitoring), r.started_at)):
         if record.subject.head or throttled(record) or record.cell.engine.partition(":")[0] == BASELINE:
             continue
         own, about = costs.setdefault(record.cell, {}), record.about

@@ -255,6 +255,7 @@ class Environment:
         clock_cap_mhz: what the processor is limited to below what it can; a number a group of cores where they differ.
             Empty where it is not limited.
         governor: who chooses the processor's clock. It is not in the id.
+        cpu_quota: how many cores' time a container may use on average; 0 where nothing limits it.
         gpu: name, compute capability and driver; None where there is none.
     """
 
@@ -273,13 +274,15 @@ class Environment:
     power_mode: str = ""
     clock_cap_mhz: tuple[int, ...] = ()
     governor: str = ""
+    cpu_quota: float = 0.0
 
     @property
     def name(self) -> str:
         """What a reader calls the machine: ``NVIDIA Jetson AGX Orin Developer Kit (JetPack 6.2, 30W)``."""
         system = f"JetPack {self.jetpack}" if self.jetpack else f"L4T {self.l4t}" if self.l4t else ""
         cap = f"capped at {', '.join(map(str, self.clock_cap_mhz))} MHz" if self.clock_cap_mhz else ""
-        limits = ", ".join(filter(None, (system, self.power_mode, cap)))
+        quota = f"quota of {self.cpu_quota:g} cores" if self.cpu_quota else ""
+        limits = ", ".join(filter(None, (system, self.power_mode, cap, quota)))
         called = self.board or self.processor
         return f"{called} ({limits})" if limits else called
 
@@ -303,6 +306,7 @@ class GpuMonitoring:
     Attributes:
         memory_bytes: the most that was in use beyond what was in use before.
         clock_mhz, temperature_c: least and most; None where the board does not report it.
+        others: the most other processes that were on it at once.
     """
 
     memory_bytes: int
@@ -310,17 +314,23 @@ class GpuMonitoring:
     temperature_c: tuple[int, int] | None = None
     throttled: bool = False
     power_capped: bool = False
+    others: int = 0
 
 
 @dataclass(frozen=True)
 class Monitoring:
-    """The machine beside one measurement.
+    """The machine during one series.
 
     Attributes:
-        foreign_share: median share of all cores that other processes took.
-        disturbed: it was too large. throttled: the processor or the GPU was.
+        foreign_share: share of the cores that the measured process may use which other processes took.
+        disturbed: it was too large. throttled: the processor or the GPU was, or the container by its quota.
         clock_mhz, temperature_c: least and most; None where the system does not report it.
-        throttling: why it was throttled, where that is known.
+        throttling: why it was throttled, where that is known. Where heat is what is measured, it may be, and is not
+            ``throttled``.
+        series, repeat: as in :class:`SampleSeries`; in records of before schema 7 it is of all series of a repeat,
+            without a name. Series that were taken at the same time have one together.
+        stolen_share: share of the cores that the hypervisor gave to other virtual machines. stolen: it was too large.
+        attempts: how often the repeat was measured; the least disturbed of them is kept.
     """
 
     foreign_share: float = 0.0
@@ -330,6 +340,31 @@ class Monitoring:
     temperature_c: tuple[float, float] | None = None
     gpu: GpuMonitoring | None = None
     throttling: tuple[str, ...] = ()
+    series: str = ""
+    repeat: int = 0
+    stolen_share: float = 0.0
+    stolen: bool = False
+    attempts: int = 1
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether something kept the series from having its cores at their full clock."""
+        return self.disturbed or self.stolen or self.throttled
+
+    @property
+    def trouble(self) -> str:
+        """What that was, in words; empty where nothing did."""
+        found = [f"throttled{self.why}"] if self.throttled or self.throttling else []
+        if self.disturbed:
+            found.append(f"other processes took {self.foreign_share:.0%} of the cores")
+        if self.stolen:
+            found.append(f"the hypervisor took {self.stolen_share:.0%} of the cores")
+        return ", ".join(found)
+
+    @property
+    def why(self) -> str:
+        """What throttled it, in brackets; empty where that is not known."""
+        return f" ({', '.join(self.throttling)})" if self.throttling else ""
 
 
 @dataclass(frozen=True)

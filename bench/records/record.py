@@ -120,7 +120,7 @@ class TimingRecord(Record):
 
     Attributes:
         series: every sample; every repeat is a series of its own.
-        monitoring: the machine beside each repeat.
+        monitoring: the machine during each series.
         placement: where the work really ran, as the engine reports it (JSON values).
         energy: what the series took, or why that is not known; None in records from before there were sensors.
     """

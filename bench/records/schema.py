@@ -5,7 +5,8 @@ user's own; only the former have a licence. Schema 2 kept its parts as mappings,
 reference in its engine's name, and a shift in the data set's name and in the note on its splits. Here alone is anything
 taken out of a name. Schema 3 had no weights in the cell, and counted unreadable images instead of saying how the data
 were read. Schema 4 knew no other input sizes, no heads, no feature maps and no results class by class. Schema 5 had an
-input's size and its resize as one text, and no depths.
+input's size and its resize as one text, and no depths. Schema 6 watched the machine during a whole repeat, not during
+each of its series.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from export.errors import UserError
 
-SCHEMA = 6
+SCHEMA = 7
 
 
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
@@ -38,6 +39,8 @@ def upgrade(document: dict[str, Any]) -> dict[str, Any]:
         document = _from_3(document)
     if schema <= 5:
         document = _from_5(document)
+    if schema <= 6 and document.get("monitoring"):
+        document = document | {"monitoring": [m | {"repeat": n} for n, m in enumerate(document["monitoring"])]}
     return document | {"schema": SCHEMA}
 
 

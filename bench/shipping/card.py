@@ -109,5 +109,7 @@ def _costs(chosen: Chosen) -> list[str]:
         main = record.metrics[0]
         what = f"{name}: {main.name.replace('_', ' ')} {number(main.value or 0.0)} {main.unit}"
         alone = "" if record.subject.head else ", backbone alone"
-        lines.append(f"- {what}{alone}, on {record.environment.name}, {record.cell.threads} threads")
+        pin = record.subject.settings.get("pin")
+        cores = f" pinned to cores {pin}" if pin else ""
+        lines.append(f"- {what}{alone}, on {record.environment.name}, {record.cell.threads} threads{cores}")
     return lines or ["- not measured: `bob run` with the scenario single_stream measures it"]

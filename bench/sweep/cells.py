@@ -280,6 +280,7 @@ class Planned:
             "data": images.digest,
             "preprocess": self.preprocess,
             "seed": self.sweep.seed,
+            **({"pin": list(self.sweep.pin)} if self.sweep.pin else {}),
             **timed.asks(self.settings),
         }
 

@@ -19,6 +19,7 @@ from bench.records.parts import Environment, ScenarioSubject, Shift, TaskSubject
 from bench.records.record import Record, read
 from bench.sweep.cells import Planned
 from bench.sweep.spec import SweepSpec
+from engines.processor import require_pinnable
 from export.errors import UserError
 from export.places import expanded, require_writable
 from export.progress import say
@@ -44,10 +45,11 @@ class Desk:
         file of a wall meter.
 
         Raises:
-            UserError: it cannot be written; it is the store; or one of the two is, or lies in, a data set of the sweep.
-                The meter's file is none.
+            UserError: the sweep is pinned to cores that are not here; or the folder cannot be written, or is the store;
+                or one of the two is, or lies in, a data set of the sweep; or the meter's file is none.
             OutOfSpace: too little is free.
         """
+        require_pinnable(sweep.cores)
         folder = expanded(folder)
         require_writable(folder, "--out", LEAST_BYTES)
         out = folder.resolve()
@@ -158,6 +160,8 @@ class Desk:
         how = {"seconds": planned.sweep.seconds, "repeats": planned.sweep.repeats, **timed.asks(planned.settings)}
         if head and planned.sweep.class_map:
             how["class_map"] = planned.sweep.class_map
+        if planned.sweep.pin:
+            how["pin"] = ",".join(planned.sweep.pin)
         subject = ScenarioSubject(
             scenario=timed.name,
             version=timed.version,

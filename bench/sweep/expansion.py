@@ -12,6 +12,7 @@ from bench.sweep.spec import SweepSpec
 from engines.base import Availability, Engine, EngineSpec
 from engines.catalog import BASELINE, engine
 from engines.preprocess.catalog import identity, refusal
+from engines.processor import granted
 from export.errors import UserError
 from export.lower.precision import precision_of
 from export.progress import say
@@ -42,7 +43,8 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
         if name not in sweep.models:
             raise UserError(f"--weights names {name!r}, which is not among the models.")
     backbones = named(sweep, store)
-    engines = [engine(EngineSpec.parse(text, sweep.threads)) for text in sweep.engines]
+    threads = granted(sweep.threads, sweep.cores)
+    engines = [engine(EngineSpec.parse(text, threads)) for text in sweep.engines]
     available = [e.available() for e in engines]
     if not any(a.ok for a in available):
         engines[0].require()
@@ -77,7 +79,7 @@ def expand(sweep: SweepSpec, store: Store) -> list[Planned]:
             )
         cells = rest
     if sweep.scenarios and all(c.engine.computes for c in cells):
-        nothing = engine(EngineSpec(BASELINE, threads=sweep.threads))
+        nothing = engine(EngineSpec(BASELINE, threads=threads))
         found = _fed(nothing, nothing.available(), sweep.preprocess, store)
         usable = next((c for c in cells if not c.trouble), cells[0])
         cells.append(replace(usable, engine=nothing, availability=found))

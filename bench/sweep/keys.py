@@ -81,7 +81,8 @@ def timing_key(plan_key: str, how: Json, timing: Json) -> str:
 
 
 def timing_protocol(timing: Json) -> str:
-    """What two timings must share: scenario, its version and what it asks, machine, threads, images, preprocessing."""
+    """What two timings must share: scenario, its version and what it asks, machine, threads, the cores that they are
+    pinned to, images, preprocessing."""
     return protocol_hash("timing", **timing)
 
 

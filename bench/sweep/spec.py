@@ -17,6 +17,7 @@ from bench.records.parts import SCENARIOS
 from bench.sweep.option import GROUPS, Option
 from bench.sweep.option import how as _how
 from bench.sweep.option import what as _what
+from engines.processor import pinned, ranges
 from export.command import duration, listed, sizes
 from export.errors import UserError, unknown
 from export.spec import Precision
@@ -160,6 +161,14 @@ class SweepSpec:
         metadata=_how("1,8", "batch sizes of each plan; 1 is always added; features are extracted at the largest"),
     )
     threads: int = field(default=0, metadata=_how("N", "threads of one inference; 0 means all cores"))
+    pin: tuple[str, ...] = field(
+        default=(),
+        metadata=_how(
+            "0-3,6",
+            "cores that timings run on, and no others (Linux); threads follow; by default wherever the "
+            "system puts them",
+        ),
+    )
     limit: int | None = field(
         default=None, metadata=_how("N", "at most N images of each data set (a seeded, stratified subset)")
     )
@@ -229,6 +238,12 @@ class SweepSpec:
         object.__setattr__(self, "batches", tuple(sorted({1, *self.batches})))
         object.__setattr__(self, "size", tuple(dict.fromkeys(map(input_size, self.size))))
         object.__setattr__(self, "depth", tuple(dict.fromkeys(map(cut_depth, self.depth))))
+        object.__setattr__(self, "pin", ranges(self.cores))
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """The numbers of the cores that timings are pinned to; empty where they are not."""
+        return pinned(self.pin)
 
     @property
     def soak_seconds(self) -> float:

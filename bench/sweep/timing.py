@@ -23,6 +23,7 @@ from bench.sweep.desk import Desk
 from bench.sweep.heads import Joint
 from bench.sweep.scoring import Scoring
 from engines.base import Plan
+from engines.processor import granted, ranges
 from export.errors import OutOfSpace
 from export.parity import Parity
 from export.progress import say
@@ -106,7 +107,7 @@ def _timed(planned: Planned, plan: Plan, missing: Sequence[Missing], images: Dat
         store=str(store.root),
         engine=planned.engine.spec.name,
         provider=planned.engine.spec.provider,
-        threads=sweep.threads,
+        threads=granted(sweep.threads, sweep.cores),
         onnx_key=plan.artifact.key,
         batches=planned.profile.batches,
         preprocess=sweep.preprocess,
@@ -115,6 +116,7 @@ def _timed(planned: Planned, plan: Plan, missing: Sequence[Missing], images: Dat
         settings=planned.settings,
         repeats=sweep.repeats,
         meter=sweep.meter,
+        pin=sweep.cores,
     )
     timed = Timed(planned, plan, tuple(missing), job, parity)
     if desk.fresh:
@@ -150,29 +152,47 @@ def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
         return
     repeats, seed = cells[0].planned.sweep.repeats, cells[0].planned.sweep.seed
     takes = rounds.takes(turn for timed in cells for turn in timed.turns)
-    say(f"timing {len(cells)} cells, {repeats} repeats each, in random order: {takes}")
+    where = f", on cores {','.join(ranges(cells[0].job.pin))}" if cells[0].job.pin else ""
+    say(f"timing {len(cells)} cells, {repeats} repeats each, in random order{where}: {takes}")
     say(runner.metering(cells[0].job).said(repeats))
-    failed: set[int] = set()
-    for turn in rounds.rounds([len(timed.turns) for timed in cells], seed, failed.__contains__):
+    jobs, done = [timed.turns for timed in cells], set[int]()  # failed, or written
+
+    def part(index: int, turn: int) -> Path:
+        return cells[index].part(turn, desk)
+
+    for turn, outcome in rounds.measured(jobs, part, seed, done.__contains__):
         timed = cells[turn.index]
-        where = f"[{turn.number}/{turn.total}] {timed.planned.cell}{timed.head}"
-        try:
-            outcome = rounds.outcome(timed.turns[turn.turn], timed.part(turn.turn, desk))
-            failure = outcome.failure
-            if not failure:
-                say(f"{where}: {headline(outcome.series, timed.job.settings)}")
-                if turn.turn == len(timed.turns) - 1:
-                    _keep(timed, desk)
-        except OutOfSpace:
-            raise
-        except Exception as error:  # a bug in one cell's numbers is that cell's result
-            failure = Failure.of(error)
+        where = f"{turn} {timed.planned.cell}{timed.head}"
+        failure = _reported(timed, outcome, where, turn.note, turn.complete, desk)
+        if failure or turn.complete:
+            done.add(turn.index)
         if failure:
-            failed.add(turn.index)
-            say(f"{where} failed: {failure.what}")
-            for one in timed.missing:
-                desk.keep(one.asked.gave_up(failure), one.asked)
-                yield failure
+            yield from [failure] * len(timed.missing)
+    for index in set(range(len(cells))) - done:  # what stayed disturbed
+        where = f"{cells[index].planned.cell}{cells[index].head}"
+        if failure := _reported(cells[index], None, where, "", True, desk):
+            yield from [failure] * len(cells[index].missing)
+
+
+def _reported(
+    timed: Timed, outcome: Outcome | None, where: str, note: str, complete: bool, desk: Desk
+) -> Failure | None:
+    """Say what a child measured, and write the records of its cell where nothing is missing; why not, if not."""
+    failure = outcome.failure if outcome else None
+    try:
+        if outcome and not failure:
+            say(f"{where}: {note}{headline(outcome.series, timed.job.settings)}{rounds.trouble(outcome)}")
+        if complete and not failure:
+            _keep(timed, desk)
+    except OutOfSpace:
+        raise
+    except Exception as error:  # a bug in one cell's numbers is that cell's result
+        failure = Failure.of(error)
+    if failure:
+        say(f"{where} failed: {failure.what}")
+        for one in timed.missing:
+            desk.keep(one.asked.gave_up(failure), one.asked)
+    return failure
 
 
 def record(timed: Timed, outcomes: Sequence[Outcome], desk: Desk) -> None:
@@ -209,7 +229,11 @@ def _record(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> Record:
         arithmetic=plan.arithmetic,
         emulated=plan.emulated,
         placement=outcomes[0].placement,
-        monitoring=[outcome.monitoring for outcome in outcomes if outcome.monitoring],
+        monitoring=[
+            replace(window, repeat=repeat, attempts=outcome.attempts)
+            for repeat, outcome in enumerate(outcomes)
+            for window in outcome.monitoring.get(one.scenario.name, ())
+        ],
         energy=energy,
         seconds=sum(sum(s.samples) for run in runs for s in run.values()) / 1e9,
     )
@@ -239,9 +263,9 @@ def _costs(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> list[Metr
     costs = one.scenario.sizes(timed.plan.artifact.outputs[0].shape[-1], timed.job.settings)
     if one.scenario.alone:
         costs.append(Metric.cost("peak_memory_mib", peak / 2**20, "MiB", n))
-    gpus = [o.monitoring.gpu for o in outcomes if o.monitoring and o.monitoring.gpu]
-    if gpus:  # of the whole child, all scenarios
-        costs.append(Metric.cost("device_memory_mib", max(gpu.memory_bytes for gpu in gpus) / 2**20, "MiB", len(gpus)))
+    gpus = [window.gpu for o in outcomes for window in o.monitoring.get(name, ()) if window.gpu]
+    if gpus:  # up to the end of this scenario
+        costs.append(Metric.cost("device_memory_mib", max(gpu.memory_bytes for gpu in gpus) / 2**20, "MiB", n))
     if next(iter(outcomes[0].series)) == name:  # the session is cold only in the first scenario of a child
         costs.append(Metric.cost("first_run_ms", first / 1e6, "ms", n))
     return [

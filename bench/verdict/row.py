@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from bench.records.parts import About, Cell
+from bench.records.parts import About, Cell, Monitoring
 from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.verdict.sheet import Flag, Status
 from export.parity import Parity
 
+SHOWN = 3
+"""Of the series of a timing that were disturbed, so many are named."""
 SPREAD_PERCENT = 2.5
 """A timing that spreads more than this, within a run or between repeats, is flagged."""
 
@@ -84,9 +86,9 @@ class Row:
         """What makes its timings doubtful: a busy or unsettled machine, a spread over 2.5 %."""
         found = []
         for scenario, record in self.timings.items():
-            shares = [m.foreign_share for m in record.monitoring if m.disturbed]
-            if shares:
-                found.append(Flag(scenario, f"other processes took up to {max(shares):.0%} of the machine"))
+            found += [Flag(scenario, text) for text in _disturbed(record)]
+            if others := max((m.gpu.others for m in record.monitoring if m.gpu), default=0):
+                found.append(Flag(scenario, f"{others} other process{'es' if others > 1 else ''} on the GPU"))
             if not all(series.settled for series in record.series):
                 found.append(Flag(scenario, "had not settled when measuring began"))
             for name, words in (("noise_percent", "noise"), ("repeat_spread_percent", "repeat spread")):
@@ -118,16 +120,36 @@ def reason(record: Record) -> str:
     """Why there is no result, in one line: of a bug its first, without the traceback."""
     failure = record.failure
     if failure is None:
-        return f"{record.subject.name}: the processor throttled{_why(record)}, so the timing is void"
+        return f"{record.subject.name}: {_throttled(record)}, so the timing is void"
     text = failure.what if record.status == "skipped" else f"{record.subject.name}: {failure.what}"
     return f"{text} {failure.why}".strip()
 
 
-def _why(record: Record) -> str:
-    """What slowed it down, in brackets; empty where the record does not say."""
-    beside = record.monitoring if isinstance(record, TimingRecord) else ()
-    reasons = dict.fromkeys(why for m in beside for why in m.throttling)
-    return f" ({', '.join(reasons)})" if reasons else ""
+def _disturbed(record: TimingRecord) -> list[str]:
+    """In which series something came between, the worst first; what is throttled and in the table may be."""
+    found = sorted((m for m in record.monitoring if m.trouble), key=lambda m: -m.foreign_share - m.stolen_share)
+    texts = [f"in {_which(m, record)} {m.trouble}{_attempts(m)}" for m in found[:SHOWN]]
+    more = len(found) - SHOWN
+    return texts + ([f"disturbed in {more} more series"] if more > 0 else [])
+
+
+def _throttled(record: Record) -> str:
+    """In which series it was throttled, and why, each reason once."""
+    beside = [m for m in record.monitoring if m.throttled] if isinstance(record, TimingRecord) else []
+    where: dict[str, list[str]] = {}
+    for m in beside:
+        where.setdefault(m.why, []).append(_which(m, cast(TimingRecord, record)) + _attempts(m))
+    return "; ".join(f"throttled in {' and '.join(found)}{why}" for why, found in where.items())
+
+
+def _which(m: Monitoring, record: TimingRecord) -> str:
+    """Which series, as a reader counts them: the name only where the scenario has several."""
+    several = len({one.series for one in record.monitoring}) > 1
+    return f"{m.series} of repeat {m.repeat + 1}" if several else f"repeat {m.repeat + 1}"
+
+
+def _attempts(m: Monitoring) -> str:
+    return f" (the least disturbed of {m.attempts} attempts)" if m.attempts > 1 else ""
 
 
 def _closeness(parity: Parity) -> str:

@@ -278,6 +278,7 @@ def _stated(record: Record) -> dict[str, Any]:
     return {
         "machine": machine_id(record),
         "threads": record.cell.threads,
+        "pin": s.settings.get("pin"),
         "data": s.data,
         "data_digest": s.data_digest,
         "version": s.version,

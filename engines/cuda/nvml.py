@@ -20,15 +20,26 @@ class _Memory(Structure):
     _fields_ = [("total", c_ulonglong), ("free", c_ulonglong), ("used", c_ulonglong)]
 
 
+class _Process(Structure):
+    _fields_ = [("pid", c_uint), ("memory", c_ulonglong), ("instance", c_uint), ("compute_instance", c_uint)]
+
+
+MOST_PROCESSES = 256
+
+
 @dataclass(frozen=True)
 class Reading:
-    """One look at the GPU. ``clock_mhz`` and ``temperature_c`` are None where the board does not report them."""
+    """One look at the GPU. ``clock_mhz`` and ``temperature_c`` are None where the board does not report them.
+
+    ``processes`` are the numbers of those that compute on it, as the host counts them: in a container they have others.
+    """
 
     memory_used_bytes: int
     clock_mhz: int | None
     temperature_c: int | None
     throttled: bool
     power_capped: bool
+    processes: frozenset[int] = frozenset()
 
 
 class Nvml:
@@ -57,6 +68,7 @@ class Nvml:
             None if no_temperature else temperature.value,
             bool(reasons.value & SLOWED),
             bool(reasons.value & POWER_CAP),
+            self._processes(),
         )
 
     def energy_j(self) -> float | None:
@@ -70,6 +82,14 @@ class Nvml:
         except AttributeError:  # a library from before there were such counters
             return None
         return None if failed or not millijoules.value else millijoules.value / 1e3
+
+    def _processes(self) -> frozenset[int]:
+        count, found = c_uint(MOST_PROCESSES), (_Process * MOST_PROCESSES)()
+        try:
+            failed = self._library.nvmlDeviceGetComputeRunningProcesses_v3(self._gpu, byref(count), found)
+        except AttributeError:  # drivers from before 510
+            return frozenset()
+        return frozenset() if failed else frozenset(one.pid for one in found[: count.value])
 
 
 def nvml() -> Nvml | None:

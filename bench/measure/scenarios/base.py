@@ -83,6 +83,7 @@ class Scenario(ABC):
         alone: no more than the session and the images is in memory, so that the process's peak is the engine's.
         once: it is measured once, in a process of its own, and not in every repeat: it takes minutes, and has its own
             interval.
+        heats: what heat does to it is its result: being throttled does not void it.
         of_features: it needs pooled features, and is not taken of a backbone with a head.
         on_board: it needs no library that a board lacks.
     """
@@ -92,6 +93,7 @@ class Scenario(ABC):
     protocol: ClassVar[str]
     alone: ClassVar[bool] = True
     once: ClassVar[bool] = False
+    heats: ClassVar[bool] = False
     of_features: ClassVar[bool] = False
     on_board: ClassVar[bool] = True
 

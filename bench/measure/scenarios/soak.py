@@ -20,6 +20,7 @@ class Soak(Scenario):
 
     name = "soak"
     once = True
+    heats = True
     protocol = (
         "Batch 1, one query after another for the whole time, at most 1,000 a second, without a warm-up. The time is "
         "cut into ten series: the first is the start, the last the steady state."

@@ -11,6 +11,7 @@ from boards import FIRMWARE, LAPTOP, ORIN, PI4, PI5, arm_cores, jetson_mode, pol
 
 from bench.measure import machine
 from bench.measure.machine import environment
+from engines import processor
 from engines.cuda.device import Device
 from engines.processor import cores
 from export.store import key
@@ -138,3 +139,23 @@ def test_files_of_nonsense_are_no_error(tmp_path: Path) -> None:
     nonsense = dict.fromkeys((*PI5, *ORIN, *LAPTOP), "\x00?\n") | {FIRMWARE: "x"}
     found = environment(write(tmp_path, nonsense))
     assert (found.clock_cap_mhz, found.power_mode, found.l4t) == ((), "", "")
+
+
+def test_a_quota_makes_another_machine_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "allowed", lambda: frozenset(range(4)))
+    monkeypatch.setattr(machine, "allowed", lambda: frozenset(range(4)))
+    mounted = {"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": "1 2 0:3 / /sys/fs/cgroup rw - cgroup2 c rw\n"}
+    root = write(tmp_path, LAPTOP | mounted)
+    free = environment(root)
+    assert (free.cpu_quota, free.cores) == (0.0, 4)
+    assert free.id == id_of_schema_6("Intel(R) Core(TM) i7-1165G7 @ 2.80GHz")
+    write(root, {"sys/fs/cgroup/cpu.max": "400000 100000\n"})
+    assert environment(root) == free, "it limits nothing"
+    found = {}
+    for granted, count in ((350_000, 3), (250_000, 2), (200_000, 2)):
+        write(root, {"sys/fs/cgroup/cpu.max": f"{granted} 100000\n"})
+        there = environment(root)
+        assert (there.cpu_quota, there.cores) == (granted / 1e5, count)
+        assert there.name.endswith(f"(quota of {granted / 1e5:g} cores)")
+        found[there.id] = granted
+    assert len({*found, free.id}) == 4

@@ -10,6 +10,7 @@ import sys
 import time
 import venv
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from project import ROOT, pyproject
 
 from bench.measure import runner
 from bench.measure.energy import beside
+from bench.measure.moments import FOREIGN_SHARE
 from bench.measure.scenarios.base import Settings
 from bench.measure.scenarios.catalog import main_metric
 from bench.measure.worker import Job
@@ -29,6 +31,7 @@ from bench.sweep.rotation import prepare
 from engines.base import Profile
 from engines.catalog import engine
 from engines.preprocess.catalog import preprocess
+from engines.processor import allowed
 from export.artifact import Artifact
 from export.errors import EXTRAS
 from export.lower.precision import artifact
@@ -71,7 +74,13 @@ def test_a_child_measures_every_scenario(job: Job) -> None:
         "end_to_end": ["end_to_end", "decode", "preprocess"],
     }
     assert all(series.samples for found in outcome.series.values() for series in found.values())
-    assert outcome.monitoring is not None
+    beside = {name: [one.series for one in windows] for name, windows in outcome.monitoring.items()}
+    assert beside == {
+        "single_stream": ["latency"],
+        "offline": ["batch_1", "batch_4"],
+        "end_to_end": ["end_to_end"],  # its parts were timed within it
+    }
+    assert outcome.seconds > 0
     assert 0 < outcome.peak_memory_bytes["single_stream"] <= outcome.peak_memory_bytes["end_to_end"]
 
 
@@ -99,6 +108,46 @@ def test_a_child_s_series_take_what_a_meter_had_in_their_windows(
         assert window.idle_w == pytest.approx(50, rel=1e-3)
     images = {w.series: w.images for w in windows["offline"]}
     assert images == {f"batch_{n}": n * len(outcome.series["offline"][f"batch_{n}"].samples) for n in (1, 4)}
+
+
+def test_a_neighbour_that_keeps_every_core_busy_disturbs_every_series(job: Job) -> None:
+    with ExitStack() as stack:
+        for _ in allowed():
+            neighbour = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(neighbour.kill)
+        outcome = runner.run(replace(job, scenarios=("single_stream", "offline")))
+    windows = [one for scenario in outcome.monitoring.values() for one in scenario]
+    assert len(windows) == 3
+    assert all(one.disturbed and one.foreign_share > FOREIGN_SHARE for one in windows)
+    assert outcome.doubtful
+    assert outcome.disturbance > (0, FOREIGN_SHARE)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+@pytest.mark.parametrize("name", ["ort", "openvino", pytest.param("torch", marks=pytest.mark.slow)])
+def test_a_pinned_child_and_every_thread_of_its_engine_stay_on_the_core(job: Job, name: str) -> None:
+    """Asked for two threads on one core: an engine that chose its cores itself would show."""
+    store, core = Store(Path(job.store)), max(allowed())
+    entry = store.try_load("onnx", job.onnx_key)
+    assert entry is not None
+    engine(name).plan(Artifact.of(entry), Profile(job.batches), store)
+    asked = replace(job, engine=name, provider="", threads=2, scenarios=("single_stream",), pin=(core,))
+    code = (
+        "import os, sys, threading, msgspec; from pathlib import Path; from bench.measure import worker\n"
+        "from engines.base import Session; run, seen = Session.run, set()\n"
+        "def watched(self, pixels):\n"
+        "    found = run(self, pixels)\n"
+        "    for task in Path('/proc/self/task').iterdir():\n"
+        "        seen.add((len(list(task.parent.iterdir())) > 1, *sorted(os.sched_getaffinity(int(task.name)))))\n"
+        "    return found\n"
+        "Session.run = watched\n"
+        "outcome = worker.work(msgspec.json.decode(sys.argv[1], type=worker.Job))\n"
+        "print(sorted(seen))"
+    )
+    words = [sys.executable, "-c", code, msgspec.json.encode(asked).decode()]
+    places = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    said = subprocess.run(words, cwd=ROOT, env=places, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == str([(True, core)])
 
 
 def test_a_batch_size_is_warmed_up_once_in_a_child(job: Job) -> None:

@@ -138,6 +138,12 @@ TIMING = st.builds(
                     GpuMonitoring, COUNT, maybe(st.tuples(COUNT, COUNT)), maybe(st.tuples(COUNT, COUNT)), st.booleans()
                 )
             ),
+            st.lists(TEXT, max_size=2).map(tuple),
+            TEXT,
+            COUNT,
+            NUMBER,
+            st.booleans(),
+            COUNT,
         ),
         max_size=2,
     ),

@@ -95,7 +95,7 @@ def test_a_timing_of_schema_2_keeps_every_sample_and_what_was_seen_beside_it() -
     busy = GpuMonitoring(327155712, power_capped=True)
     assert record.monitoring == [
         Monitoring(0.0, clock_mhz=(2445, 2445), gpu=gpu),
-        Monitoring(0.08, disturbed=True, clock_mhz=(2445, 2445), temperature_c=(38.5, 44), gpu=busy),
+        Monitoring(0.08, disturbed=True, clock_mhz=(2445, 2445), temperature_c=(38.5, 44), gpu=busy, repeat=1),
     ]
     assert record.placement == old["detail"]["placement"]
     assert record.subject.images == 28
@@ -196,7 +196,7 @@ def test_old_and_new_files_join_one_table(tmp_path: Path, capsys: pytest.Capture
     assert set(new.timings) == {"single_stream"}
     assert [r.key for r in new.troubles] == ["35112233445566778899aabbccddeeff"]
     assert [str(flag) for flag in lite.flags] == [
-        "single_stream: other processes took up to 8% of the machine",
+        "single_stream: in repeat 2 other processes took 8% of the cores",
         "single_stream: had not settled when measuring began",
         "single_stream: noise 28.0 %",
         "single_stream: repeat spread 12.6 %",
@@ -260,3 +260,11 @@ def test_a_record_of_schema_6_from_before_energy_was_read_has_none(tmp_path: Pat
     del one["energy"]
     written(tmp_path, one)
     assert timing(tmp_path / "0.json").energy is None
+
+
+def test_the_monitoring_of_schema_6_is_of_whole_repeats() -> None:
+    found = timing(HERE / "record-6-timing.json").monitoring
+    assert [(m.series, m.repeat, m.attempts) for m in found] == [("", 0, 1), ("", 1, 1)]
+    assert (found[1].trouble, found[1].stolen_share) == ("other processes took 25% of the cores", 0.0)
+    newer = timing(HERE / "record-7-timing.json").monitoring
+    assert newer[1].trouble == "other processes took 25% of the cores, the hypervisor took 7% of the cores"

@@ -70,6 +70,12 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path: Path, data: Path, store: 
     assert not (tmp_path / "out").exists(), "nothing ran"
 
 
+def test_cores_that_are_not_here_are_refused_before_the_data_are_opened(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot be used here: 8000\."):
+        main(["--data", "gone", "--pin", "8000", "--out", str(tmp_path / "out"), "--store", str(tmp_path / "store")])
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("option", ["out", "store"])
 @pytest.mark.parametrize("door", ["command", "python"])
 def test_every_door_checks_before_the_data_are_opened(tmp_path: Path, option: str, door: str) -> None:

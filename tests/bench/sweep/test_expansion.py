@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fakes import dataset
@@ -11,6 +13,7 @@ from bench.sweep.calibration import calibrated
 from bench.sweep.cells import Planned
 from bench.sweep.expansion import expand
 from bench.sweep.spec import read
+from engines import processor
 from export.errors import UserError
 from export.store import Store
 
@@ -119,3 +122,24 @@ def test_a_size_and_a_depth_are_left_out_by_their_names_and_no_number_in_another
 def test_the_checkpoint_s_own_size_is_no_name(store: Store) -> None:
     with pytest.raises(UserError, match="leaves out no cell"):
         matrix(store, "160")
+
+
+def test_pinned_timings_have_the_cores_threads_and_stand_in_a_column_of_their_own(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "allowed", lambda: frozenset(range(8)))
+    monkeypatch.setattr(processor, "quota", lambda root: math.inf)
+    data, timed = dataset(), scenario("single_stream")
+
+    def keys(**given: Any) -> tuple[int, str, str, str]:
+        cell = expand(read(models=("test_resnet.r160_in1k@random",), engines=("ort",), **given), store)[0]
+        timing = cell.timing_key(data, timed, "machine")
+        return cell.cell.threads, cell.plan_key, timing, cell.timing_protocol(data, timed, "machine")
+
+    free, same, two, others = keys(), keys(threads=8), keys(pin="0-1"), keys(pin="0,2")
+    assert free == same
+    assert [found[0] for found in (free, two, others, keys(pin="0-3", threads=1))] == [8, 2, 2, 1]
+    assert len({found[1] for found in (free, two, others)}) == 1, "the plan is the same"
+    for place in (2, 3):
+        assert len({found[place] for found in (free, keys(threads=2), two, others)}) == 4
+    assert two == keys(pin="1,0")

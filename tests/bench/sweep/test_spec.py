@@ -155,3 +155,15 @@ def test_a_list_of_one_may_be_asked_for_in_the_singular(name: str) -> None:
 def test_names_for_completion_are_those_that_a_sweep_takes() -> None:
     assert set(SCENARIOS) == set(catalog.SCENARIOS)
     assert set(PRECISIONS) == set(map(str, Precision))
+
+
+@pytest.mark.parametrize("pin", ["3,0-1,1", ["0-1", 3], ("0", "1", "3"), [0, 1, "3-3"]])
+def test_cores_are_written_in_one_way_however_they_are_given(pin: Any) -> None:
+    spec = read(pin=pin)
+    assert (spec.pin, spec.cores) == (("0-1", "3"), (0, 1, 3))
+    assert (read().pin, read().cores, read(pin=0).cores) == ((), (), (0,))
+
+
+def test_what_names_no_cores_gets_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"'all' does not name cores\.\nTry: numbers and ranges: --pin 0-3"):
+        read(pin="all")

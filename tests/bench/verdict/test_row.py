@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from fake_records import CLOSE, FAR, SMALL, only
 
-from bench.records.parts import Failure, Monitoring
+from bench.records.parts import Failure, GpuMonitoring, Monitoring
 from bench.verdict.row import reason
 
 SCORE = SMALL.score("made_up_base", "ort:cpu", "knn")
@@ -16,10 +16,10 @@ def test_a_throttled_timing_is_void_and_a_disturbed_one_flagged() -> None:
     hot = replace(TIMING, monitoring=[Monitoring(), Monitoring(throttled=True)])
     row = only(SCORE, hot)
     assert row.timings == {}
-    assert row.judge() == ("ok", "single_stream: the processor throttled, so the timing is void")
+    assert row.judge() == ("ok", "single_stream: throttled in repeat 1, so the timing is void")
     weak = replace(TIMING, monitoring=[Monitoring(throttled=True, throttling=("under-voltage", "throttled"))])
     assert only(SCORE, weak).judge()[1] == (
-        "single_stream: the processor throttled (under-voltage, throttled), so the timing is void"
+        "single_stream: throttled in repeat 1 (under-voltage, throttled), so the timing is void"
     )
     restless = [replace(series, settled=False) for series in TIMING.series[-1:]]
     busy = replace(
@@ -28,9 +28,46 @@ def test_a_throttled_timing_is_void_and_a_disturbed_one_flagged() -> None:
         series=[*TIMING.series[:-1], *restless],
     )
     flags = only(SCORE, busy).flags
-    assert any("25%" in flag.text for flag in flags)
+    assert any(flag.text == "in repeat 1 other processes took 25% of the cores" for flag in flags)
     assert any("not settled" in flag.text for flag in flags)
     assert {flag.scenario for flag in flags} == {"single_stream"}
+
+
+def test_a_flag_says_which_series_and_how_often_it_was_tried() -> None:
+    quota = Monitoring(series="batch_8", repeat=2, throttled=True, throttling=("the container's CPU quota",))
+    busy = Monitoring(0.31, series="batch_8", repeat=1, disturbed=True, attempts=3)
+    stolen = Monitoring(series="batch_1", stolen_share=0.12, stolen=True)
+    fine = Monitoring(0.04, series="batch_1", repeat=1)
+    flags = only(SCORE, replace(TIMING, metrics=TIMING.metrics[:1], monitoring=[stolen, fine, busy])).flags
+    assert [flag.text for flag in flags] == [
+        "in batch_8 of repeat 2 other processes took 31% of the cores (the least disturbed of 3 attempts)",
+        "in batch_1 of repeat 1 the hypervisor took 12% of the cores",
+    ]
+    void = replace(TIMING, monitoring=[quota, replace(quota, repeat=0), fine])
+    assert only(SCORE, void).judge()[1] == (
+        "single_stream: throttled in batch_8 of repeat 3 and batch_8 of repeat 1 (the container's CPU quota), so the "
+        "timing is void"
+    )
+    many = [replace(busy, repeat=repeat, attempts=1) for repeat in range(5)]
+    texts = [flag.text for flag in only(SCORE, replace(TIMING, monitoring=many)).flags]
+    assert "disturbed in 2 more series" in texts
+
+
+def test_other_processes_on_the_gpu_are_flagged() -> None:
+    for others, words in ((0, None), (1, "1 other process on the GPU"), (2, "2 other processes on the GPU")):
+        beside = [
+            Monitoring(gpu=GpuMonitoring(1, others=min(others, 1))),
+            Monitoring(gpu=GpuMonitoring(1, others=others)),
+        ]
+        flags = only(SCORE, replace(TIMING, metrics=TIMING.metrics[:1], monitoring=beside)).flags
+        assert [flag.text for flag in flags] == ([words] if words else [])
+
+
+def test_a_soak_that_throttles_is_flagged_and_not_void() -> None:
+    hot = Monitoring(series="tenth_9", throttling=("thermal throttling",))
+    row = only(SCORE, replace(TIMING, monitoring=[hot]))
+    assert row.timings
+    assert "in repeat 1 throttled (thermal throttling)" in [flag.text for flag in row.flags]
 
 
 def test_a_steady_timing_has_no_flag() -> None:

@@ -177,3 +177,8 @@ def test_rows_that_preprocess_otherwise_stand_beside_each_other_and_must_agree_i
     with pytest.raises(UserError, match="2 protocols") as refused:
         rows(Results((one, fewer)))
     assert "threads 2" in refused.value.why
+    pinned = replace(one, key="pinned", protocol="ffff", subject=replace(one.subject, settings={"pin": "0-1"}))
+    with pytest.raises(UserError, match="2 protocols") as refused:
+        rows(Results((one, pinned)))
+    assert "pin None" in refused.value.why
+    assert "pin 0-1" in refused.value.why

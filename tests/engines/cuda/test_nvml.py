@@ -67,6 +67,16 @@ class Counting(Library):
         return self.answer
 
 
+class Shared(Library):
+    """A board on which others compute."""
+
+    def nvmlDeviceGetComputeRunningProcesses_v3(self, gpu: Any, count: Any, found: Any) -> int:
+        for place, pid in enumerate((4711, 4712)):
+            found[place].pid = pid
+        count._obj.value = 2
+        return 0
+
+
 def gpu(library: Library) -> Nvml:
     found = opened(Cuda(), library)
     assert found is not None
@@ -75,6 +85,12 @@ def gpu(library: Library) -> Nvml:
 
 def test_reads_what_is_told() -> None:
     assert gpu(Library()).read() == Reading(3 << 30, 1410, None, throttled=False, power_capped=True)
+
+
+def test_processes_on_the_gpu_are_named_by_their_numbers() -> None:
+    reading = gpu(Shared()).read()
+    assert reading is not None
+    assert reading.processes == {4711, 4712}
 
 
 @pytest.mark.parametrize(
