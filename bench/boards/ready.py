@@ -49,6 +49,8 @@ def prepare(images: DataSet, samples: Sequence[Sample], of: str, path: Preproces
 class Ready(Preprocess):
     """Takes the bytes of one image's pixels for the encoded image."""
 
+    ready = True
+
     @classmethod
     def implementation(cls) -> dict[str, Any]:
         return {"name": "ready"}

@@ -104,7 +104,7 @@ class Outcome:
 
 def work(job: Job) -> Outcome:
     """Load the plan, measure, and close."""
-    from bench.measure import queries
+    from bench.measure import audit, queries
     from engines.base import EngineSpec, Profile
     from engines.catalog import engine
     from engines.preprocess.catalog import preprocess
@@ -132,6 +132,8 @@ def work(job: Job) -> Outcome:
         for name in job.scenarios:
             series[name] = scenario(name).run(setup)
             peak[name] = peak_memory_bytes()
+        if runner.computes:
+            audit.require_computed(session, images)
         return Outcome(series, peak, load_ns, msgspec.to_builtins(session.placement()))
 
 

@@ -25,6 +25,7 @@ from bench.sweep.keys import shard_key
 from bench.sweep.rows import ShardedRows
 from engines.base import Session
 from engines.preprocess.base import Preprocess
+from engines.preprocess.reference import require_reference
 from engines.processor import cores
 from export.errors import CellError, UserError
 from export.store import Entry, Store
@@ -84,7 +85,8 @@ def together(
 
     Raises:
         CellError: an output holds NaN or Inf, a plan has no such output, or an image that was readable when it was
-            indexed no longer is, or is none that the preprocessing path takes.
+            indexed no longer is, or is none that the preprocessing path takes; or the path does not give the
+            reference's pixels.
     """
     shards: dict[Place, list[Floats]] = {(i, name): [] for i, one in enumerate(emitters) for name in one.keys}
     seconds = [0.0] * len(emitters)
@@ -183,7 +185,9 @@ def _streamed(
         images = []
         for sample in group:
             try:
-                images.append(preprocess(data.read(sample.id)))
+                images.append(preprocess(encoded := data.read(sample.id)))
+                if sample is samples[0]:
+                    require_reference(preprocess, encoded)
             except CellError as error:
                 raise CellError(f"{sample.id}: {error.what}", error.why, error.remedy) from error
             except (UserError, OSError) as error:

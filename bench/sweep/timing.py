@@ -28,6 +28,7 @@ from export.errors import OutOfSpace
 from export.parity import Parity
 from export.progress import say
 from export.spec import Metric
+from export.store import Entry
 from tasks.base import Task
 from tasks.data.base import DataSet
 
@@ -39,6 +40,13 @@ class Missing:
     scenario: Scenario
     asked: Asked
     key: str
+
+    def shown(self, images: Entry) -> Missing:
+        """The same with the number of different images that its timing rotates through."""
+        subject = self.asked.subject
+        assert isinstance(subject, ScenarioSubject)
+        number = images.fields.get("different", subject.images)
+        return replace(self, asked=replace(self.asked, subject=replace(subject, images=number)))
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ def _timed(planned: Planned, plan: Plan, missing: Sequence[Missing], images: Dat
         meter=sweep.meter,
         pin=sweep.cores,
     )
-    timed = Timed(planned, plan, tuple(missing), job, parity)
+    timed = Timed(planned, plan, tuple(one.shown(shown) for one in missing), job, parity)
     if desk.fresh:
         for turn in range(len(timed.turns)):
             timed.part(turn, desk).unlink(missing_ok=True)

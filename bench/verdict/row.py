@@ -14,6 +14,8 @@ SHOWN = 3
 """Of the series of a timing that were disturbed, so many are named."""
 SPREAD_PERCENT = 2.5
 """A timing that spreads more than this, within a run or between repeats, is flagged."""
+IMAGES = 64
+"""A timing over fewer different images is flagged: caches are warm, and zeros are quick."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class Row:
             found += [Flag(scenario, text) for text in _disturbed(record)]
             if others := max((m.gpu.others for m in record.monitoring if m.gpu), default=0):
                 found.append(Flag(scenario, f"{others} other process{'es' if others > 1 else ''} on the GPU"))
+            if 0 < record.subject.images < IMAGES:
+                found.append(Flag(scenario, f"only {record.subject.images} different images in rotation"))
             if not all(series.settled for series in record.series):
                 found.append(Flag(scenario, "had not settled when measuring began"))
             for name, words in (("noise_percent", "noise"), ("repeat_spread_percent", "repeat spread")):

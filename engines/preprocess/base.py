@@ -25,6 +25,8 @@ class Preprocess(ABC):
 
     on_device: ClassVar[bool] = False
     """Whether sessions are given decoded photographs, and not pixels."""
+    ready: ClassVar[bool] = False
+    """Whether it is given pixels that were prepared elsewhere, and no photographs."""
     orientations: ClassVar[tuple[Orientation, ...]] = ("stored", "exif")
     """What of EXIF orientation it can do: leave pixels as stored, turn them upright."""
 

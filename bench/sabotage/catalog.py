@@ -1,0 +1,25 @@
+"""All traps, by the number that they have in the list."""
+
+from __future__ import annotations
+
+from bench.sabotage.machine import MACHINE
+from bench.sabotage.timing import TIMING
+from bench.sabotage.trap import Trap
+from export.errors import unknown
+
+TRAPS: tuple[Trap, ...] = tuple(sorted((*TIMING.all, *MACHINE.all), key=lambda trap: trap.number))
+
+
+def named(names: list[str]) -> list[Trap]:
+    """The traps of these names or numbers; all where there are none.
+
+    Raises:
+        UserError: there is none of a name.
+    """
+    found = []
+    for name in names:
+        meant = [trap for trap in TRAPS if name in (trap.name, str(trap.number))]
+        if not meant:
+            raise unknown("trap", name, [trap.name for trap in TRAPS], "python -m bench.sabotage --list")
+        found += meant
+    return found or list(TRAPS)
