@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("folder", type=Path, help=argparse.SUPPRESS)
     p.add_argument("command", choices=("run", "show"), help="run: measure; show: what the kit holds")
     p.add_argument("--only", metavar="WORD", default="", help="the networks whose title has this word")
+    p.add_argument("--repeats", type=int, metavar="N", help="stop after N repeats of each timing; the next run goes on")
     p.add_argument("--out", type=Path, metavar="DIR", help="where results are written (results, beside the kit)")
     return p
 
@@ -64,13 +65,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_pinnable(kit.pin)
     out = args.out or args.folder / "results"
     require_writable(out, "--out", LEAST_BYTES)
-    return Run(kit, Store(args.folder / kits.STORE, say), out, chosen).run()
+    return Run(kit, Store(args.folder / kits.STORE, say), out, chosen, args.repeats).run()
 
 
 class Run:
-    """One run of a kit; ``chosen`` are the numbers of the networks that are measured."""
+    """One run of a kit; ``chosen`` are the numbers of the networks that are measured, ``repeats`` how often by now."""
 
-    def __init__(self, kit: Kit, store: Store, out: Path, chosen: Sequence[int]) -> None:
+    def __init__(self, kit: Kit, store: Store, out: Path, chosen: Sequence[int], repeats: int | None = None) -> None:
+        self._repeats = repeats
         self.kit, self._store, self._out, self._chosen = kit, store, out, chosen
         self._machine, self._board = environment(), board_id()
         # results of another kit, another board or another power mode are never mixed with these
@@ -164,7 +166,7 @@ class Run:
 
     def _time(self) -> None:
         timed = [n for n in self._chosen if n not in self._failures and self.kit.networks[n].scenarios]
-        jobs = [self._jobs(n) for n in timed]
+        jobs = [self._jobs(n)[: self._repeats] for n in timed]
         if timed:
             takes = rounds.takes(turn for turns in jobs for turn in turns)
             say(f"timing {len(timed)} networks, {self.kit.repeats} repeats each, in random order: {takes}")

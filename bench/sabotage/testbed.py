@@ -22,7 +22,6 @@ from bench.measure.worker import Job, Outcome, work
 from bench.records.parts import SCENARIOS, Failure
 from bench.records.record import ScoreRecord, TimingRecord
 from bench.records.results import Results
-from bench.sabotage.network import NAME
 from bench.sweep import pipeline, rotation
 from bench.sweep.assembly import Assembly, assemble
 from bench.sweep.cells import Planned
@@ -38,6 +37,8 @@ from export.spec import Metric
 from export.store import Store
 from tasks.data.base import DataSet
 
+NAME = "test_vit.r160_in1k"
+"""timm's small vision transformer, made for tests: it has every kind of layer that a large one has."""
 CLASSES, EACH = 3, 30
 STREAM = SCENARIOS[0]
 ENGINE, NOTHING = f"{OrtEngine.name}:cpu", f"{BASELINE}:cpu"
@@ -72,10 +73,12 @@ class Testbed:
         """A checkpoint, so that the network counts as trained and is scored."""
         import torch
 
-        from bench.sabotage.network import small
+        from export.torchvision_ops import import_timm
 
-        file = self.folder / "small.pth"
-        torch.save(small().state_dict(), file)
+        file = self.folder / "weights.pth"
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            torch.save(import_timm().create_model(NAME.partition(".")[0], num_classes=0).state_dict(), file)
         return str(file)
 
     def spec(self, **fields: Any) -> SweepSpec:

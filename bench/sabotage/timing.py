@@ -142,16 +142,16 @@ def few_samples(bed: Testbed) -> Answer:
     return Answer("refused", f"p99 is n/a: {found.note.partition(' ')[2]}", f"p99 {naive:.2f} ms, of 20 samples")
 
 
-@TIMING.add("clipped", 6, "the tail clipped as outliers", "one run in 40 takes 10 ms more", "unmoved")
+@TIMING.add("clipped", 6, "the tail clipped as outliers", "one run in 50 takes 20 ms more", "unmoved")
 def clipped(bed: Testbed) -> Answer:
     """Nothing is ever dropped."""
-    hook = sleeping(lambda i: 0.01 if i % 40 == 0 else 0)
+    hook = sleeping(lambda i: 0.02 if i % 50 == 0 else 0)
     samples = np.array(bare(bed.session(hook), bed.queries.batches(1), 800))
     gap = np.abs(samples - np.median(samples))
     naive = float(np.percentile(samples[gap < 5 * np.median(gap)], 99))
-    p99 = bed.timed(bed.session(hook), seconds=1.0)["latency_p99_ms"].value or 0.0
-    require_bite(naive < 9, f"without outliers p99 is {naive:.2f} ms")
-    require(p99 >= 10, f"p99 is {p99:.2f} ms")
+    p99 = bed.timed(bed.session(hook), seconds=2.0)["latency_p99_ms"].value or 0.0
+    require_bite(naive < 20, f"without outliers p99 is {naive:.2f} ms")
+    require(p99 >= 20, f"p99 is {p99:.2f} ms")
     return Answer("unmoved", f"p99 {p99:.1f} ms: every sample counts and is kept", f"p99 {naive:.2f} ms")
 
 
@@ -200,7 +200,7 @@ def untuned(bed: Testbed) -> Answer:
     import onnxruntime
 
     naive = onnxruntime.InferenceSession(str(bed.plan.artifact.onnx), providers=["CPUExecutionProvider"])
-    values = np.zeros((3, 3, 32, 32), np.float32)
+    values = np.zeros((3, 3, *bed.queries.pixels.shape[1:3]), np.float32)
     rows = naive.run(None, {naive.get_inputs()[0].name: values})[0]
     require_bite(len(rows) == 3, "ONNX Runtime refuses it as well")
     with bed.session() as session:
