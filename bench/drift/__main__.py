@@ -71,13 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_known(after, engines, "--after")
     store = Store(args.store)
     wheels = store.root / "wheels" / "drift"
-    pairs = [
-        [
-            fetch(name, {**defaults["before"], **before}.get(name, NEWEST), wheels),
-            fetch(name, after.get(name, NEWEST), wheels),
-        ]
-        for name in map(library, engines)
-    ]
+    versions = ({**defaults["before"], **before}, after)
+    pairs = [[fetch(name, of.get(name, NEWEST), wheels) for of in versions] for name in map(library, engines)]
     found: list[Drift] = []
     with tempfile.TemporaryDirectory(prefix="backbones-") as place:
         for text, pair in zip(asked.engines, pairs, strict=True):

@@ -127,11 +127,19 @@ def compared(before: Side, after: Side, folder: Path, store: Store) -> Drift:
         merge(side.brought, out, store)
         tables.append(rows(Results.load(out))[0])
         known = results.said(side.brought)
-        assert known is not None
+        assert known is not None, "it has just been merged"
+        _require_version(known, side.wheel)
         brought.append(known)
     cosines = {title: _cosine(*pair) for title, *pair in _features(*brought, store)}
     computing = [d for d in compare(*tables) if d.cell in cosines]
     return Drift(before.wheel, after.wheel, cosines, computing)
+
+
+def _require_version(brought: Brought, wheel: Wheel) -> None:
+    """Refuse results of another version than the one that was meant to run."""
+    ran = brought.environment.libraries.get(wheel.library, "none")
+    if ran != wheel.version:
+        raise CellError(f"{wheel} was to run, and {ran} ran.", f"It lies in the way of {PYTHON}.", "another Python")
 
 
 def _features(before: Brought, after: Brought, store: Store) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

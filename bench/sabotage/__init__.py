@@ -1,1 +1,1 @@
-"""The benchmark tests itself: known traps are injected into it, and each has to be refused, flagged, or without effect."""
+"""The benchmark tests itself: known traps are injected, and each has to be refused, flagged, or without effect."""

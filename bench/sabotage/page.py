@@ -1,4 +1,4 @@
-"""The answers as a page: without the numbers that differ from run to run, so that it changes only where an answer does."""
+"""The answers as a page, without the numbers that differ from run to run: it changes only where an answer does."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ HEAD = """\
 Made by `make sabotage`, which injects every one of these traps into the harness: edit `bench/sabotage/`, not this page.
 
 Each is a known way to get a wrong number out of a benchmark. The injection goes into the real parts: a small network is
-exported, compiled, scored and timed. The harness answers in one of three ways. *Refused*: there is no number. *Flagged*:
-the number is marked in every table, or void. *Unmoved*: the number is what it is without the trap. Before that, the
-command makes sure that the injection would move the number of a naive harness: one that times in a plain loop, caches by
-file name, takes whatever provider there is, or averages what is there. Numbers that vary from run to run are left out
-here (…); `python -m bench.sabotage` prints them.
+exported, compiled, scored and timed. The harness answers in one of three ways. *Refused*: there is no number.
+*Flagged*: the number is marked in every table. *Unmoved*: the number is what it is without the trap. The command also
+makes sure that the same injection fools a naive harness: one that times in a plain loop, caches by file name, takes
+whatever provider there is, or averages what is there. Numbers that vary from run to run are left out here (…);
+`python -m bench.sabotage` prints them.
 """
 
 _VARIES = re.compile(r"\b[0-9a-f]{8,}\b|[-+]?\d+\.\d+(?:e-?\d+)?|\b\d+(?= ?(?:%|ms|s\b|°C|MHz))")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Area = Literal["timing", "artifacts and engines", "preprocessing", "scoring", "energy"]
 Kind = Literal["refused", "flagged", "unmoved"]
-"""refused: there is no number. flagged: the number is marked, or void. unmoved: the number is what it would be without."""
+"""refused: there is no number. flagged: the number is marked. unmoved: the number is what it would be without."""
 
 
 class NotInjected(Exception):
