@@ -121,7 +121,8 @@ def compared(before: Side, after: Side, folder: Path, store: Store) -> Drift:
     Raises:
         UserError: a kit brought nothing that can be scored.
     """
-    brought, tables = [], []
+    brought: list[Brought] = []
+    tables = []
     for name, side in (("before", before), ("after", after)):
         out = folder / f"results-{side.wheel.library}-{name}"
         merge(side.brought, out, store)
@@ -130,7 +131,7 @@ def compared(before: Side, after: Side, folder: Path, store: Store) -> Drift:
         assert known is not None, "it has just been merged"
         _require_version(known, side.wheel)
         brought.append(known)
-    cosines = {title: _cosine(*pair) for title, *pair in _features(*brought, store)}
+    cosines = {title: _cosine(*pair) for title, *pair in _features(brought[0], brought[1], store)}
     computing = [d for d in compare(*tables) if d.cell in cosines]
     return Drift(before.wheel, after.wheel, cosines, computing)
 
@@ -147,6 +148,8 @@ def _features(before: Brought, after: Brought, store: Store) -> Iterator[tuple[s
     for network, old, new in zip(before.kit.networks, before.networks, after.networks, strict=True):
         if not (old.built and new.built and network.shown and FEATURES in network.outputs):
             continue
+        if old.built.plan_key == new.built.plan_key:
+            raise CellError(f"Both versions ran one plan of {network.title}.", "The version is not in its key.")
         pair = []
         for built in (old.built, new.built):
             parts = []

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from bench.sabotage.artifacts import ARTIFACTS
 from bench.sabotage.machine import MACHINE
+from bench.sabotage.preprocessing import PREPROCESSING
+from bench.sabotage.ranking import RANKING
+from bench.sabotage.scoring import SCORING
 from bench.sabotage.timing import TIMING
 from bench.sabotage.trap import Trap
 from export.errors import unknown
 
-TRAPS: tuple[Trap, ...] = tuple(sorted((*TIMING.all, *MACHINE.all), key=lambda trap: trap.number))
+TRAPS: tuple[Trap, ...] = tuple(
+    sorted(
+        (*TIMING.all, *MACHINE.all, *ARTIFACTS.all, *PREPROCESSING.all, *SCORING.all, *RANKING.all),
+        key=lambda trap: trap.number,
+    )
+)
 
 
 def named(names: list[str]) -> list[Trap]:

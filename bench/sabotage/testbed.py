@@ -22,15 +22,15 @@ from bench.measure.worker import Job, Outcome, work
 from bench.records.parts import SCENARIOS, Failure
 from bench.records.record import ScoreRecord, TimingRecord
 from bench.records.results import Results
-from bench.sweep import pipeline, rotation
+from bench.sweep import gate, pipeline, rotation
 from bench.sweep.assembly import Assembly, assemble
 from bench.sweep.cells import Planned
 from bench.sweep.desk import Desk
 from bench.sweep.spec import SweepSpec
 from bench.verdict.row import Row
 from bench.verdict.table import rows
-from engines.base import Outputs, Pixels, Placement, Plan, Session
-from engines.catalog import BASELINE
+from engines.base import EngineSpec, Outputs, Pixels, Placement, Plan, Session
+from engines.catalog import BASELINE, engine
 from engines.ort.engine import OrtEngine
 from engines.preprocess.base import Preprocess
 from export.spec import Metric
@@ -119,9 +119,10 @@ class Testbed:
         """The images that a timing rotates through."""
         return queries.load(rotation.prepare(self.images, self.path, 0, self.store))
 
-    def session(self, hook: Hook | None = None) -> Session:
-        """An open session of the cell; with a hook around its runs."""
-        true = self.cell.engine.load(self.plan)
+    def session(self, hook: Hook | None = None, name: str = OrtEngine.name) -> Session:
+        """An open session of the cell's file on an engine; with a hook around its runs."""
+        runner = engine(EngineSpec(name, threads=1))
+        true = runner.load(runner.plan(self.plan.artifact, self.plan.profile, self.store))
         return Hooked(true, hook) if hook else true
 
     def timed(self, session: Session, name: str = "single_stream", seconds: float = 0.3) -> dict[str, Metric]:
@@ -139,13 +140,14 @@ class Testbed:
         """
         self._sweeps += 1
         desk = Desk(self.folder / f"results-{self._sweeps}", environment())
-        with replaced(rounds, "run", measure or rounds.run):
+        with replaced(rounds, "run", measure or vars(rounds)["run"]):
             pipeline.run(self.assembly(store, **fields), desk)
         return Run(Results.load(desk.folder))
 
     def copy(self, name: str) -> Store:
-        """A copy of the store, to be damaged."""
+        """A copy of the store, to be damaged; what was compared once is compared again."""
         shutil.copytree(self.store.root, self.folder / name, symlinks=True)
+        shutil.rmtree(self.folder / name / gate.KIND, ignore_errors=True)
         return Store(self.folder / name, lambda line: None)
 
     def root(self, files: dict[str, str], name: str) -> Path:
@@ -238,7 +240,7 @@ def draw(folder: Path, seed: int = 0, classes: int = CLASSES, each: int = EACH) 
     for c in range(classes):
         (folder / f"class{c}").mkdir(parents=True)
         for i in range(each):
-            pixels = noise.integers(0, 120, (60, 70, 3), dtype=np.uint8)
-            pixels[..., (c if noise.random() < 0.8 else c + 1) % 3] += 60
+            pixels = noise.integers(0, 120, (420, 460, 3), dtype=np.uint8)
+            pixels[..., (c if noise.random() < 0.8 else c + 1) % 3] += 100
             Image.fromarray(pixels).save(folder / f"class{c}" / f"{i:02d}.jpg", quality=90)
     return folder
