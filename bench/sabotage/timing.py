@@ -184,9 +184,8 @@ def copies(bed: Testbed) -> Answer:
     """One boundary for all: uint8 on the host in, float32 on the host out."""
     import torch
 
-    def run(true: Session, pixels: Pixels) -> Outputs:
-        left: Any = {name: torch.from_numpy(rows) for name, rows in true.run(pixels).items()}
-        return left
+    def run(true: Session, pixels: Pixels) -> Any:
+        return {name: torch.from_numpy(rows) for name, rows in true.run(pixels).items()}
 
     session, pixels = bed.session(run), bed.queries.pixels[:1]
     values: Any = pixels.astype(np.float32)
