@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.sabotage.artifacts import ARTIFACTS
+from bench.sabotage.load import LOAD
 from bench.sabotage.machine import MACHINE
 from bench.sabotage.preprocessing import PREPROCESSING
 from bench.sabotage.ranking import RANKING
@@ -11,15 +14,11 @@ from bench.sabotage.timing import TIMING
 from bench.sabotage.trap import Trap
 from export.errors import unknown
 
-TRAPS: tuple[Trap, ...] = tuple(
-    sorted(
-        (*TIMING.all, *MACHINE.all, *ARTIFACTS.all, *PREPROCESSING.all, *SCORING.all, *RANKING.all),
-        key=lambda trap: trap.number,
-    )
-)
+AREAS = (TIMING, LOAD, MACHINE, ARTIFACTS, PREPROCESSING, SCORING, RANKING)
+TRAPS = tuple(sorted((trap for area in AREAS for trap in area.all), key=lambda trap: trap.number))
 
 
-def named(names: list[str]) -> list[Trap]:
+def named(names: Sequence[str]) -> list[Trap]:
     """The traps of these names or numbers; all where there are none.
 
     Raises:

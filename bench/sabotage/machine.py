@@ -62,7 +62,7 @@ def order(bed: Testbed) -> Answer:
     cells, repeats = 4, 6
     ours: dict[int, list[float]] = {cell: [] for cell in range(cells)}
     before = -1
-    for turn in rounds(cells, repeats, 0, lambda index: False):
+    for turn in rounds([repeats] * cells, 0, lambda index: False):
         ours[turn.index].append(1.3 if before == 0 else 1.0)
         before = turn.index
     naive = {cell: [1.3 if cell == 1 else 1.0] * repeats for cell in range(cells)}

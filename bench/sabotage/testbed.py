@@ -17,7 +17,8 @@ from bench.measure import queries, rounds
 from bench.measure.machine import environment
 from bench.measure.monitor import Monitor
 from bench.measure.queries import Queries
-from bench.measure.scenarios import Settings, Setup, scenario
+from bench.measure.scenarios.base import Settings, Setup
+from bench.measure.scenarios.catalog import scenario
 from bench.measure.worker import Job, Outcome, work
 from bench.records.parts import SCENARIOS, Failure
 from bench.records.record import ScoreRecord, TimingRecord
@@ -125,12 +126,11 @@ class Testbed:
         true = runner.load(runner.plan(self.plan.artifact, self.plan.profile, self.store))
         return Hooked(true, hook) if hook else true
 
-    def timed(self, session: Session, name: str = "single_stream", seconds: float = 0.3) -> dict[str, Metric]:
+    def timed(self, session: Session, settings: Settings, name: str = STREAM) -> dict[str, Metric]:
         """A session in a scenario, in this process; the metrics by name."""
-        setup = Setup(session, self.queries, Settings(seconds), self.path)
         ran = scenario(name)
-        series = ran.run(setup)
-        return {m.name: m for m in ran.metrics({part: s.samples for part, s in series.items()})}
+        series = ran.run(Setup(session, self.queries, settings, self.path))
+        return {m.name: m for m in ran.metrics([series], settings)}
 
     def sweep(self, measure: Callable[[Job], Outcome] | None = None, store: Store | None = None, **fields: Any) -> Run:
         """Run a whole sweep into a new folder.

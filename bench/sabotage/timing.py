@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from bench.measure.scenarios.base import Settings
 from bench.sabotage.slow import Late, Remembers, bare, sleeping
 from bench.sabotage.testbed import NOTHING, STREAM, Testbed, draw, inside, replaced
 from bench.sabotage.trap import Answer, Traps, refusal, require, require_bite
@@ -19,6 +20,7 @@ from engines.catalog import BASELINE
 from engines.ort.session import OrtSession
 
 TIMING = Traps("timing")
+SHORT = Settings(0.3)
 
 
 @TIMING.add(
@@ -57,7 +59,7 @@ def host_cost(bed: Testbed) -> Answer:
             return true.placement()
 
     true = bed.session()
-    found = bed.timed(Timed(bed.plan))
+    found = bed.timed(Timed(bed.plan), SHORT)
     latency, device = (found[name].value or 0.0 for name in ("latency_p50_ms", "device_p50_ms"))
     require_bite(device < 5, f"the events say {device:.2f} ms")
     require(latency >= 5, f"latency_p50_ms is {latency:.2f}")
@@ -123,7 +125,7 @@ def cold_start(bed: Testbed) -> Answer:
     """First run, warm-up and steady state are kept apart."""
     slow = lambda i: 0.2 if i == 0 else 0.001  # noqa: E731
     naive = mean(bare(bed.session(sleeping(slow)), bed.queries.batches(1), 32))
-    found = bed.timed(bed.session(sleeping(slow)))
+    found = bed.timed(bed.session(sleeping(slow)), SHORT)
     p50, p90 = (found[f"latency_{q}_ms"].value or 0.0 for q in ("p50", "p90"))
     require_bite(naive > 5, f"the mean is {naive:.1f} ms")
     require(p90 < 0.5 * naive + 50 and p50 < 50, f"p50 {p50:.1f} ms, p90 {p90:.1f} ms")
@@ -137,7 +139,7 @@ def few_samples(bed: Testbed) -> Answer:
     """LoadGen's rule at 99 % confidence."""
     session = bed.session(sleeping(lambda i: 0.005))
     naive = float(np.percentile(bare(session, bed.queries.batches(1), 20), 99))
-    found = bed.timed(session, seconds=0.1)["latency_p99_ms"]
+    found = bed.timed(session, Settings(0.1))["latency_p99_ms"]
     require_bite(naive > 0, "there is no percentile")
     require(found.value is None, f"p99 {found.value}")
     return Answer("refused", f"p99 is n/a: {found.note.partition(' ')[2]}", f"p99 {naive:.2f} ms, of 20 samples")
@@ -150,7 +152,7 @@ def clipped(bed: Testbed) -> Answer:
     samples = np.array(bare(bed.session(hook, BASELINE), bed.queries.batches(1), 800))
     gap = np.abs(samples - np.median(samples))
     naive = float(np.percentile(samples[gap < 5 * np.median(gap)], 99))
-    p99 = bed.timed(bed.session(hook, BASELINE), seconds=1.0)["latency_p99_ms"].value or 0.0
+    p99 = bed.timed(bed.session(hook, BASELINE), Settings(1.0))["latency_p99_ms"].value or 0.0
     require_bite(naive < 20, f"without outliers p99 is {naive:.2f} ms")
     require(p99 >= 20, f"p99 is {p99:.2f} ms")
     return Answer("unmoved", f"p99 {p99:.1f} ms: every sample counts and is kept", f"p99 {naive:.2f} ms")
