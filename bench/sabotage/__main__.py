@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         UserError: there is no trap of a name.
     """
     args = parser().parse_args(argv)
+    from bench.sabotage.bed import Bed
     from bench.sabotage.catalog import named
     from bench.sabotage.page import page
-    from bench.sabotage.testbed import Testbed
     from bench.sabotage.trap import Sprung, spring
 
     traps = named(args.names)
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     found: list[Sprung] = []
     with tempfile.TemporaryDirectory(prefix="backbones-") as folder:
-        bed = Testbed(Path(folder), Store(args.store))
+        bed = Bed(Path(folder), Store(args.store))
         for number, trap in enumerate(traps, 1):
             sprung = spring(trap, bed)
             found.append(sprung)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.measure.worker import Job, Outcome
 from bench.sabotage import files
-from bench.sabotage.testbed import STREAM, Testbed, inside, replaced
+from bench.sabotage.bed import STREAM, Bed, inside, replaced
 from bench.sabotage.trap import Answer, Traps, refusal, require, require_bite
 from engines.base import EngineSpec, Outputs, Pixels
 from engines.catalog import engine
@@ -28,7 +28,7 @@ ARTIFACTS = Traps("artifacts and engines")
 @ARTIFACTS.add(
     "fallback", 13, "silent fallback to another provider", "ONNX Runtime asked for CUDA where there is none", "refused"
 )
-def fallback(bed: Testbed) -> Answer:
+def fallback(bed: Bed) -> Answer:
     """Availability is asked first, and a session is asked where its nodes are."""
     import onnxruntime
 
@@ -45,7 +45,7 @@ def fallback(bed: Testbed) -> Answer:
 @ARTIFACTS.add(
     "other-build", 15, "a plan of another build", "the plan of another version of the engine's library", "unmoved"
 )
-def other_build(bed: Testbed) -> Answer:
+def other_build(bed: Bed) -> Answer:
     """The version, the options and the processor are in the plan's key."""
     own, identity = bed.cell.plan_key, OrtEngine._identity
 
@@ -74,7 +74,7 @@ def other_build(bed: Testbed) -> Answer:
     "weights in the plan's file altered before it is timed",
     "unmoved",
 )
-def changed_plan(bed: Testbed) -> Answer:
+def changed_plan(bed: Bed) -> Answer:
     """The child process that times it compares a file that was touched with its hash."""
     store, seen = bed.copy("changed"), []
 
@@ -104,7 +104,7 @@ def changed_plan(bed: Testbed) -> Answer:
     "a network whose LayerNorm sees values beyond 65,504, cast to fp16 as a whole",
     "refused",
 )
-def fp16(bed: Testbed) -> Answer:
+def fp16(bed: Bed) -> Answer:
     """NaN and Inf are counted by the parity gate; the project's own lowering keeps such nodes in fp32."""
     from export.lower.casting import cast
 
@@ -125,7 +125,7 @@ def fp16(bed: Testbed) -> Answer:
 @ARTIFACTS.add(
     "int8", 19, "INT8 that is broken", "ranges a hundred times too narrow, as from bad calibration", "refused"
 )
-def int8(bed: Testbed) -> Answer:
+def int8(bed: Bed) -> Answer:
     """A file that runs, and whose features are no longer those of the network."""
     narrow = files.quantised(bed, 0.01)
     require_bite(bool(np.isfinite(files.outputs(bed, narrow)).all()), "it does not even run")
@@ -141,7 +141,7 @@ def int8(bed: Testbed) -> Answer:
     "noise in what OpenVINO emits, down to the cosine of 0.93 that was seen",
     "refused",
 )
-def other_engine(bed: Testbed) -> Answer:
+def other_engine(bed: Bed) -> Answer:
     """Parity is of a plan on its engine, and not of a file."""
     noise = np.random.default_rng(0)
 
@@ -169,7 +169,7 @@ def other_engine(bed: Testbed) -> Answer:
 @ARTIFACTS.add(
     "training-mode", 21, "eval mode forgotten", "a user's function that returns a module in training mode", "unmoved"
 )
-def training_mode(bed: Testbed) -> Answer:
+def training_mode(bed: Bed) -> Answer:
     """The module is put into eval mode before it is exported and compared."""
     from export.convert.onnx_from_torch import artifact
     from export.zoo.backbones import Backbone
@@ -199,7 +199,7 @@ def training_mode(bed: Testbed) -> Answer:
     "a plan that gives the mean of the first block's tokens in the feature's place",
     "refused",
 )
-def wrong_feature(bed: Testbed) -> Answer:
+def wrong_feature(bed: Bed) -> Answer:
     """Which feature it is stands in the record; a plan that gives another fails parity."""
     other = files.mean_of_tokens(bed)
     shape = files.outputs(bed, other).shape[1:]

@@ -30,4 +30,4 @@ def named(names: Sequence[str]) -> list[Trap]:
         if not meant:
             raise unknown("trap", name, [trap.name for trap in TRAPS], "python -m bench.sabotage --list")
         found += meant
-    return found or list(TRAPS)
+    return sorted(found, key=lambda trap: trap.number) or list(TRAPS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.sabotage.testbed import Testbed
+from bench.sabotage.bed import Bed
 from bench.sweep import gate
 from export.artifact import ONNX, Artifact, Reference
 from export.convert import verify
@@ -43,12 +43,12 @@ def make() -> nn.Module:
 '''
 
 
-def fp32(bed: Testbed) -> onnx.ModelProto:
+def fp32(bed: Bed) -> onnx.ModelProto:
     """The small network's own file."""
     return fp32_model(bed.plan.artifact.onnx)
 
 
-def outputs(bed: Testbed, model: onnx.ModelProto, number: int = 8) -> Floats:
+def outputs(bed: Bed, model: onnx.ModelProto, number: int = 8) -> Floats:
     """Features of the first images in rotation, by ONNX Runtime alone, [number, d]."""
     session = verify.session(model.SerializeToString())
     values = normalize(bed.queries.pixels[:number], bed.plan.artifact.preprocess)
@@ -57,7 +57,7 @@ def outputs(bed: Testbed, model: onnx.ModelProto, number: int = 8) -> Floats:
     return found
 
 
-def parity(bed: Testbed, model: onnx.ModelProto, precision: Precision, right: onnx.ModelProto | None = None) -> Parity:
+def parity(bed: Bed, model: onnx.ModelProto, precision: Precision, right: onnx.ModelProto | None = None) -> Parity:
     """What the gate says of a file as a cell of ONNX Runtime, its features compared with those of the ``right`` one."""
     import onnx
 
@@ -83,7 +83,7 @@ def hash_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def lowered(bed: Testbed, model: onnx.ModelProto, precision: Precision) -> Parity:
+def lowered(bed: Bed, model: onnx.ModelProto, precision: Precision) -> Parity:
     """Closeness of what the project itself makes of a file."""
     from export.lower.choice import choose
 
@@ -93,7 +93,7 @@ def lowered(bed: Testbed, model: onnx.ModelProto, precision: Precision) -> Parit
     return compare_outputs(found, wanted, precision)
 
 
-def quantised(bed: Testbed, share: float) -> onnx.ModelProto:
+def quantised(bed: Bed, share: float) -> onnx.ModelProto:
     """INT8 whose ranges are this share of the largest activations that were seen."""
     from export.lower.activations import histograms
     from export.lower.quantization import activations, minmax, quantized
@@ -117,7 +117,7 @@ def alter_weights(file: Path) -> None:
     onnx.save(model, file)
 
 
-def scaled(bed: Testbed, factor: float) -> onnx.ModelProto:
+def scaled(bed: Bed, factor: float) -> onnx.ModelProto:
     """The network with its tokens larger by a factor, which its layer norms take away again."""
     from onnx import numpy_helper
 
@@ -129,7 +129,7 @@ def scaled(bed: Testbed, factor: float) -> onnx.ModelProto:
     return model
 
 
-def mean_of_tokens(bed: Testbed) -> onnx.ModelProto:
+def mean_of_tokens(bed: Bed) -> onnx.ModelProto:
     """The network with the mean of its first block's tokens in the place of its feature."""
     import onnx
     from onnx import helper
@@ -151,7 +151,7 @@ def mean_of_tokens(bed: Testbed) -> onnx.ModelProto:
     return model
 
 
-def batch_centred(bed: Testbed) -> Path:
+def batch_centred(bed: Bed) -> Path:
     """A finished file, with its sidecar, that subtracts the mean of its batch from each feature."""
     import onnx
     import yaml
@@ -171,7 +171,7 @@ def batch_centred(bed: Testbed) -> Path:
 
 
 @contextmanager
-def training_module(bed: Testbed) -> Iterator[str]:
+def training_module(bed: Bed) -> Iterator[str]:
     """A user's function that returns a module in training mode, as module:function."""
     place = bed.folder / "code"
     place.mkdir(exist_ok=True)

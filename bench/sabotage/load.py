@@ -11,8 +11,8 @@ from bench.measure.issuer import issue
 from bench.measure.scenarios.base import Settings
 from bench.measure.scenarios.camera import Camera
 from bench.records import stats
+from bench.sabotage.bed import Bed
 from bench.sabotage.slow import bare, sleeping
-from bench.sabotage.testbed import Testbed
 from bench.sabotage.trap import Answer, Traps, require, require_bite
 from engines.base import Outputs, Pixels, Session
 from engines.catalog import BASELINE
@@ -27,7 +27,7 @@ LOAD = Traps("timing")
     "a clock that falls asleep after 30 ms, and costs 20 ms to wake",
     "flagged",
 )
-def pauses(bed: Testbed) -> Answer:
+def pauses(bed: Bed) -> Answer:
     """One image every so often is a scenario of its own, with columns of its own."""
     last = 0.0
 
@@ -49,7 +49,7 @@ def pauses(bed: Testbed) -> Answer:
 
 
 @LOAD.add("omission", 10, "coordinated omission", "one query of 130 takes 400 ms, at 100 queries a second", "unmoved")
-def omission(bed: Testbed) -> Answer:
+def omission(bed: Bed) -> Answer:
     """Arrivals are drawn beforehand, and latency counts from the scheduled time."""
     stall = sleeping(lambda i: 0.4 if i == 40 else 0)
     closed = bare(bed.session(stall, BASELINE), bed.queries.batches(1), 130)

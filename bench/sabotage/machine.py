@@ -10,7 +10,7 @@ from statistics import mean, median
 
 from bench.measure.rounds import rounds
 from bench.measure.worker import Job, Outcome
-from bench.sabotage.testbed import STREAM, Testbed, inside, replaced
+from bench.sabotage.bed import STREAM, Bed, inside, replaced
 from bench.sabotage.trap import Answer, Traps, require, require_bite
 from engines.base import Outputs, Pixels
 from engines.ort.session import OrtSession
@@ -23,7 +23,7 @@ CPU = "sys/devices/system/cpu"
 @MACHINE.add(
     "throttled", 7, "thermal throttling", "a machine whose throttle counter rises during the timing", "refused"
 )
-def throttled(bed: Testbed) -> Answer:
+def throttled(bed: Bed) -> Answer:
     """x86 counts its throttle events."""
     counter = f"{CPU}/cpu0/thermal_throttle/core_throttle_count"
     root = bed.root({counter: "3\n"}, "hot")
@@ -31,14 +31,14 @@ def throttled(bed: Testbed) -> Answer:
 
 
 @MACHINE.add("clock", 7, "a clock that is lowered", "a machine whose clock limit falls during the timing", "refused")
-def clock(bed: Testbed) -> Answer:
+def clock(bed: Bed) -> Answer:
     """Whoever lowered it."""
     policy = f"{CPU}/cpufreq/policy0"
     root = bed.root({f"{policy}/scaling_max_freq": "3000000", f"{policy}/cpuinfo_max_freq": "3000000"}, "capped")
     return _void(bed, lambda: (root / policy / "scaling_max_freq").write_text("1200000"), inside(root))
 
 
-def _void(bed: Testbed, inject: Callable[[], object], measure: Callable[[Job], Outcome]) -> Answer:
+def _void(bed: Bed, inject: Callable[[], object], measure: Callable[[Job], Outcome]) -> Answer:
     """The machine slows down in the middle of a timing."""
     true, number = OrtSession._run, count()
 
@@ -57,7 +57,7 @@ def _void(bed: Testbed, inject: Callable[[], object], measure: Callable[[Job], O
 @MACHINE.add(
     "order", 8, "order effects", "four equal cells; the one after the first is 30 % slower, for heat", "flagged"
 )
-def order(bed: Testbed) -> Answer:
+def order(bed: Bed) -> Answer:
     """Simulated over the harness's own order of repeats."""
     cells, repeats = 4, 6
     ours: dict[int, list[float]] = {cell: [] for cell in range(cells)}
@@ -77,7 +77,7 @@ def order(bed: Testbed) -> Answer:
 @MACHINE.add(
     "neighbour", 14, "somebody else on the machine", "a busy process on every core during the timing", "flagged"
 )
-def neighbour(bed: Testbed) -> Answer:
+def neighbour(bed: Bed) -> Answer:
     """Their share of the cores is watched while the child measures."""
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores())]
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.sabotage.testbed import Testbed, replaced
+from bench.sabotage.bed import Bed, replaced
 from bench.sabotage.trap import Answer, Traps, refusal, require, require_bite
 from bench.sweep import gate
 from bench.sweep.features import stream
@@ -24,7 +24,7 @@ PREPROCESSING = Traps("preprocessing")
 IMAGES = 8
 
 
-def _moved(bed: Testbed, owner: Any, name: str, other: Any) -> float:
+def _moved(bed: Bed, owner: Any, name: str, other: Any) -> float:
     """The least cosine between features as they should be, and with something else in the place of a part."""
     images = [bed.images.read(sample.id) for sample in bed.images.samples[:IMAGES]]
 
@@ -38,7 +38,7 @@ def _moved(bed: Testbed, owner: Any, name: str, other: Any) -> float:
     return min(cosine(a.astype(np.float64), b.astype(np.float64)) for a, b in zip(right, wrong, strict=True))
 
 
-def _resized_by(bed: Testbed, other: Callable[[CpuPreprocess, Image], Image]) -> Answer:
+def _resized_by(bed: Bed, other: Callable[[CpuPreprocess, Image], Image]) -> Answer:
     """Wherever many photographs are about to be prepared, the first is compared with the reference."""
     moved = _moved(bed, CpuPreprocess, "resize", other)
     require_bite(moved < 0.9999, f"the cosine is {moved:.6f}")
@@ -50,7 +50,7 @@ def _resized_by(bed: Testbed, other: Callable[[CpuPreprocess, Image], Image]) ->
 @PREPROCESSING.add(
     "resize", 23, "a resize of another library", "bilinear without antialias, as OpenCV and PyTorch have it", "refused"
 )
-def resize(bed: Testbed) -> Answer:
+def resize(bed: Bed) -> Answer:
     """The kernel is part of what a checkpoint was trained with."""
     from torch import from_numpy
     from torch.nn.functional import interpolate
@@ -67,7 +67,7 @@ def resize(bed: Testbed) -> Answer:
 
 
 @PREPROCESSING.add("crop", 23, "another crop fraction", "the whole photograph where 0.95 of it is meant", "refused")
-def crop(bed: Testbed) -> Answer:
+def crop(bed: Bed) -> Answer:
     """The fraction is taken from the checkpoint."""
     true = CpuPreprocess.resize
 
@@ -79,13 +79,13 @@ def crop(bed: Testbed) -> Answer:
 
 
 @PREPROCESSING.add("channels", 23, "BGR for RGB", "channels in the order of OpenCV's reader", "refused")
-def channels(bed: Testbed) -> Answer:
+def channels(bed: Bed) -> Answer:
     """The reference is RGB."""
     true = CpuPreprocess.resize
     return _resized_by(bed, lambda self, image: np.ascontiguousarray(true(self, image)[..., ::-1]))
 
 
-def _normalised_by(bed: Testbed, name: str, other: Callable[[PreprocessSpec], Normalizer]) -> Answer:
+def _normalised_by(bed: Bed, name: str, other: Callable[[PreprocessSpec], Normalizer]) -> Answer:
     """The session makes the values, so that the parity gate sees them."""
     moved = _moved(bed, sessions, "Normalizer", other)
     require_bite(moved < 0.999, f"the cosine is {moved:.6f}")
@@ -100,7 +100,7 @@ def _normalised_by(bed: Testbed, name: str, other: Callable[[PreprocessSpec], No
 @PREPROCESSING.add(
     "twice", 23, "divided by 255 twice", "values 255 times too small before mean and deviation", "refused"
 )
-def twice(bed: Testbed) -> Answer:
+def twice(bed: Bed) -> Answer:
     """As where the network divides by itself."""
     return _normalised_by(
         bed,
@@ -112,7 +112,7 @@ def twice(bed: Testbed) -> Answer:
 @PREPROCESSING.add(
     "mean", 23, "another mean and deviation", "those of CLIP's networks, doubled, for the checkpoint's own", "refused"
 )
-def mean(bed: Testbed) -> Answer:
+def mean(bed: Bed) -> Answer:
     """They are taken from the checkpoint, and hashed into every key."""
     clip = {"mean": (0.481, 0.458, 0.408), "std": (0.537, 0.522, 0.552)}
     return _normalised_by(bed, "mean", lambda spec: Normalizer(replace(spec, **clip)))  # type: ignore[arg-type]

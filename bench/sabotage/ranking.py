@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.records.record import Record, ScoreRecord
 from bench.records.results import Results
-from bench.sabotage.testbed import STREAM, Run, Testbed
+from bench.sabotage.bed import STREAM, Bed, Run
 from bench.sabotage.trap import Answer, Traps, refusal, require, require_bite
 from bench.verdict.choose import ranking_of
 from bench.verdict.ranking import Ranking
@@ -54,7 +54,7 @@ def table(records: Sequence[Record]) -> Ranking:
     "scores on CIFAR-10 of a backbone that was pretrained on ImageNet",
     "flagged",
 )
-def overlap(bed: Testbed) -> Answer:
+def overlap(bed: Bed) -> Answer:
     """What was published of each pair is in the zoo; ranks are given with and without."""
     score = _score(bed)
     published = replace(score, subject=replace(score.subject, published="cifar10"))
@@ -74,7 +74,7 @@ def overlap(bed: Testbed) -> Answer:
 
 
 @RANKING.add("small-gap", 30, "a gap smaller than its error", "two cells that differ in one answer of 100", "unmoved")
-def small_gap(bed: Testbed) -> Answer:
+def small_gap(bed: Bed) -> Answer:
     """Paired bootstrap: no rank inside the interval."""
     score = _score(bed)
     found = table([scored(score, "one", answers(100, 81)), scored(score, "other", answers(100, 80))])
@@ -92,7 +92,7 @@ def small_gap(bed: Testbed) -> Answer:
 @RANKING.add(
     "missing", 31, "z-scores over missing cells", "a backbone without the score at which it is worst", "refused"
 )
-def missing(bed: Testbed) -> Answer:
+def missing(bed: Bed) -> Answer:
     """A row that lacks a setting is not ranked, unless averaging is asked for; the foot says which."""
     run = _tasks(bed)
     easy, hard = (
@@ -125,7 +125,7 @@ def missing(bed: Testbed) -> Answer:
     "timings of a second machine under the same folder",
     "refused",
 )
-def machines(bed: Testbed) -> Answer:
+def machines(bed: Bed) -> Answer:
     """The machine's id is in every timing."""
     run = bed.sweep(scenarios=(STREAM,), repeats=1)
     first = run.timing()
@@ -143,16 +143,16 @@ def machines(bed: Testbed) -> Answer:
     "one cell timed with one thread, another with two",
     "refused",
 )
-def threads(bed: Testbed) -> Answer:
+def threads(bed: Bed) -> Answer:
     """The protocol hash holds scenario, machine, threads, images and preprocessing."""
     one, two = (bed.sweep(scenarios=(STREAM,), repeats=1, threads=n).timing() for n in (1, 2))
     require_bite(one.cell.threads != two.cell.threads, "the threads are the same")
     return Answer("refused", refusal(lambda: table([one, named(two, "another")])), "one column of milliseconds")
 
 
-def _tasks(bed: Testbed) -> Run:
+def _tasks(bed: Bed) -> Run:
     return bed.sweep(tasks=(Knn.meta.name, FewShot.meta.name), data=(str(bed.photos),))
 
 
-def _score(bed: Testbed) -> ScoreRecord:
+def _score(bed: Bed) -> ScoreRecord:
     return bed.sweep(tasks=(Knn.meta.name,)).score()

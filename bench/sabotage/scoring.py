@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.sabotage import files
+from bench.sabotage.bed import Bed, draw
 from bench.sabotage.ranking import table
-from bench.sabotage.testbed import Testbed, draw
 from bench.sabotage.trap import Answer, Traps, refusal, require, require_bite
 from bench.sweep.features import stream
 from tasks.base import FEATURES, Batchwise, Labels
@@ -45,7 +45,7 @@ def shuffled(batch: Batchwise) -> Batchwise:
 
 
 @SCORING.add("test-set", 24, "chosen on the test set", "test labels that reward the best of many heads", "unmoved")
-def test_set(bed: Testbed) -> Answer:
+def test_set(bed: Bed) -> Answer:
     """A fit is not shown the test images: any labels there leave what was chosen as it is."""
     train, val, test = (drawn(seed, apart=0) for seed in range(3))
     probe = LinearProbe()
@@ -72,7 +72,7 @@ def test_set(bed: Testbed) -> Answer:
     "a few features a thousand times as large as the others",
     "unmoved",
 )
-def learning_rate(bed: Testbed) -> Answer:
+def learning_rate(bed: Bed) -> Answer:
     """L-BFGS on standardised features, to convergence."""
     parts = [drawn(seed) for seed in range(3)]
     factors = np.where(np.arange(parts[0].features.shape[1]) < 5, 1000, 1).astype(np.float32)
@@ -104,7 +104,7 @@ def learning_rate(bed: Testbed) -> Answer:
 
 
 @SCORING.add("knn", 26, "k-NN protocols that disagree", "features of very different lengths", "unmoved")
-def knn(bed: Testbed) -> Answer:
+def knn(bed: Bed) -> Answer:
     """L2-normalised, k = 20, T = 0.07: one protocol, in every record."""
     lengths = np.random.default_rng(5)
     parts = [drawn(seed) for seed in range(3)]
@@ -132,7 +132,7 @@ def knn(bed: Testbed) -> Answer:
 @SCORING.add(
     "stale-features", 27, "a stale feature cache", "photographs that were exchanged under their old names", "unmoved"
 )
-def stale_features(bed: Testbed) -> Answer:
+def stale_features(bed: Bed) -> Answer:
     """The key of features holds the content of every image."""
     folder = draw(bed.folder / "exchanged")
     first = bed.sweep(tasks=(Knn.meta.name,), data=(str(folder),)).score()
@@ -153,7 +153,7 @@ def stale_features(bed: Testbed) -> Answer:
 @SCORING.add(
     "labels", 27, "a shuffled label file", "a table of labels whose rows were shuffled between two runs", "refused"
 )
-def labels(bed: Testbed) -> Answer:
+def labels(bed: Bed) -> Answer:
     """Labels and splits are in the digest of a data set, and in the protocol of every score."""
     folder = draw(bed.folder / "table")
     names = [file.relative_to(folder).as_posix() for file in sorted(folder.rglob("*.jpg"))]
@@ -179,7 +179,7 @@ def _as_other(run: Any) -> list[Any]:
 @SCORING.add(
     "batch", 28, "scores that depend on the batch", "a finished file that subtracts the mean of its batch", "refused"
 )
-def batch(bed: Testbed) -> Answer:
+def batch(bed: Bed) -> Answer:
     """A file is run image by image and in batches before it is taken."""
     file = files.batch_centred(bed)
     run = bed.sweep(models=(str(file),), tasks=(Knn.meta.name,))
@@ -190,7 +190,7 @@ def batch(bed: Testbed) -> Answer:
 
 
 @SCORING.add("padding", 28, "a last batch that is padded", "31 images in batches of 4", "unmoved")
-def padding(bed: Testbed) -> Answer:
+def padding(bed: Bed) -> Answer:
     """The padding's rows are thrown away."""
     samples = bed.images.samples[:31]
     require_bite(len(samples) % 4 != 0, "no batch is padded")

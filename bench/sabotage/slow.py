@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.sabotage.testbed import Hook
+from bench.sabotage.bed import Hook
 from engines.base import Outputs, Pixels, Session
 
 

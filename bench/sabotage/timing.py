@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from bench.measure.scenarios.base import Settings
+from bench.sabotage.bed import NOTHING, STREAM, Bed, draw, inside, replaced
 from bench.sabotage.slow import Late, Remembers, bare, sleeping
-from bench.sabotage.testbed import NOTHING, STREAM, Testbed, draw, inside, replaced
 from bench.sabotage.trap import Answer, Traps, refusal, require, require_bite
 from bench.sweep import gate, rotation
 from engines.base import Outputs, Pixels, Session
@@ -26,7 +26,7 @@ SHORT = Settings(0.3)
 @TIMING.add(
     "enqueue", 1, "the enqueue is timed, not the work", "a session whose runs return before they are done", "refused"
 )
-def enqueue(bed: Testbed) -> Answer:
+def enqueue(bed: Bed) -> Answer:
     """An engine that is asynchronous, on the processor: the gate takes its answers when it says that it is done."""
     with Late(OrtSession._run, 0.005) as late, replaced(OrtSession, "_run", late.method):
         fooled = median(bare(bed.session(), bed.queries.batches(1)))
@@ -41,7 +41,7 @@ def enqueue(bed: Testbed) -> Answer:
 @TIMING.add(
     "host-cost", 2, "host cost hidden by asynchronous timing", "5 ms on the host that no device event sees", "unmoved"
 )
-def host_cost(bed: Testbed) -> Answer:
+def host_cost(bed: Bed) -> Answer:
     """The device's events are a column beside the latency, never in its place."""
 
     class Timed(Session):
@@ -67,7 +67,7 @@ def host_cost(bed: Testbed) -> Answer:
 
 
 @TIMING.add("zeros", 3, "zeros as input", "a data set whose photographs are all black", "flagged")
-def zeros(bed: Testbed) -> Answer:
+def zeros(bed: Bed) -> Answer:
     """Encoded they all differ; what the network is given does not."""
     folder = draw(bed.folder / "black")
     for number, file in enumerate(sorted(folder.rglob("*.jpg"))):
@@ -79,7 +79,7 @@ def zeros(bed: Testbed) -> Answer:
 
 
 @TIMING.add("repeated", 3, "one repeated input", "a data set of five photographs", "flagged")
-def repeated(bed: Testbed) -> Answer:
+def repeated(bed: Bed) -> Answer:
     """A small set is timed, since it may be all that there is."""
     run = bed.sweep(data=(str(draw(bed.folder / "few", each=5)),), scenarios=(STREAM,), repeats=1)
     flags = [str(flag) for flag in run.row().flags if "in rotation" in flag.text]
@@ -90,7 +90,7 @@ def repeated(bed: Testbed) -> Answer:
 @TIMING.add(
     "zeroed-pixels", 3, "pixels that were zeroed in the cache", "the file of prepared pixels, overwritten", "unmoved"
 )
-def zeroed_pixels(bed: Testbed) -> Answer:
+def zeroed_pixels(bed: Bed) -> Answer:
     """The store compares every file with its hash before it is used."""
     store = bed.copy("zeroed")
     file = rotation.prepare(bed.images, bed.path, 0, store).file("pixels.npy")
@@ -106,7 +106,7 @@ def zeroed_pixels(bed: Testbed) -> Answer:
 @TIMING.add(
     "remembers", 3, "cached answers", "a session that looks up what it answered before; the work takes 5 ms", "refused"
 )
-def remembers(bed: Testbed) -> Answer:
+def remembers(bed: Bed) -> Answer:
     """All 64 images in rotation are soon known; images that were not shown are asked after the timing."""
     with replaced(OrtSession, "_run", Remembers(OrtSession._run, 0.005).method):
         session, images = bed.session(), bed.queries.batches(1)
@@ -121,7 +121,7 @@ def remembers(bed: Testbed) -> Answer:
 
 
 @TIMING.add("cold-start", 4, "a cold start inside the mean", "a first run of 200 ms before runs of 1 ms", "unmoved")
-def cold_start(bed: Testbed) -> Answer:
+def cold_start(bed: Bed) -> Answer:
     """First run, warm-up and steady state are kept apart."""
     slow = lambda i: 0.2 if i == 0 else 0.001  # noqa: E731
     naive = mean(bare(bed.session(sleeping(slow)), bed.queries.batches(1), 32))
@@ -135,7 +135,7 @@ def cold_start(bed: Testbed) -> Answer:
 
 
 @TIMING.add("few-samples", 5, "a percentile from too few samples", "runs of 5 ms, timed for 0.1 s", "refused")
-def few_samples(bed: Testbed) -> Answer:
+def few_samples(bed: Bed) -> Answer:
     """LoadGen's rule at 99 % confidence."""
     session = bed.session(sleeping(lambda i: 0.005))
     naive = float(np.percentile(bare(session, bed.queries.batches(1), 20), 99))
@@ -146,7 +146,7 @@ def few_samples(bed: Testbed) -> Answer:
 
 
 @TIMING.add("clipped", 6, "the tail clipped as outliers", "one run in 50 takes 20 ms more", "unmoved")
-def clipped(bed: Testbed) -> Answer:
+def clipped(bed: Bed) -> Answer:
     """Nothing is ever dropped."""
     hook = sleeping(lambda i: 0.02 if i % 50 == 0 else 0)
     samples = np.array(bare(bed.session(hook, BASELINE), bed.queries.batches(1), 800))
@@ -161,7 +161,7 @@ def clipped(bed: Testbed) -> Answer:
 @TIMING.add(
     "overhead", 11, "the harness's overhead counted as the engine's", "3 ms in the harness's own call", "flagged"
 )
-def overhead(bed: Testbed) -> Answer:
+def overhead(bed: Bed) -> Answer:
     """The engine that does nothing goes through the same calls, and has a row."""
     true = Session.check
 
@@ -182,7 +182,7 @@ def overhead(bed: Testbed) -> Answer:
 @TIMING.add(
     "copies", 12, "copies charged to one engine only", "a session that leaves its answer on the device", "refused"
 )
-def copies(bed: Testbed) -> Answer:
+def copies(bed: Bed) -> Answer:
     """One boundary for all: uint8 on the host in, float32 on the host out."""
     import torch
 
@@ -198,7 +198,7 @@ def copies(bed: Testbed) -> Answer:
 
 
 @TIMING.add("untuned", 17, "a shape that the plan was not tuned for", "a batch of 3 to a plan of 1 and 4", "refused")
-def untuned(bed: Testbed) -> Answer:
+def untuned(bed: Bed) -> Answer:
     """A plan has variants for the batches that are measured, and takes no other."""
     import onnxruntime
 

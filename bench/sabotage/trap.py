@@ -13,7 +13,7 @@ from bench.records.parts import Failure
 from export.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.sabotage.testbed import Testbed
+    from bench.sabotage.bed import Bed
 
 Area = Literal["timing", "artifacts and engines", "preprocessing", "scoring", "energy"]
 Kind = Literal["refused", "flagged", "unmoved"]
@@ -59,7 +59,7 @@ class Trap:
     title: str
     injected: str
     expected: Kind
-    spring: Callable[[Testbed], Answer]
+    spring: Callable[[Bed], Answer]
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ class Traps:
 
     def add(
         self, name: str, number: int, title: str, injected: str, expected: Kind
-    ) -> Callable[[Callable[[Testbed], Answer]], Callable[[Testbed], Answer]]:
+    ) -> Callable[[Callable[[Bed], Answer]], Callable[[Bed], Answer]]:
         """Decorates the function that springs a trap; see :class:`Trap`."""
 
-        def added(spring: Callable[[Testbed], Answer]) -> Callable[[Testbed], Answer]:
+        def added(spring: Callable[[Bed], Answer]) -> Callable[[Bed], Answer]:
             self.all.append(Trap(name, number, self.area, title, injected, expected, spring))
             return spring
 
@@ -99,7 +99,7 @@ class Sprung:
         return self.answer is not None and self.answer.kind == self.trap.expected
 
 
-def spring(trap: Trap, bed: Testbed) -> Sprung:
+def spring(trap: Trap, bed: Bed) -> Sprung:
     """Spring one trap; what it raises is how it went."""
     begin, answer, trouble = time.monotonic(), None, ""
     try:

@@ -187,7 +187,7 @@ def _streamed(
             try:
                 images.append(preprocess(encoded := data.read(sample.id)))
                 if sample is samples[0]:
-                    require_reference(preprocess, encoded)
+                    require_reference(preprocess, encoded, images[-1])
             except CellError as error:
                 raise CellError(f"{sample.id}: {error.what}", error.why, error.remedy) from error
             except (UserError, OSError) as error:

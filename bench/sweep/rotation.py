@@ -36,8 +36,8 @@ def prepare(data: DataSet, preprocess: Preprocess, seed: int, store: Store) -> E
 
     def build(folder: Path) -> dict[str, Any]:
         encoded = [data.read(i) for i in chosen(data, seed)]
-        require_reference(preprocess, encoded[0])
         pixels = np.stack([preprocess.resize(preprocess.decode(e)) for e in encoded])
+        require_reference(preprocess, encoded[0], pixels[0])
         np.save(folder / "pixels.npy", pixels)
         return {**write_encoded(folder, encoded), "different": different(pixels)}
 

@@ -43,10 +43,15 @@ def test_any_field_changed_changes_the_key(fields: dict[str, Any], data: st.Data
     assert key("k", **fields) != key("other", **fields)
 
 
-def test_what_another_process_has_verified_is_not_hashed_again_but_must_be_there(tmp_path: Path) -> None:
+def test_what_another_process_has_verified_is_hashed_again_only_if_it_was_touched_and_must_be_there(
+    tmp_path: Path,
+) -> None:
     entry = Store(tmp_path).obtain("shelf", "k1", build_text("hello"))
+    before = entry.file("deep/data.txt").stat().st_mtime_ns
     entry.file("deep/data.txt").write_text("other")
     assert Store(tmp_path).try_load("shelf", "k1") is None
+    assert Store(tmp_path, verified=True).try_load("shelf", "k1") is None, "it was touched after it was published"
+    os.utime(entry.file("deep/data.txt"), ns=(before, before))
     assert Store(tmp_path, verified=True).try_load("shelf", "k1") == entry
     entry.file("deep/data.txt").unlink()
     assert Store(tmp_path, verified=True).try_load("shelf", "k1") is None

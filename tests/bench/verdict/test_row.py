@@ -70,6 +70,13 @@ def test_a_soak_that_throttles_is_flagged_and_not_void() -> None:
     assert "in repeat 1 throttled (thermal throttling)" in [flag.text for flag in row.flags]
 
 
+@pytest.mark.parametrize(("images", "said"), [(5, ["single_stream: only 5 different images in rotation"]), (64, [])])
+def test_a_timing_over_few_different_images_is_flagged(images: int, said: list[str]) -> None:
+    steady = replace(TIMING, metrics=TIMING.metrics[:1], monitoring=[])
+    row = only(SCORE, replace(steady, subject=replace(steady.subject, images=images)))
+    assert [str(flag) for flag in row.flags] == said
+
+
 def test_a_steady_timing_has_no_flag() -> None:
     steady = replace(TIMING, metrics=TIMING.metrics[:1], monitoring=[Monitoring(0.04)])
     assert only(SCORE, steady).flags == []

@@ -48,7 +48,7 @@ Hook = Callable[[Session, Pixels], Outputs]
 """Runs pixels on the true session, and does something wrong with it."""
 
 
-class Testbed:
+class Bed:
     """Made once for all traps; a trap that damages the store takes a :meth:`copy`.
 
     Args:
@@ -60,7 +60,7 @@ class Testbed:
         self._sweeps = 0
         shelf = folder / "store" / "packages"
         shelf.parent.mkdir(parents=True)
-        (store.root / "packages").mkdir(exist_ok=True)
+        (store.root / "packages").mkdir(parents=True, exist_ok=True)
         shelf.symlink_to(store.root / "packages", target_is_directory=True)
         self.store = Store(folder / "store", lambda line: None)
 
