@@ -35,7 +35,7 @@ BINDINGS := --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo battle docs readme run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self lock clean
+.PHONY: help demo battle docs readme run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self sabotage drift lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -96,6 +96,12 @@ lab: .venv/dev ## what a different resize changes, in pixels, features, accuracy
 
 bench-self: .venv/dev ## the overhead of the harness, as ratios measured side by side
 	$(PY) -m bench.figures $(ARGS)
+
+sabotage: .venv/dev ## inject every known trap into the harness, which has to catch it: make sabotage ARGS="zeros"
+	$(PY) -m bench.sabotage $(if $(ARGS),,--markdown docs/traps.md) $(ARGS)
+
+drift: .venv/dev ## what an update of an engine's library changes: make drift ARGS="--engines ort --before onnxruntime=1.23.2"
+	$(PY) -m bench.drift $(if $(ARGS),,--markdown docs/drift.md) $(ARGS)
 
 docs: .venv/demo ## write docs/sweep.md from the declaration of a sweep's fields
 	$(PY) -m bench.sweep.document >docs/sweep.md

@@ -18,7 +18,8 @@ Made by `make drift`: edit `bench/drift/`, not this page.
 The same cells under two versions of an engine's library: the same ONNX files, the same pixels, each version in an
 environment of its own, their repeats in turns. The cosine is between the features that the two versions emit for one
 photograph. A score has *changed* where the 95 % interval of the paired bootstrap over the test images leaves out zero,
-a latency where the change is larger than the spreads between the repeats of both (at least 2.5 % each).
+a latency where the change is larger than the spreads between the repeats of both (at least 2.5 % each); none is judged
+that was taken while other processes were busy.
 """
 
 

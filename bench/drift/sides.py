@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from bench.sweep.features import FILE as ROWS
 from bench.sweep.features import KIND, SHARD
 from bench.sweep.keys import shard_key
 from bench.verdict.comparison import Difference, compare
+from bench.verdict.row import Row
 from bench.verdict.table import rows
 from export.errors import CellError
 from export.parity import cosine
@@ -132,8 +133,20 @@ def compared(before: Side, after: Side, folder: Path, store: Store) -> Drift:
         _require_version(known, side.wheel)
         brought.append(known)
     cosines = {title: _cosine(*pair) for title, *pair in _features(brought[0], brought[1], store)}
-    computing = [d for d in compare(*tables) if d.cell in cosines]
-    return Drift(before.wheel, after.wheel, cosines, computing)
+    busy = {(str(row.cell), name) for found in tables for row in found for name in _disturbed(row)}
+    differences = [
+        replace(d, verdict="not comparable", why="not judged: other processes were busy")
+        if (d.cell, d.result) in busy
+        else d
+        for d in compare(*tables)
+        if d.cell in cosines
+    ]
+    return Drift(before.wheel, after.wheel, cosines, differences)
+
+
+def _disturbed(row: Row) -> list[str]:
+    """The scenarios beside which other processes took too much of the machine."""
+    return [name for name, timing in row.timings.items() if any(m.disturbed for m in timing.monitoring)]
 
 
 def _require_version(brought: Brought, wheel: Wheel) -> None:

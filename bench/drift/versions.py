@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.base import Engine
+from engines.catalog import REFERENCE
 from export.errors import Unavailable, UserError, unknown
 
 NEWEST = "newest"
@@ -49,7 +50,7 @@ def library(engine: Engine) -> str:
     Raises:
         UserError: it has none, or several.
     """
-    if len(engine.packages) != 1:
+    if len(engine.packages) != 1 or engine.name == REFERENCE:
         raise UserError(
             f"Engine {str(engine.spec)!r} has no library whose versions could be compared.",
             "It needs one package that runs in an environment without PyTorch.",

@@ -40,7 +40,7 @@ from tasks.data.base import DataSet
 
 NAME = "test_vit.r160_in1k"
 """timm's small vision transformer, made for tests: it has every kind of layer that a large one has."""
-CLASSES, EACH = 3, 30
+CLASSES, EACH = 3, 22
 STREAM = SCENARIOS[0]
 ENGINE, NOTHING = f"{OrtEngine.name}:cpu", f"{BASELINE}:cpu"
 """The engine of the small network's cell, and the one that does nothing."""
@@ -240,7 +240,7 @@ def draw(folder: Path, seed: int = 0, classes: int = CLASSES, each: int = EACH) 
     for c in range(classes):
         (folder / f"class{c}").mkdir(parents=True)
         for i in range(each):
-            pixels = noise.integers(0, 120, (420, 460, 3), dtype=np.uint8)
+            pixels = noise.integers(0, 120, (360, 380, 3), dtype=np.uint8)
             pixels[..., (c if noise.random() < 0.8 else c + 1) % 3] += 100
             Image.fromarray(pixels).save(folder / f"class{c}" / f"{i:02d}.jpg", quality=90)
     return folder

@@ -103,8 +103,8 @@ def learning_rate(bed: Bed) -> Answer:
     )
 
 
-@SCORING.add("knn", 26, "k-NN protocols that disagree", "features of very different lengths", "unmoved")
-def knn(bed: Bed) -> Answer:
+@SCORING.add("neighbours", 26, "k-NN protocols that disagree", "features of very different lengths", "unmoved")
+def neighbours(bed: Bed) -> Answer:
     """L2-normalised, k = 20, T = 0.07: one protocol, in every record."""
     lengths = np.random.default_rng(5)
     parts = [drawn(seed) for seed in range(3)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from queue import SimpleQueue
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 
 from bench.sabotage.bed import Hook
 from engines.base import Outputs, Pixels, Session
+from export.errors import UserError
 
 
 def bare(session: Session, images: Sequence[Pixels], number: int = 64) -> list[float]:
@@ -66,7 +68,8 @@ class Late:
 
     def _filled(self) -> None:
         while (fill := self._work.get()) is not None:
-            fill()
+            with suppress(UserError):  # the session may be closed by now
+                fill()
 
     def __enter__(self) -> Late:
         self._thread.start()
