@@ -14,10 +14,15 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from export.command import add_store, console, new_parser, print_table
+from export.errors import UserError
 from export.progress import say
 from export.store import Store, write_atomic
+
+if TYPE_CHECKING:
+    from bench.sabotage.trap import Sprung
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,9 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.sabotage.bed import Bed
     from bench.sabotage.catalog import named
     from bench.sabotage.page import page
-    from bench.sabotage.trap import Sprung, spring
+    from bench.sabotage.trap import spring
 
     traps = named(args.names)
+    if args.markdown and args.names:
+        raise UserError("The page is of all traps.", f"{len(traps)} are named.", "--markdown without names")
     if args.list:
         print_table((">", "name", "trap"), [(str(t.number), t.name, t.title) for t in traps])
         return 0
@@ -67,19 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if caught == len(found) else 1
 
 
-def _answer(sprung: object) -> tuple[str, str, str]:
-    from bench.sabotage.trap import Sprung
-
-    assert isinstance(sprung, Sprung)
+def _answer(sprung: Sprung) -> tuple[str, str, str]:
     if sprung.answer is None or not sprung.caught:
         return "NOT CAUGHT", sprung.trouble, ""
     return sprung.answer.kind, sprung.answer.said, sprung.answer.bites
 
 
-def _document(sprung: object) -> dict[str, object]:
-    from bench.sabotage.trap import Sprung
-
-    assert isinstance(sprung, Sprung)
+def _document(sprung: Sprung) -> dict[str, Any]:
     trap = {name: getattr(sprung.trap, name) for name in ("name", "number", "area", "title", "injected", "expected")}
     return {
         **trap,

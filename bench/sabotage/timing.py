@@ -74,7 +74,7 @@ def zeros(bed: Bed) -> Answer:
         Image.new("RGB", (60 + number, 50)).save(file)
     run = bed.sweep(data=(str(folder),), scenarios=(STREAM,), repeats=1)
     flags = [str(flag) for flag in run.row().flags if "in rotation" in flag.text]
-    require(bool(flags), f"{run.timing().subject.images} images in rotation, and no flag")
+    require(bool(flags), f"{run.timing().subject.images} images in rotation, and no flag; {run.timing().failure}")
     return Answer("flagged", flags[0], "it runs on zeros, and says nothing")
 
 
@@ -83,7 +83,7 @@ def repeated(bed: Bed) -> Answer:
     """A small set is timed, since it may be all that there is."""
     run = bed.sweep(data=(str(draw(bed.folder / "few", each=5)),), scenarios=(STREAM,), repeats=1)
     flags = [str(flag) for flag in run.row().flags if "in rotation" in flag.text]
-    require(bool(flags), f"{run.timing().subject.images} images in rotation, and no flag")
+    require(bool(flags), f"{run.timing().subject.images} images in rotation, and no flag; {run.timing().failure}")
     return Answer("flagged", flags[0], "it rotates through what there is, and says nothing")
 
 
