@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.sabotage.artifacts import ARTIFACTS
+from bench.sabotage.energy import ENERGY
 from bench.sabotage.load import LOAD
 from bench.sabotage.machine import MACHINE
 from bench.sabotage.preprocessing import PREPROCESSING
@@ -14,7 +15,7 @@ from bench.sabotage.timing import TIMING
 from bench.sabotage.trap import Trap
 from export.errors import unknown
 
-AREAS = (TIMING, LOAD, MACHINE, ARTIFACTS, PREPROCESSING, SCORING, RANKING)
+AREAS = (TIMING, LOAD, MACHINE, ARTIFACTS, PREPROCESSING, SCORING, RANKING, ENERGY)
 TRAPS = tuple(sorted((trap for area in AREAS for trap in area.all), key=lambda trap: trap.number))
 
 

@@ -133,7 +133,8 @@ def machines(bed: Bed) -> Answer:
         named(first, "elsewhere"), environment=replace(first.environment, id="f00df00d", processor="another processor")
     )
     require_bite(other.environment != first.environment, "the machine is the same")
-    return Answer("refused", refusal(lambda: table([first, other])), "one column of milliseconds")
+    said = refusal(lambda: table([first, other])).replace(first.environment.name, "this machine")
+    return Answer("refused", said, "one column of milliseconds")
 
 
 @RANKING.add(

@@ -23,6 +23,8 @@ QUICK = [
     "wrong-feature",
     "small-gap",
     "padding",
+    "polls",
+    "gaps",
 ]
 
 
