@@ -21,7 +21,10 @@ whatever provider there is, or averages what is there. Numbers that vary from ru
 `python -m bench.sabotage` prints them.
 """
 
-_VARIES = re.compile(r"\b[0-9a-f]{8,}\b|[-+]?\d+\.\d+(?:e-?\d+)?|\b\d+(?= ?(?:%|ms|s\b|°C|MHz))")
+_VARIES = re.compile(
+    r"\b[0-9a-f]{8,}\b|(?<!bound )(?<!arXiv:)[-+]?\b\d+\.\d+(?:e[-+]?\d+)?|(?<!of the )\b\d+(?= ?(?:%|ms|s\b|°C|MHz))"
+)
+"""Hashes, decimals and what has a unit; but bounds, of which there is one."""
 
 
 def page(found: Sequence[Sprung]) -> str:
