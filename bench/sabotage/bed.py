@@ -218,7 +218,7 @@ def inside(root: Path = Path("/")) -> Callable[[Job], Outcome]:
                 outcome = work(job)
             except Exception as error:
                 return Outcome(failure=Failure.of(error))
-        return replace(outcome, monitoring=monitor.summary())
+        return replace(outcome, monitoring={name: monitor.windows(series) for name, series in outcome.series.items()})
 
     return measure
 

@@ -7,14 +7,16 @@ import sys
 from collections.abc import Callable
 from itertools import count
 from statistics import mean, median
+from typing import cast
 
-from bench.measure.rounds import rounds
+from bench.measure import rounds
 from bench.measure.worker import Job, Outcome
 from bench.sabotage.bed import STREAM, Bed, inside, replaced
 from bench.sabotage.trap import Answer, Traps, require, require_bite
 from engines.base import Outputs, Pixels
 from engines.ort.session import OrtSession
 from engines.processor import cores
+from export.store import write_atomic
 
 MACHINE = Traps("timing")
 CPU = "sys/devices/system/cpu"
@@ -27,7 +29,7 @@ def throttled(bed: Bed) -> Answer:
     """x86 counts its throttle events."""
     counter = f"{CPU}/cpu0/thermal_throttle/core_throttle_count"
     root = bed.root({counter: "3\n"}, "hot")
-    return _void(bed, lambda: (root / counter).write_text("9\n"), inside(root))
+    return _void(bed, lambda run: write_atomic(root / counter, f"{3 + run}\n".encode()), inside(root))
 
 
 @MACHINE.add("clock", 7, "a clock that is lowered", "a machine whose clock limit falls during the timing", "refused")
@@ -35,16 +37,16 @@ def clock(bed: Bed) -> Answer:
     """Whoever lowered it."""
     policy = f"{CPU}/cpufreq/policy0"
     root = bed.root({f"{policy}/scaling_max_freq": "3000000", f"{policy}/cpuinfo_max_freq": "3000000"}, "capped")
-    return _void(bed, lambda: (root / policy / "scaling_max_freq").write_text("1200000"), inside(root))
+    limit = root / policy / "scaling_max_freq"
+    return _void(bed, lambda run: write_atomic(limit, str(max(10**6, 3 * 10**6 - 5000 * run)).encode()), inside(root))
 
 
-def _void(bed: Bed, inject: Callable[[], object], measure: Callable[[Job], Outcome]) -> Answer:
-    """The machine slows down in the middle of a timing."""
+def _void(bed: Bed, inject: Callable[[int], object], measure: Callable[[Job], Outcome]) -> Answer:
+    """The machine slows down with every run of a timing."""
     true, number = OrtSession._run, count()
 
     def run(self: OrtSession, pixels: Pixels) -> Outputs:
-        if next(number) == 5:
-            inject()
+        inject(next(number))
         return true(self, pixels)
 
     with replaced(OrtSession, "_run", run):
@@ -61,8 +63,11 @@ def order(bed: Bed) -> Answer:
     """Simulated over the harness's own order of repeats."""
     cells, repeats = 4, 6
     ours: dict[int, list[float]] = {cell: [] for cell in range(cells)}
+    with replaced(rounds, "_whole", lambda job, kept: Outcome()):
+        jobs: list[list[Job]] = [[cast(Job, None)] * repeats] * cells
+        turns = [turn for turn, _ in rounds.measured(jobs, lambda *_: bed.folder / "none", 0, lambda index: False)]
     before = -1
-    for turn in rounds([repeats] * cells, 0, lambda index: False):
+    for turn in turns:
         ours[turn.index].append(1.3 if before == 0 else 1.0)
         before = turn.index
     naive = {cell: [1.3 if cell == 1 else 1.0] * repeats for cell in range(cells)}

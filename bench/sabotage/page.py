@@ -25,6 +25,7 @@ _VARIES = re.compile(
     r"\b[0-9a-f]{8,}\b|(?<!bound )(?<!arXiv:)[-+]?\b\d+\.\d+(?:e[-+]?\d+)?|(?<!of the )\b\d+(?= ?(?:%|ms|s\b|°C|MHz))"
 )
 """Hashes, decimals and what has a unit; but bounds, of which there is one."""
+_AGAIN = re.compile(r" \(the least disturbed of \d+ attempts\)")
 
 
 def page(found: Sequence[Sprung]) -> str:
@@ -41,4 +42,4 @@ def page(found: Sequence[Sprung]) -> str:
 def _line(one: Sprung) -> tuple[str, ...]:
     kind = one.answer.kind if one.answer and one.caught else "**not caught**"
     said = one.answer.said if one.answer and one.caught else one.trouble.splitlines()[0]
-    return str(one.trap.number), one.trap.title, one.trap.injected, kind, _VARIES.sub("…", said)
+    return str(one.trap.number), one.trap.title, one.trap.injected, kind, _VARIES.sub("…", _AGAIN.sub("", said))
