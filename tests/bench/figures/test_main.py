@@ -11,8 +11,10 @@ from export.errors import UserError
 
 
 def test_every_name_stands_for_a_figure() -> None:
-    names = "harness extraction corruption preprocessing probe neighbours scoring start child bootstrap top1 precision"
-    assert list(FIGURES) == [*names.split(), "joint", "page"]
+    names = (
+        "extraction corruption preprocessing probe neighbours scoring start child bootstrap top1 precision joint page"
+    )
+    assert list(FIGURES) == ["harness", "loadgen", *names.split()]
     assert all(callable(FIGURES.get(name)) for name in FIGURES)
 
 

@@ -197,6 +197,7 @@ def test_old_and_new_files_join_one_table(tmp_path: Path, capsys: pytest.Capture
     assert [r.key for r in new.troubles] == ["35112233445566778899aabbccddeeff"]
     assert [str(flag) for flag in lite.flags] == [
         "single_stream: in repeat 2 other processes took 8% of the cores",
+        "single_stream: only 28 different images in rotation",
         "single_stream: had not settled when measuring began",
         "single_stream: noise 28.0 %",
         "single_stream: repeat spread 12.6 %",
