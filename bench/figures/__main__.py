@@ -23,6 +23,7 @@ FIGURES: Registry[Callable[[Store, Path], Iterator[Figure]]] = Registry(
     {
         "harness": "bench.figures.harness:figures",
         "loadgen": "bench.figures.loadgen:figures",
+        "server": "bench.figures.server:figures",
         "extraction": "bench.figures.extraction:figures",
         "corruption": "bench.figures.corruption:figures",
         "preprocessing": "bench.figures.preprocessing:figures",

@@ -10,6 +10,7 @@ import pytest
 from fake_clock import Scripted
 from fakes import MeanColour, PillowPath, photograph, plan
 
+from bench.figures.server import grid
 from bench.measure.arrivals import poisson
 from bench.measure.clock import Series
 from bench.measure.queries import Queries
@@ -71,6 +72,14 @@ def test_the_highest_rate_is_within_five_percent_of_a_fine_grid(rotation: Querie
     low, high = (metrics[f"server_{side}_images_per_s"].value or 0 for side in ("low", "high"))
     assert low <= (found.value or 0) < high
     assert (metrics["server_p99_ms"].value or 99) <= 50
+
+
+def test_the_figures_grid_agrees(rotation: Queries) -> None:
+    clock, settings = Scripted(), Settings(5.0)
+    setup = Setup(Busy(clock, 8.0, 0), rotation, settings, PillowPath(), clock.now, wait=clock.wait)
+    found = Server().metrics([Server().run(setup)], settings)[0].value or 0
+    assert found / grid(setup, found, 0) == pytest.approx(1, abs=0.05)
+    assert grid(setup, 1.5 * found, 0) < 1.5 * found < 2 * grid(setup, found / 1.5, 0)
 
 
 def test_every_trial_lasts_for_the_queries_that_the_percentile_needs(rotation: Queries) -> None:
