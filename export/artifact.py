@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from export import external
 from export.parity import Parity
 from export.spec import Precision, PreprocessSpec, TensorSpec
 from export.store import Entry
@@ -94,7 +95,8 @@ class Artifact:
 
     @property
     def onnx_bytes(self) -> int:
-        return self.onnx.stat().st_size
+        """Of the file, and of the one beside it that holds its weights where they are too large for it."""
+        return sum(file.stat().st_size for file in external.files(self.onnx))
 
     @property
     def compared(self) -> tuple[str, ...]:
