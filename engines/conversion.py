@@ -23,8 +23,8 @@ import numpy as np
 from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Purpose
 from engines.library import installed
 from engines.processor import instructions
-from export import child, external
-from export.artifact import Artifact
+from export import child
+from export.artifact import Artifact, files
 from export.errors import CellError, UserError, first_line
 from export.spec import Precision
 from export.store import Entry, Store, key
@@ -69,7 +69,7 @@ class ConvertingEngine(Engine):
 
         def build(folder: Path) -> Mapping[str, Any]:
             fp32 = _base(artifact, base, store)
-            if len(external.files(fp32.onnx)) > 1:
+            if len(files(fp32.onnx)) > 1:
                 raise CellError(
                     f"{artifact.backbone} is too large for {self.title}.",
                     f"Its fp32 file has {fp32.onnx_bytes / 1e9:.1f} GB; {self.title}'s converter reads 2 GB at most.",

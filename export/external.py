@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from export.artifact import data_file
+
 if TYPE_CHECKING:
     import onnx
 
@@ -26,32 +27,10 @@ LARGEST = 1_900_000_000
 """Bytes of a model that is written as one file; the weights of a larger one lie beside it."""
 SMALL = 1 << 12
 """A tensor of fewer bytes is always in the graph itself: what shapes are worked out from is."""
-DATA = ".data"
-"""What the name of the file beside has more than the model's."""
 _PAGE = 4096
 """Tensors begin at multiples of this, so that a runtime can map them."""
 _BLOCK = 1 << 24
 _SCRATCH = "backbones-deployed.scratch"
-
-
-def data_file(file: Path) -> Path:
-    """Where the large weights of ``model.onnx`` lie, if they lie beside it: ``model.onnx.data``."""
-    return file.with_name(file.name + DATA)
-
-
-def files(file: Path) -> tuple[Path, ...]:
-    """The model's file, and the one beside it where there is one."""
-    return (file, beside) if (beside := data_file(file)).exists() else (file,)
-
-
-def copy(file: Path, target: Path) -> None:
-    """Copy a model of ours, the file beside it included, to another name or place; what lay there is replaced."""
-    data_file(target).unlink(missing_ok=True)
-    shutil.copyfile(file, target)
-    if data_file(file).exists():
-        if target.name != file.name:
-            raise ValueError(f"{file.name} names {data_file(file).name}, and keeps its own name")
-        shutil.copyfile(data_file(file), data_file(target))
 
 
 def load(file: Path, scratch: Path | None = None) -> onnx.ModelProto:
@@ -68,14 +47,33 @@ def load(file: Path, scratch: Path | None = None) -> onnx.ModelProto:
         path = file.parent.absolute() / entries["location"]
         offset = int(entries.get("offset", 0))
         point_to(tensor, path, offset, int(entries.get("length", path.stat().st_size - offset)))
+    gather(model)
     if scratch is not None and is_open(model):
         model.metadata_props.add(key=_SCRATCH, value=str(scratch.absolute()))
     return model
 
 
+def gather(model: onnx.ModelProto) -> None:
+    """Let the tensors that lie in files be initializers of the main graph, all of them; what stands elsewhere than in
+    one of its Constant nodes is read into the graph."""
+    kept = []
+    for node in model.graph.node:
+        value = next((a.t for a in node.attribute if a.name == "value" and a.HasField("t")), None)
+        if node.op_type == "Constant" and value is not None and is_external(value):
+            value.name = node.output[0]
+            model.graph.initializer.append(value)
+        else:
+            kept.append(node)
+    if len(kept) < len(model.graph.node):
+        _replace(model.graph.node, kept)
+    for tensor in islice(tensors(model), len(model.graph.initializer), None):
+        if is_external(tensor):
+            tensor.CopyFrom(inline(tensor))
+
+
 def is_open(model: onnx.ModelProto) -> bool:
     """Whether some of its tensors lie in files."""
-    return any(True for _ in external(model))
+    return any(map(is_external, model.graph.initializer))
 
 
 def size(model: onnx.ModelProto) -> int:
@@ -291,14 +289,11 @@ def save(model: onnx.ModelProto, file: Path) -> None:
     written.CopyFrom(model)
     _replace(written.metadata_props, [p for p in written.metadata_props if p.key != _SCRATCH])
     if fits:
-        for tensor in islice(tensors(written), len(written.graph.initializer), None):
-            if is_external(tensor):  # within a node: it is none of those that are streamed
-                tensor.CopyFrom(inline(tensor))
         _save_whole(written, file)
         beside.unlink(missing_ok=True)
         return
     with beside.open("wb") as data:
-        for tensor in tensors(written):
+        for tensor in written.graph.initializer:
             if is_external(tensor) or len(tensor.raw_data) >= SMALL:
                 offset = _aligned(data)
                 length = sum(data.write(block) for block in _content(tensor))

@@ -24,8 +24,7 @@ from engines.graph import Graph
 from engines.library import environment, failing
 from engines.ort.providers import PROVIDERS, assignment, preload, require_placed
 from engines.preprocess.normalize import BATCH_AXIS, PIXELS, Normalizer
-from export import external
-from export.artifact import ONNX
+from export.artifact import ONNX, data_file
 from export.errors import CellError, UserError, first_line
 
 OPTIONS = {"session.intra_op.allow_spinning": "0", "session.x64quantprecision": "1"}
@@ -146,8 +145,8 @@ def inference_session(file: Path, spec: EngineSpec, batch: int | None = None, sa
         options.add_session_config_entry(name, value)
     if save is not None:
         options.optimized_model_filepath = str(save)
-        if external.data_file(file).exists():
-            name = external.data_file(save).name
+        if data_file(file).exists():
+            name = data_file(save).name
             options.add_session_config_entry("session.optimized_model_external_initializers_file_name", name)
     settings: dict[str, str] = {}
     if batch is not None:

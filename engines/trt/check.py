@@ -234,10 +234,7 @@ def _row(architecture: Architecture, precision: Precision, state: Mapping[str, A
         failures = dict.fromkeys(targets, state["unavailable"])
     if state.get("died"):
         failures |= {name: state["died"] for name in targets if name not in built and name not in failures}
-    if len(built) == len(targets):
-        status = "ok"
-    else:
-        status = "partly" if built else "failed"
+    status = "ok" if len(built) == len(targets) else "partly" if built else "failed"
     return Row(
         architecture.name,
         architecture.input,

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export import external
+from export import external, needs
 from export.artifact import ONNX, Artifact
 from export.convert.photographs import digest
 from export.errors import CellError, UserError, first_line
@@ -92,9 +92,13 @@ def artifact(backbone: Backbone, store: Store, *, taps: Sequence[str] = (), imag
         if isinstance(backbone.source, OnnxFile):
             _require_own_form(backbone, taps)
             return foreign.build(backbone, backbone.source, store, folder, images)
-        from export.zoo.loaders import eager
+        from export.zoo.loaders import bytes_of, eager, weight_bytes
 
+        size = weight_bytes(backbone)
+        _require_room(backbone, size, folder, store)
         loaded = eager(backbone, store)
+        if not size:
+            _require_room(backbone, bytes_of(loaded.module), folder, store)
         notes, spec = list(loaded.notes), loaded.preprocess
         for note in notes:
             store.say(f"  {backbone.name}: {note}")
@@ -114,6 +118,11 @@ def artifact(backbone: Backbone, store: Store, *, taps: Sequence[str] = (), imag
 
     onnx_key = artifact_key(backbone, store, taps=taps, images=images)
     return Artifact.of(store.obtain("onnx", onnx_key, build))
+
+
+def _require_room(backbone: Backbone, size: int, folder: Path, store: Store) -> None:
+    needs.require_disk(f"the export of {backbone.name!r}", needs.EXPORT_DISK * size, folder)
+    needs.require_memory(f"the export of {backbone.name!r}", needs.MEMORY * size, store.say)
 
 
 def _require_own_form(backbone: Backbone, taps: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export import external
-from export.artifact import ONNX, Reference
+from export.artifact import ONNX, Reference, data_file
 from export.convert.photographs import photographs
 from export.errors import CellError, Unavailable
 from export.parity import Parity, compare_outputs, worst
@@ -141,7 +141,7 @@ def session(model: Path | bytes | onnx.ModelProto) -> Any:
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     source: bytes | str
     if isinstance(model, Path):
-        source, apart = str(model), external.data_file(model).exists()
+        source, apart = str(model), data_file(model).exists()
     elif isinstance(model, bytes):
         source, apart = model, False
     else:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from export import external
+from export import external, needs
 from export.artifact import ONNX, Artifact, Reference
 from export.convert import onnx_from_torch
 from export.convert.opset import opset
@@ -98,6 +98,9 @@ def lowered_artifact(
     photographs = calibration or published(store)
 
     def build(folder: Path) -> Mapping[str, Any]:
+        if (size := base.onnx_bytes) > external.LARGEST:
+            needs.require_disk(f"{base.backbone} in {precision}", needs.LOWER_DISK * size, folder)
+            needs.require_memory(f"{base.backbone} in {precision}", needs.MEMORY * size, store.say)
         store.say(f"{base.backbone}: making {precision} from {len(photographs.train)} photographs …")
         return lowered(base, precision, photographs, folder, store.say)
 

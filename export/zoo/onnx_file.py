@@ -62,6 +62,7 @@ def read(file: Path) -> onnx.ModelProto:
         external.point_to(tensor, found, offset, length)
         if whole or length < external.SMALL:
             tensor.CopyFrom(external.inline(tensor))
+    external.gather(model)
     return model
 
 

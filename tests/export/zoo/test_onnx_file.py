@@ -9,8 +9,8 @@ import pytest
 from foreign_files import Situation
 from onnx import TensorProto
 
-from export.errors import UserError
 from export import external
+from export.errors import UserError
 from export.zoo import onnx_file
 
 
