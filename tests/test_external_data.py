@@ -6,9 +6,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -134,3 +136,35 @@ def test_a_converter_that_cannot_read_two_files_is_not_asked(name: str, place: P
     store = Store(place / "store", lambda line: None)
     with pytest.raises(CellError, match=r"too large for .*\n.*2 GB at most"):
         engine(EngineSpec(name)).plan(artifacts(place)["fp32"], Profile((1,)), store)
+
+
+@pytest.mark.slow
+def test_a_network_of_two_and_a_half_gigabytes_is_exported_lowered_and_run(tmp_path: Path) -> None:
+    """ViT-H/14 with random weights and a small input, which saves time and no memory: about ten minutes on two cores,
+    6 GB of memory, 9 GB of disk."""
+    from export.lower.calibration import CalibrationSet
+    from export.lower.precision import artifact
+    from export.spec import Precision
+    from export.zoo.backbones import resolve
+
+    photos = draw(tmp_path / "set", height=90, width=110, ending="png")
+    drawn = {f"{i}.jpg": photograph(i, 90 + 7 * i, 120) for i in range(16)}
+    calibration = CalibrationSet("drawings", tuple(drawn)[::2], tuple(drawn)[1::2], "drawn", drawn.__getitem__)
+    store = Store(tmp_path / "store", lambda line: None)
+    backbone = replace(resolve("vit_huge_patch14_clip_224@random"), size="56x56")
+    whole, half = (
+        artifact(backbone, store, precision=p, images=photos, calibration=calibration)
+        for p in (Precision.FP32, Precision.FP16)
+    )
+    assert whole.onnx_bytes > 2.4e9
+    assert {file.name for file in whole.path.iterdir()} >= {"model.onnx", "model.onnx.data"}
+    assert 1.2e9 < half.onnx_bytes < 1.3e9
+    for found in (whole, half):
+        assert found.parity is not None
+        assert found.parity.passed
+    runner = engine(EngineSpec("ort"))
+    with runner.load(runner.plan(whole, Profile((1,)), store)) as session:
+        reference = whole.reference()
+        assert reference is not None
+        [features] = session.run(reference.pixels[:1])["features"]
+    np.testing.assert_allclose(features, reference.outputs["features"][0], rtol=1e-2, atol=1e-3)
