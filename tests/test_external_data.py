@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,15 @@ def test_a_shipped_folder_holds_both_and_its_check_covers_both(name: str, place:
         main(["--check", str(folder)])
 
 
+@pytest.mark.skipif(not find_spec("tensorrt_rtx_bindings"), reason="TensorRT-RTX is not installed")
+def test_tensorrt_rtx_builds_from_both(place: Path) -> None:
+    store = Store(place / "store", lambda line: None)
+    plan = engine(EngineSpec("trt-rtx", targets=("8.6",))).plan(artifacts(place)["fp32"], Profile((1,)), store)
+    assert plan.fields["layers"] > 10
+    [headed] = (place / "store" / "headed").glob("*/model.onnx.data")
+    assert headed.stat().st_size > 20_000
+
+
 @pytest.mark.parametrize("name", ["ncnn", "litert"])
 def test_a_converter_that_cannot_read_two_files_is_not_asked(name: str, place: Path) -> None:
     store = Store(place / "store", lambda line: None)
@@ -151,7 +161,7 @@ def test_a_network_of_two_and_a_half_gigabytes_is_exported_lowered_and_run(tmp_p
     drawn = {f"{i}.jpg": photograph(i, 90 + 7 * i, 120) for i in range(16)}
     calibration = CalibrationSet("drawings", tuple(drawn)[::2], tuple(drawn)[1::2], "drawn", drawn.__getitem__)
     store = Store(tmp_path / "store", lambda line: None)
-    backbone = replace(resolve("vit_huge_patch14_clip_224@random"), size="56x56")
+    backbone = replace(resolve("vit_huge_patch14_clip_224.laion2b@random"), size="56x56")
     whole, half = (
         artifact(backbone, store, precision=p, images=photos, calibration=calibration)
         for p in (Precision.FP32, Precision.FP16)
