@@ -24,7 +24,7 @@ from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Purpos
 from engines.library import installed
 from engines.processor import instructions
 from export import child
-from export.artifact import Artifact
+from export.artifact import Artifact, files
 from export.errors import CellError, UserError, first_line
 from export.spec import Precision
 from export.store import Entry, Store, key
@@ -68,7 +68,14 @@ class ConvertingEngine(Engine):
             )
 
         def build(folder: Path) -> Mapping[str, Any]:
-            return {**self._convert(_base(artifact, base, store), folder), "onnx": base}
+            fp32 = _base(artifact, base, store)
+            if len(files(fp32.onnx)) > 1:
+                raise CellError(
+                    f"{artifact.backbone} is too large for {self.title}.",
+                    f"Its fp32 file has {fp32.onnx_bytes / 1e9:.1f} GB; {self.title}'s converter reads 2 GB at most.",
+                    "another engine: --engines ort,openvino",
+                )
+            return {**self._convert(fp32, folder), "onnx": base}
 
         return store.obtain(SHELF, self.conversion_key(base), build)
 

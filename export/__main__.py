@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _deliver(made: Artifact, backbone: Backbone, out: Path) -> Path:
     """Copy the artifact to where the user wants it. No link: the store's file must stay what it is."""
-    from export.artifact import ONNX
+    from export.artifact import ONNX, copy_files
     from export.spec import Precision
     from export.store import MANIFEST, write_atomic
 
@@ -142,8 +142,8 @@ def _deliver(made: Artifact, backbone: Backbone, out: Path) -> Path:
     name = ".".join([made.backbone.replace("/", "_").replace(":", "."), *filter(None, variant)])
     folder = out / (name if made.precision is Precision.FP32 else f"{name}.{made.precision}")
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (ONNX, MANIFEST):
-        shutil.copyfile(made.path / name, folder / name)
+    copy_files(made.onnx, folder / ONNX)
+    shutil.copyfile(made.path / MANIFEST, folder / MANIFEST)
     import yaml
 
     write_atomic(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,32 @@ from export.spec import Precision, PreprocessSpec, TensorSpec
 from export.store import Entry
 
 ONNX = "model.onnx"
+DATA = ".data"
+"""What the name of the file beside it that holds large weights has more: ``model.onnx.data``."""
 REFERENCE = "parity.npz"
 """What the file is compared with, beside it: the array ``pixels``, and one array ``output:NAME`` for each output."""
 
 _PIXELS, _OUTPUT = "pixels", "output:"
+
+
+def data_file(file: Path) -> Path:
+    """Where the large weights of ``model.onnx`` lie, if they lie beside it: ``model.onnx.data``."""
+    return file.with_name(file.name + DATA)
+
+
+def files(file: Path) -> tuple[Path, ...]:
+    """The model's file, and the one beside it where there is one."""
+    return (file, beside) if (beside := data_file(file)).exists() else (file,)
+
+
+def copy_files(file: Path, target: Path) -> None:
+    """Copy a model of ours, the file beside it included, to another name or place; what lay there is replaced."""
+    data_file(target).unlink(missing_ok=True)
+    shutil.copyfile(file, target)
+    if data_file(file).exists():
+        if target.name != file.name:
+            raise ValueError(f"{file.name} names {data_file(file).name}, and keeps its own name")
+        shutil.copyfile(data_file(file), data_file(target))
 
 
 @dataclass(frozen=True)
@@ -94,7 +117,8 @@ class Artifact:
 
     @property
     def onnx_bytes(self) -> int:
-        return self.onnx.stat().st_size
+        """Of the file, and of the one beside it that holds its weights where they are too large for it."""
+        return sum(file.stat().st_size for file in files(self.onnx))
 
     @property
     def compared(self) -> tuple[str, ...]:

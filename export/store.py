@@ -232,6 +232,7 @@ class Store:
                 if path.is_file()
             }
             manifest = {"kind": kind, "key": key, "fields": fields, "files": files}
+            manifest["bytes"] = {name: (work / name).stat().st_size for name in files}  # for whoever reads it
             manifest["digest"] = self._digest(manifest)
             write_atomic(work / MANIFEST, json.dumps(manifest, indent=1).encode())
             work.chmod(0o755)

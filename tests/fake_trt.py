@@ -104,7 +104,7 @@ class FakeBuilding:
         )
 
     def OnnxParser(self, network: Any, logger: Any) -> Any:
-        return SimpleNamespace(parse=lambda model: self.built.update(model=model) or True)
+        return SimpleNamespace(parse_from_file=lambda file: self.built.update(file=file) or True)
 
 
 def wanted(pixels: Pixels) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -19,8 +18,10 @@ from bench.shipping.chosen import Chosen
 from bench.shipping.trial import Trial, tried
 from bench.sweep.scoring import Scoring
 from engines.base import Engine, Plan, Profile
+from export.artifact import ONNX, copy_files
 from export.errors import CellError, UserError
 from export.parity import Parity
+from export.store import sha256_file
 from tasks.base import Batchwise, Fitted, Score
 from tasks.data.base import Sample
 
@@ -94,7 +95,7 @@ def write(chosen: Chosen, cell: Judged, folder: Path) -> Trial:
     artifact, images, scorer = cell.plan.artifact, chosen.images, chosen.scorer
     alone = chosen.planned.engine.standalone(cell.plan)
     folder.mkdir(parents=True)
-    shutil.copyfile(artifact.onnx, folder / "model.onnx")
+    copy_files(artifact.onnx, folder / ONNX)
     shutil.copyfile(alone.source, folder / "network.py")
     shutil.copyfile(predict_source(), folder / "predict.py")
     spec: dict[str, Any] = {
@@ -140,11 +141,7 @@ def seal(folder: Path) -> None:
 def sums(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file but the sums' own, by its path in the folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-        if path.name != SUMS
-    }
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files if path.name != SUMS}
 
 
 def clear(folder: Path) -> None:

@@ -21,7 +21,7 @@ env/bin/python predict.py photo.jpg folder/ --json
 ```
 """
 FILES = """\
-- `model.onnx`: backbone and head in one network.
+- `model.onnx`: backbone and head in one network; weights beyond 2 GB lie beside it in `model.onnx.data`.
 - `predict.py`, `network.py`: read photographs, run the network, print what it finds. They need
   `requirements.txt` only.
 - `preprocess.json`: how a photograph becomes the network's input. `labels.txt`: the classes, in the

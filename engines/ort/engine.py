@@ -6,7 +6,6 @@ latency on an idle machine and takes it from the threads that decode the next im
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from engines.ort.session import OPTIONS, BoundSession, OrtSession, compiled, inf
 from engines.preprocess.headed import headed
 from engines.processor import instructions
 from engines.shipped import SHIPPED
-from export.artifact import ONNX, Artifact
+from export.artifact import ONNX, Artifact, copy_files
 from export.errors import first_line
 from export.spec import Precision
 from export.store import Entry, Store
@@ -112,7 +111,7 @@ class OrtEngine(Engine):
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         provider = self._provider
         # a copy, not a link: damage to one must not reach the other
-        shutil.copyfile(artifact.onnx, folder / ONNX)
+        copy_files(artifact.onnx, folder / ONNX)
         if not provider.bound:
             rewritten = optimized(folder / ONNX, self.spec)  # a file that does not load is never published
             return {"provider": provider.name, "arithmetic": of_onnx(rewritten)}

@@ -24,7 +24,7 @@ from engines.graph import Graph
 from engines.library import environment, failing
 from engines.ort.providers import PROVIDERS, assignment, preload, require_placed
 from engines.preprocess.normalize import BATCH_AXIS, PIXELS, Normalizer
-from export.artifact import ONNX
+from export.artifact import ONNX, data_file
 from export.errors import CellError, UserError, first_line
 
 OPTIONS = {"session.intra_op.allow_spinning": "0", "session.x64quantprecision": "1"}
@@ -117,7 +117,7 @@ def optimized(file: Path, spec: EngineSpec, batch: int | None = None) -> Graph:
     Raises:
         CellError: as :func:`inference_session`.
     """
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix=".optimized.", dir=file.parent) as folder:
         target = Path(folder, ONNX)
         inference_session(file, spec, batch, target)
         return graph.read(target)
@@ -145,6 +145,9 @@ def inference_session(file: Path, spec: EngineSpec, batch: int | None = None, sa
         options.add_session_config_entry(name, value)
     if save is not None:
         options.optimized_model_filepath = str(save)
+        if data_file(file).exists():
+            name = data_file(save).name
+            options.add_session_config_entry("session.optimized_model_external_initializers_file_name", name)
     settings: dict[str, str] = {}
     if batch is not None:
         options.add_free_dimension_override_by_name(BATCH_AXIS, batch)

@@ -11,6 +11,7 @@ from typing import Any
 from engines.library import failing
 from engines.preprocess.normalize import BATCH_AXIS
 from engines.preprocess.onnx_head import with_pixels_input
+from export import external
 from export.artifact import ONNX, Artifact
 from export.store import Entry, Store, key
 
@@ -26,15 +27,13 @@ def headed(artifact: Artifact, store: Store) -> Entry:
     """
 
     def build(folder: Path) -> dict[str, Any]:
-        import onnx
-
         with failing(f"{artifact.backbone}: its file cannot be read."):
-            model = onnx.load(str(artifact.onnx))
+            model = external.load(artifact.onnx)
         model = with_pixels_input(model, artifact.preprocess, artifact.input)
         for value in (*model.graph.input, *model.graph.output):
             value.type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
         del model.graph.value_info[:]  # an engine infers them again, for the batch that it is opened with
-        onnx.save(model, str(folder / ONNX))
+        external.save(model, folder / ONNX)
         return {"onnx": artifact.key, "backbone": artifact.backbone}
 
     return store.obtain("headed", key("headed", onnx=artifact.key, head=VERSION), build)

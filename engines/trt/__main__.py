@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _line(row: Row) -> str:
     why = "; ".join(dict.fromkeys(row.failures.values()))
     built = f"builds for {', '.join(row.targets)}, {row.seconds:.1f} s, {row.plan_mib:.0f} MiB" if row.targets else ""
-    return ". ".join(part for part in (row.status if row.status in ("failed", "skipped") else "", built, why) if part)
+    return ". ".join(part for part in ("failed" if row.status == "failed" else "", built, why) if part)
 
 
 cli = console(main)

@@ -79,7 +79,7 @@ class Request:
 @uncollected()
 def build(
     flavour: Flavour,
-    model: bytes,
+    model: Path,
     request: Request,
     folder: Path,
     *,
@@ -89,7 +89,7 @@ def build(
     """Write ``engine.plan``, ``build.log`` and ``build.json`` into ``folder``; return what ``build.json`` says.
 
     Args:
-        model: an ONNX file's bytes, with one input and a free batch axis.
+        model: an ONNX file, with one input and a free batch axis.
         name: what a long build is called on stderr.
 
     Raises:
@@ -134,9 +134,9 @@ def build(
     return summary
 
 
-def _parse(flavour: Flavour, library: Any, network: Any, log: BuildLog, model: bytes) -> None:
+def _parse(flavour: Flavour, library: Any, network: Any, log: BuildLog, model: Path) -> None:
     parser = library.OnnxParser(network, log.logger)
-    if parser.parse(model):
+    if parser.parse_from_file(str(model)):  # from a path: weights may lie beside it
         return
     errors = [parser.get_error(i) for i in range(parser.num_errors)]
     said = list(dict.fromkeys(_sentence(e) for e in errors)) or [log.reason() or "It gives no reason."]

@@ -59,7 +59,7 @@ class Row:
     """What was found of one architecture in one precision.
 
     Attributes:
-        status: "ok", "partly" (builds for some targets), "failed" or "skipped".
+        status: "ok", "partly" (builds for some targets) or "failed".
         parses: whether the library read the file. targets: those that it builds for. failures: target → why not
             (empty text: everything) → the library's own reason, with the node.
         seconds: of the builds. plan_mib: of the plan for all its targets together.
@@ -234,12 +234,7 @@ def _row(architecture: Architecture, precision: Precision, state: Mapping[str, A
         failures = dict.fromkeys(targets, state["unavailable"])
     if state.get("died"):
         failures |= {name: state["died"] for name in targets if name not in built and name not in failures}
-    if state.get("skipped"):
-        status, failures = "skipped", {"": state["skipped"]}
-    elif len(built) == len(targets):
-        status = "ok"
-    else:
-        status = "partly" if built else "failed"
+    status = "ok" if len(built) == len(targets) else "partly" if built else "failed"
     return Row(
         architecture.name,
         architecture.input,

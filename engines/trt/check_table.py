@@ -55,8 +55,6 @@ def _cell(row: Row, notes: dict[str, tuple[int, str, list[str]]]) -> str:
             cases.append(case)
         if f"[{number}]" not in marks:
             marks.append(f"[{number}]")
-    if row.status == "skipped":
-        return f"skipped {' '.join(marks)}"
     if not row.targets:
         return f"no {' '.join(marks)}" if row.parses else f"does not parse {' '.join(marks)}"
     shown = "all" if row.status == "ok" else ", ".join(row.targets)
@@ -68,7 +66,6 @@ def _total(rows: Sequence[Row]) -> str:
         (sum(row.status == "ok" for row in rows), "build for all targets"),
         (sum(row.status == "partly" for row in rows), "for some"),
         (sum(row.status == "failed" for row in rows), "for none"),
-        (sum(row.status == "skipped" for row in rows), "skipped"),
     ]
     return f"of {len(rows)} architectures " + ", ".join(f"{count} {what}" for count, what in counts if count)
 

@@ -4,7 +4,7 @@ After every step it writes what it knows to STATE (JSON), so that a parent whose
 
     doing      what it was about to do       parsed    whether the library took the file
     built      targets                       failures  target → reason
-    seconds, plan_bytes, layers              skipped, unavailable   why there is nothing to check
+    seconds, plan_bytes, layers              unavailable   why nothing can be checked
 """
 
 from __future__ import annotations
@@ -21,9 +21,6 @@ from export.errors import CellError, Unavailable, UserError
 
 if TYPE_CHECKING:
     from export.store import Entry
-
-TOO_LARGE = 1.9e9
-"""Bytes: an ONNX file is a protocol buffer, which ends at 2 GB."""
 
 
 class Check:
@@ -53,18 +50,17 @@ class Check:
                 self._draft()
                 self.doing("ending")
                 return
-            model = self._model()
+            draft = self._draft()
         except UserError as error:
             reason = " ".join(part for part in (error.what, error.why) if part)
             if isinstance(error, Unavailable):
                 self.state["unavailable"] = reason
-            elif "2 GB" in error.why:
-                self.state["skipped"] = reason
             else:
                 self.state["failures"] = dict.fromkeys(targets, f"No file: {reason}")
             self.doing("exporting")
             return
-        self._build(model, list(targets))
+        with TemporaryDirectory(prefix="preflight-file-") as folder:
+            self._build(_headed(draft, Path(folder)), list(targets))
         self.doing("ending")
 
     def _draft(self) -> Entry:
@@ -76,20 +72,7 @@ class Check:
         store = Store(Path(self.job["store"]), say=lambda _: None)
         return draft(Backbone.of_json(self.job["backbone"]), store, Precision(self.job["precision"]))
 
-    def _model(self) -> bytes:
-        import onnx
-
-        from engines.preprocess.onnx_head import with_pixels_input
-        from export.artifact import ONNX, preprocess_of_fields
-
-        entry = self._draft()
-        fields = entry.fields
-        model = with_pixels_input(onnx.load(entry.file(ONNX)), preprocess_of_fields(fields), fields["input"])
-        if model.ByteSize() > TOO_LARGE:
-            raise CellError("The file is too large.", "A protocol buffer holds at most 2 GB.")
-        return bytes(model.SerializeToString())
-
-    def _build(self, model: bytes, targets: list[str]) -> None:
+    def _build(self, model: Path, targets: list[str]) -> None:
         """Build for all targets at once; where that fails, for the first apart from the others.
 
         The first is the oldest architecture: it is mostly the one that lacks something.
@@ -117,6 +100,18 @@ class Check:
         self.state["built"] += targets
         if plan_bytes > self.state.get("plan_bytes", 0):
             self.state |= {"plan_bytes": plan_bytes, "layers": made["layers"]}
+
+
+def _headed(draft: Entry, folder: Path) -> Path:
+    """The draft's file behind a head that takes pixels, written into ``folder``."""
+    from engines.preprocess.onnx_head import with_pixels_input
+    from export import external
+    from export.artifact import ONNX, preprocess_of_fields
+
+    fields = draft.fields
+    model = with_pixels_input(external.load(draft.file(ONNX)), preprocess_of_fields(fields), fields["input"])
+    external.save(model, folder / ONNX)
+    return folder / ONNX
 
 
 def limit_memory(memory_bytes: int) -> None:

@@ -119,7 +119,7 @@ class TensorRtEngine(Engine):
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         name = f"{artifact.backbone} {artifact.precision} for {self.spec}"
         request = self._request(profile)
-        fields = build(self.flavour, artifact.onnx.read_bytes(), request, folder, name=name, cache=self._cache)
+        fields = build(self.flavour, artifact.onnx, request, folder, name=name, cache=self._cache)
         gpu = device()
         if not fields["targets"] and gpu is not None:
             fields["targets"] = [gpu.capability]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from export import external
 from export.convert import verify
 from export.convert.surgery import reshapes_freed
 from export.errors import CellError, UserError, first_line
@@ -42,7 +43,7 @@ class Behaviour:
         """
         self._step()
         try:
-            self._session = verify.session(model.SerializeToString())
+            self._session = verify.session(model)
         except UserError:
             raise
         except Exception as error:  # the runtime's own kinds of error have no common base
@@ -206,12 +207,8 @@ class Behaviour:
 
 def _origin(model: onnx.ModelProto, values: Float) -> str:
     """Where NaN or Inf come from first, for a reader."""
-    from onnx import numpy_helper
-
-    from export.zoo import onnx_file
-
-    for tensor in onnx_file.tensors(model):
-        if np.isnan(_numbers(numpy_helper.to_array(tensor))).any():
+    for tensor in external.tensors(model):
+        if np.isnan(_numbers(external.values(tensor))).any():
             return f"The weight {tensor.name!r} holds NaN."
     for node, found in _traced(model, values):
         if not np.isfinite(found).all():
@@ -235,7 +232,7 @@ def _traced(model: onnx.ModelProto, values: Float) -> list[tuple[Any, Any]]:
     del copy.graph.output[:]
     copy.graph.output.extend(onnx.ValueInfoProto(name=node.output[0]) for node in nodes)
     try:
-        found = verify.session(copy.SerializeToString()).run(None, {copy.graph.input[0].name: values})
+        found = verify.session(copy).run(None, {copy.graph.input[0].name: values})
     except Exception:  # it is for a message only
         return []
     pairs: Mapping[str, Any] = {n.output[0]: (n, np.asarray(a)) for n, a in zip(nodes, found, strict=True)}

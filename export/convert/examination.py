@@ -13,9 +13,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from export import external
 from export.errors import CellError, first_line
 from export.spec import Precision, PreprocessSpec
-from export.zoo import onnx_file
 
 STANDARD = frozenset({"", "ai.onnx"})
 RUNTIMES_OWN = "com.microsoft"
@@ -57,23 +57,23 @@ def precision(model: onnx.ModelProto) -> Precision:
         raise _no_precision(f"It is quantised to {', '.join(sorted(map(type_name, strange)))}.")
     if quantized:
         return Precision.FP8 if quantized & FLOAT8 else Precision.INT8
-    found = {t.data_type for t in onnx_file.tensors(model)}
-    found |= {a.i for n in onnx_file.nodes(model) if n.op_type == "Cast" for a in n.attribute if a.name == "to"}
+    found = {t.data_type for t in external.tensors(model)}
+    found |= {a.i for n in external.nodes(model) if n.op_type == "Cast" for a in n.attribute if a.name == "to"}
     found |= {value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)}
     if TensorProto.FLOAT16 in found:
         return Precision.FP16
     if TensorProto.BFLOAT16 in found:
         return Precision.BF16
-    if any(t.data_type == TensorProto.DOUBLE and len(t.dims) > 1 for t in onnx_file.tensors(model)):
+    if any(t.data_type == TensorProto.DOUBLE and len(t.dims) > 1 for t in external.tensors(model)):
         raise _no_precision("Its weights are double.")
     return Precision.FP32
 
 
 def _quantized(model: onnx.ModelProto) -> set[int]:
     """The types that the file's numbers are quantised to: those of its weights and of its zero points."""
-    types = {t.name: t.data_type for graph in onnx_file.graphs(model) for t in graph.initializer}
+    types = {t.name: t.data_type for graph in external.graphs(model) for t in graph.initializer}
     found: set[int] = set()
-    for node in onnx_file.nodes(model):
+    for node in external.nodes(model):
         if node.op_type == "Constant":
             types[node.output[0]] = next((a.t.data_type for a in node.attribute if a.HasField("t")), 0)
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
@@ -116,7 +116,7 @@ def require_operators(model: onnx.ModelProto) -> None:
             f"The ONNX file {said}.", f"Available: {OLDEST} to {newest}.", "export it again with opset 17 or later"
         )
     defined = {(f.domain, f.name) for f in model.functions}
-    nodes = [n for n in onnx_file.nodes(model) if (n.domain, n.op_type) not in defined]
+    nodes = [n for n in external.nodes(model) if (n.domain, n.op_type) not in defined]
     own = Counter(f"{n.domain}.{n.op_type}" for n in nodes if n.domain not in DOMAINS)
     if own:
         raise CellError(
@@ -141,7 +141,7 @@ def require_operators(model: onnx.ModelProto) -> None:
     for end in unshaped:
         end.shape.SetInParent()
     try:
-        onnx.checker.check_model(model)
+        external.check(model)
     except (onnx.checker.ValidationError, RuntimeError, ValueError, TypeError) as error:
         raise CellError("The ONNX file breaks ONNX's own rules.", first_line(error), "export it again") from error
     finally:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from export import external
 from export.convert import trial, verify
 from export.convert.behaviour import BATCH
 from export.errors import CellError, UserError
@@ -141,5 +142,5 @@ def _examined(file: Path, size: int, changed: int) -> tuple[Precision, tuple[Pat
     from export.zoo import onnx_file
 
     model = onnx_file.parse(file)
-    beside = tuple(sorted({onnx_file.place(file, tensor) for tensor in onnx_file.external(model)}))
+    beside = tuple(sorted({onnx_file.place(file, tensor) for tensor in external.external(model)}))
     return examination.precision(model), beside

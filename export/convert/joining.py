@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from export import external
 from export.artifact import ONNX, Artifact, Reference
 from export.convert import verify
 from export.convert.counting import gmacs
@@ -60,9 +61,9 @@ def joined(
 
         over = onnx.load_from_string(head)
         _require_inputs(over, base)
-        model = joined_model(onnx.load(base.onnx), over)
-        onnx.checker.check_model(model)
-        onnx.save(model, folder / ONNX)
+        model = joined_model(external.load(base.onnx), over)
+        external.check(model)
+        external.save(model, folder / ONNX)
         (folder / HEAD).write_bytes(head)
         seen = base.reference()
         parity = None

@@ -8,6 +8,7 @@ that tracing leaves behind (EfficientNet-Lite0: 628 → 93 nodes).
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -16,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from export import external, needs
 from export.artifact import ONNX, Artifact
 from export.convert.photographs import digest
 from export.errors import CellError, UserError, first_line
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 OPSET = 17
 """The first opset with LayerNormalization as one operator: without it, fp16 overflows in the pieces (pitfall 18)."""
 INPUT = "pixel_values"
+TRACED = Path("traced", ONNX)
+"""In the entry's folder until it is slimmed: of a large module the exporter writes every weight into a file."""
 EXPORTER = 3
 """Raised whenever this room would make another file of the same backbone."""
 
@@ -88,24 +92,37 @@ def artifact(backbone: Backbone, store: Store, *, taps: Sequence[str] = (), imag
         if isinstance(backbone.source, OnnxFile):
             _require_own_form(backbone, taps)
             return foreign.build(backbone, backbone.source, store, folder, images)
-        from export.zoo.loaders import eager
+        from export.zoo.loaders import bytes_of, eager, weight_bytes
 
+        size = weight_bytes(backbone)
+        _require_room(backbone, size, folder, store)
         loaded = eager(backbone, store)
-        for note in loaded.notes:
+        if not size:
+            _require_room(backbone, bytes_of(loaded.module), folder, store)
+        notes, spec = list(loaded.notes), loaded.preprocess
+        for note in notes:
             store.say(f"  {backbone.name}: {note}")
-        fields = _export(backbone, loaded.module, loaded.preprocess, taps, folder, store.say)
-        parity = verify.verify(folder, loaded, fields, store, images)
+        fields = _traced(backbone, loaded.module, spec, taps, folder)
+        verify.keep_reference(folder, loaded, fields, store, images)
+        del loaded  # its weights are in a file now, and would lie in memory twice
+        fields["gmacs"] = _slimmed(backbone, spec, folder, store.say)
+        parity = verify.verify(folder, spec)
         if not parity.passed:
             store.say(f"{backbone.name}: parity FAILED on real photographs: {parity}")
         return {
             **fields,
-            "source": {**weights.source(backbone, store), "request": backbone.as_json(), "notes": list(loaded.notes)},
+            "source": {**weights.source(backbone, store), "request": backbone.as_json(), "notes": notes},
             "parity": asdict(parity),
             "compared": {"with": "eager PyTorch", "batches": list(verify.BATCHES)},
         }
 
     onnx_key = artifact_key(backbone, store, taps=taps, images=images)
     return Artifact.of(store.obtain("onnx", onnx_key, build))
+
+
+def _require_room(backbone: Backbone, size: int, folder: Path, store: Store) -> None:
+    needs.require_disk(f"the export of {backbone.name!r}", needs.EXPORT_DISK * size, folder)
+    needs.require_memory(f"the export of {backbone.name!r}", needs.MEMORY * size, store.say)
 
 
 def _require_own_form(backbone: Backbone, taps: Sequence[str]) -> None:
@@ -134,31 +151,25 @@ def unverified(backbone: Backbone, store: Store, folder: Path) -> dict[str, Any]
     from export.zoo.loaders import eager
 
     loaded = eager(backbone, store)
-    return _export(backbone, loaded.module, loaded.preprocess, (), folder, store.say)
+    spec, fields = loaded.preprocess, _traced(backbone, loaded.module, loaded.preprocess, (), folder)
+    del loaded
+    return {**fields, "gmacs": _slimmed(backbone, spec, folder, store.say)}
 
 
-def _export(
-    backbone: Backbone,
-    module: torch.nn.Module,
-    spec: PreprocessSpec,
-    taps: Sequence[str],
-    folder: Path,
-    say: Callable[[str], None],
+def _traced(
+    backbone: Backbone, module: torch.nn.Module, spec: PreprocessSpec, taps: Sequence[str], folder: Path
 ) -> dict[str, Any]:
+    """Write the module as it is traced, in a folder of its own within ``folder``; the manifest's fields."""
     import torch
 
     from export.convert.outputs import module_with_outputs
 
     wrapped = module_with_outputs(_exportable(module), backbone.output, taps)
-    # Batch 2, not 1: a batch of one lets tracing take the batch axis for a constant.
-    example = torch.rand(2, 3, spec.height, spec.width, generator=torch.Generator().manual_seed(0))
+    example = _example(spec)
+    (folder / TRACED).parent.mkdir()
     with torch.no_grad():
         shapes = _shapes(backbone, wrapped, example)
-        _trace(backbone, wrapped, example, list(shapes), folder / "traced.onnx")
-    model = _slim(backbone, folder / "traced.onnx", folder / ONNX, example, say)
-    (folder / "traced.onnx").unlink()
-    from export.convert.counting import gmacs
-
+        _trace(backbone, wrapped, example, list(shapes), folder / TRACED)
     return {
         "backbone": backbone.name,
         "precision": str(Precision.FP32),
@@ -168,9 +179,16 @@ def _export(
         "outputs": [{"name": n, "shape": list(s), "dtype": "float32"} for n, s in shapes.items()],
         "untrained": backbone.untrained,
         "parameters": sum(p.numel() for p in module.parameters()),
-        "gmacs": gmacs(model),
+        "gmacs": None,
         "feature": backbone.feature,
     }
+
+
+def _example(spec: PreprocessSpec) -> torch.Tensor:
+    """Batch 2, not 1: a batch of one lets tracing take the batch axis for a constant."""
+    import torch
+
+    return torch.rand(2, 3, spec.height, spec.width, generator=torch.Generator().manual_seed(0))
 
 
 def _shapes(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor) -> dict[str, tuple[int, ...]]:
@@ -193,8 +211,6 @@ def _shapes(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor) 
 def _trace(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor, names: list[str], path: Path) -> None:
     import torch
 
-    if sum(p.numel() for p in module.parameters()) * 4 > 1.9e9:
-        raise CellError(f"{backbone.name!r} is too large for one ONNX file.", "A protocol buffer holds at most 2 GB.")
     axes = {name: {0: "batch"} for name in [INPUT, *names]}
     try:
         with warnings.catch_warnings(), _quiet():
@@ -214,7 +230,7 @@ def _trace(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor, n
 
 
 def _exportable(module: torch.nn.Module) -> torch.nn.Module:
-    """A copy that traces well; parity is judged against the original.
+    """A copy that traces well, of which only the weights' memory is shared; parity is judged against the original.
 
     Train-time branches are folded into one, where timm's module can. TensorFlow's SAME padding, which timm works out
     from the input's shape in every forward, becomes the constant that it is at one input size. Fused attention hides
@@ -223,13 +239,18 @@ def _exportable(module: torch.nn.Module) -> torch.nn.Module:
     """
     from copy import deepcopy
 
+    import torch
+
     from export.torchvision_ops import import_timm
 
     import_timm()
     from timm.layers.conv2d_same import Conv2dSame, Conv2dSameExport
     from timm.utils.model import reparameterize_model
 
-    copy: torch.nn.Module = reparameterize_model(deepcopy(module), inplace=True)
+    shared: dict[int, Any] = {
+        id(weight): torch.nn.Parameter(weight.detach(), requires_grad=False) for weight in module.parameters()
+    }
+    copy: torch.nn.Module = reparameterize_model(deepcopy(module, shared), inplace=True)
     same: list[Any] = [part for part in copy.modules() if type(part) is Conv2dSame]
     for part in same:
         part.__class__ = Conv2dSameExport  # the same convolution; it remembers its padding from the first forward
@@ -240,29 +261,40 @@ def _exportable(module: torch.nn.Module) -> torch.nn.Module:
     return copy.eval()
 
 
-def _slim(backbone: Backbone, traced: Path, target: Path, example: torch.Tensor, say: Callable[[str], None]) -> Any:
-    """Fold shape arithmetic into constants. The result is used only if it computes what the traced file computes:
-    onnxslim has been seen to fold an integer division wrongly.
+def _slimmed(backbone: Backbone, spec: PreprocessSpec, folder: Path, say: Callable[[str], None]) -> float | None:
+    """Make ``model.onnx`` of the traced file; its 10⁹ multiply-accumulates.
+
+    Shape arithmetic is folded into constants. The result is used only if it computes what the traced file computes:
+    onnxslim has been seen to fold an integer division wrongly. It holds a model several times, and serializes it: of
+    one that is open it gets the graph, with the weights as inputs.
     """
     import numpy as np
-    import onnx
     import onnxslim
 
+    from export.convert.counting import gmacs
     from export.convert.verify import session
 
-    original = onnx.load(traced)
+    traced, target = folder / TRACED, folder / ONNX
+    original = external.load(traced)
+    if not external.is_open(original) and external.size(original) > external.LARGEST:
+        external.save(original, traced)
+        original = external.load(traced)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = onnxslim.slim(onnx.load(traced))
+        model = onnxslim.slim(external.without_weights(original))
+    model = external.with_weights(model, original)
     model.producer_name, model.producer_version = "backbones-deployed", ""
-    onnx.checker.check_model(model)
-    onnx.save(model, target)
-    before, after = (session(f).run(None, {INPUT: example.numpy()})[0] for f in (traced, target))
+    external.check(model)
+    external.save(model, target)
+    example = _example(spec).numpy()
+    before, after = (session(f).run(None, {INPUT: example})[0] for f in (traced, target))
     if not np.allclose(before, after, rtol=1e-3, atol=1e-3 * float(np.abs(before).max())):
         say(f"{backbone.name}: simplification changed the result, so the file is kept as traced")
-        onnx.save(original, target)
-        return original
-    return model
+        model = original
+        external.save(original, target)
+    found = gmacs(model)
+    shutil.rmtree(traced.parent)
+    return found
 
 
 @contextmanager

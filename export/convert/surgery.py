@@ -13,9 +13,9 @@ import onnx
 import onnx.inliner
 from onnx import TensorProto, helper, numpy_helper
 
+from export import external
 from export.errors import CellError, UserError, first_line
 from export.spec import PreprocessSpec
-from export.zoo import onnx_file
 
 IR_VERSION = 8
 """The least format version that is written: from 4 on an initializer need not be an input."""
@@ -41,7 +41,7 @@ def plain(model: onnx.ModelProto) -> onnx.ModelProto:
             model = onnx.inliner.inline_local_functions(model)
         except Exception as error:  # its own kinds of error have no common base
             raise CellError("The ONNX file's functions cannot be inlined.", first_line(error)) from error
-    for graph in onnx_file.graphs(model):
+    for graph in external.graphs(model):
         graph.initializer.extend(map(_dense, graph.sparse_initializer))
         del graph.sparse_initializer[:]
     graph = model.graph
@@ -60,7 +60,7 @@ def plain(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
-    values, indices = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+    values, indices = external.values(sparse.values), external.values(sparse.indices)
     dims = tuple(sparse.dims)
     try:
         if np.prod(dims, dtype=float) > LARGEST:
@@ -116,7 +116,7 @@ def cut(model: onnx.ModelProto, backbone: str, at: str) -> str:
 def reads(node: onnx.NodeProto) -> set[str]:
     """The names that a node reads, those that its subgraphs read included, whoever makes them."""
     found = set(filter(None, node.input))
-    for graph in onnx_file.subgraphs(node):
+    for graph in external.subgraphs(node):
         found |= {output.name for output in graph.output}
         for inner in graph.node:
             found |= reads(inner)
@@ -140,7 +140,7 @@ def _tensor(graph: onnx.GraphProto, backbone: str, at: str) -> str:
 def names(model: onnx.ModelProto) -> set[str]:
     """Every tensor's name, in subgraphs too."""
     found: set[str] = set()
-    for graph in onnx_file.graphs(model):
+    for graph in external.graphs(model):
         found |= {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
         for node in graph.node:
             found |= {*node.input, *node.output}
@@ -166,7 +166,7 @@ def renamed(graph: onnx.GraphProto, old: str, new: str) -> None:
             for i, end in enumerate(ends):
                 if end == old:
                     ends[i] = new
-        for inner in onnx_file.subgraphs(node):
+        for inner in external.subgraphs(node):
             renamed(inner, old, new)
 
 
@@ -229,7 +229,7 @@ def reshapes_freed(model: onnx.ModelProto, batch: int) -> onnx.ModelProto | None
     for node in copy.graph.node:
         if node.op_type != "Reshape" or node.input[1] not in constants or node.input[0] in constants:
             continue
-        shape = numpy_helper.to_array(constants[node.input[1]]).astype(np.int64).copy()
+        shape = external.values(constants[node.input[1]]).astype(np.int64).copy()
         if shape.size < 1 or any(a.name == "allowzero" and a.i for a in node.attribute):
             continue
         if (shape < 0).any():
@@ -248,4 +248,4 @@ def reshapes_freed(model: onnx.ModelProto, batch: int) -> onnx.ModelProto | None
 
 def constants(model: onnx.ModelProto) -> Mapping[str, Any]:
     """The values of the main graph's small constants, by name."""
-    return {i.name: numpy_helper.to_array(i) for i in model.graph.initializer if np.prod(i.dims, dtype=float) < 64}
+    return {i.name: external.values(i) for i in model.graph.initializer if np.prod(i.dims, dtype=float) < 64}

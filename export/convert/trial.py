@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from export import child
+from export import child, external
 from export.artifact import ONNX, Reference, preprocess_of_fields
 from export.convert.behaviour import FEATURES, Behaviour
 from export.errors import CellError
@@ -99,7 +99,7 @@ def made(job: Job) -> Outcome:
         )
     model = surgery.plain(model)
     name = surgery.cut(model, job.backbone, job.cut)
-    examination.require_repeatable(onnx_file.nodes(model), opset(model), surgery.constants(model))
+    examination.require_repeatable(external.nodes(model), opset(model), surgery.constants(model))
     frozen = examination.require_image(model.graph.input, spec, job.sidecar)
     changed.append(surgery.with_float_input(model, spec))
     if frozen > 1:
@@ -117,7 +117,7 @@ def made(job: Job) -> Outcome:
     tried.require_useful(original, wanted)
     model, parity, how = tried.freed(original, model, frozen, wanted)
     changed += [how, surgery.with_features(model, kind, FEATURES)]
-    onnx.save(model, str(Path(job.folder, ONNX)))
+    external.save(model, Path(job.folder, ONNX))
     Reference(pixels, {FEATURES: wanted}).save(Path(job.folder))
     fields = {
         "precision": str(precision),

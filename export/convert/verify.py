@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from export.artifact import ONNX, Reference
+from export import external
+from export.artifact import ONNX, Reference, data_file
 from export.convert.photographs import photographs
 from export.errors import CellError, Unavailable
 from export.parity import Parity, compare_outputs, worst
@@ -23,6 +24,7 @@ from export.spec import Precision, PreprocessSpec
 from export.store import Store
 
 if TYPE_CHECKING:
+    import onnx
     import torch
 
     from export.zoo.loaders import Loaded
@@ -34,14 +36,13 @@ EAGER_BATCH = 8
 Float = npt.NDArray[np.float32]
 
 
-def verify(folder: Path, loaded: Loaded, fields: Mapping[str, Any], store: Store, images: Path | None = None) -> Parity:
-    """Compare ``folder/model.onnx`` with the eager module, and leave the reference in ``folder/parity.npz``.
-
-    Returns:
-        The worst of all outputs at all batch sizes.
+def keep_reference(
+    folder: Path, loaded: Loaded, fields: Mapping[str, Any], store: Store, images: Path | None = None
+) -> None:
+    """Leave photographs and the eager module's outputs for them in ``folder/parity.npz``.
 
     Raises:
-        Unavailable: ONNX Runtime is not installed, or the photographs cannot be had.
+        Unavailable: the photographs cannot be had.
         CellError: the module gives the same features for all photographs.
     """
     names = [o["name"] for o in fields["outputs"]]
@@ -49,6 +50,19 @@ def verify(folder: Path, loaded: Loaded, fields: Mapping[str, Any], store: Store
     reference = Reference(pixels, eager_outputs(loaded.module, names, values))
     require_different("The network", reference.outputs[names[0]], pixels, "its weights: they may be another network's")
     reference.save(folder)
+
+
+def verify(folder: Path, spec: PreprocessSpec) -> Parity:
+    """Compare ``folder/model.onnx`` with the reference beside it.
+
+    Returns:
+        The worst of all outputs at all batch sizes.
+
+    Raises:
+        Unavailable: ONNX Runtime is not installed.
+    """
+    reference = Reference.load(folder)
+    names, values = list(reference.outputs), normalize(reference.pixels, spec)
     runtime = session(folder / ONNX)
     found = [run(runtime, names, values, batch) for batch in BATCHES]
     return worst(compare_outputs(outputs, reference.outputs, Precision.FP32) for outputs in found)
@@ -104,8 +118,8 @@ def run(runtime: Any, names: Sequence[str], values: Float, batch: int) -> dict[s
     return {name: np.concatenate(parts) for name, *parts in zip(names, *chunks, strict=True)}
 
 
-def session(model: Path | bytes) -> Any:
-    """An ONNX Runtime session on the processor, of a file or of a serialized model.
+def session(model: Path | bytes | onnx.ModelProto) -> Any:
+    """An ONNX Runtime session on the processor, of a file, a serialized model, or one that may be open.
 
     It computes Q/DQ pairs as they are written, not with integer kernels: what those make of a file depends on the
     processor (without VNNI their sums saturate), and a file must be made and judged the same on every machine.
@@ -125,7 +139,18 @@ def session(model: Path | bytes) -> Any:
     options.log_severity_level = 4  # what it logs, it raises
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it costs much on a busy machine
     options.add_session_config_entry("session.disable_quant_qdq", "1")
-    source = model if isinstance(model, bytes) else str(model)
+    source: bytes | str
+    if isinstance(model, Path):
+        source, apart = str(model), data_file(model).exists()
+    elif isinstance(model, bytes):
+        source, apart = model, False
+    else:
+        source, folder = external.below(model)
+        apart = folder is not None
+        if folder is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    if apart:  # packed weights are a second copy of all that is mapped
+        options.add_session_config_entry("session.disable_prepacking", "1")
     return onnxruntime.InferenceSession(
         source,
         options,

@@ -124,7 +124,7 @@ def watch(
     there = {o.name for o in watched.graph.output}
     watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in there)
     try:
-        runtime = session(watched.SerializeToString())
+        runtime = session(watched)
         name = runtime.get_inputs()[0].name
         for start in range(0, len(values), batch):
             yield dict(zip(tensors, runtime.run(list(tensors), {name: values[start : start + batch]}), strict=True))

@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from export import external
 from export.convert.opset import opset
 from export.errors import CellError
 from export.lower.graph import Graph, raised, tensor_types
@@ -119,7 +120,7 @@ class _Caster:
         del graph.value_info[:]
         graph.initializer.extend(self.constants)
         self.graph.drop_unread_constants()
-        onnx.checker.check_model(self.model)
+        external.check(self.model)
         return self.model
 
     def _write(self, node: onnx.NodeProto, narrow: bool) -> None:
@@ -150,7 +151,7 @@ class _Caster:
             self.copies[name, wanted] = copy
             if self.graph.is_constant(name):
                 values = narrowed(self.graph.constant(name), NUMPY[wanted])
-                self.constants.append(numpy_helper.from_array(values, copy))
+                self.constants.append(external.constant(self.model, values, copy))
             else:
                 self.nodes.append(helper.make_node("Cast", [name], [copy], copy, to=wanted))
         return self.copies[name, wanted]
@@ -183,8 +184,8 @@ def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes: list[onnx.NodeProto] = []
     for initializer in copy.graph.initializer:
         if initializer.data_type in NUMPY:
-            wide = numpy_helper.to_array(initializer).astype(np.float32)
-            initializer.CopyFrom(numpy_helper.from_array(wide, initializer.name))
+            wide = external.values(initializer).astype(np.float32)
+            initializer.CopyFrom(external.constant(copy, wide, initializer.name))
     for node in copy.graph.node:
         to = None
         for attribute in node.attribute:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from export import external
 from export.convert import onnx_from_torch
 from export.lower.calibration import published
-from export.lower.precision import fp32_model, require_fp32
+from export.lower.precision import fp32_model, require_fp32, scratch
 from export.spec import Precision
 from export.store import Entry, Store, key
 from export.zoo.backbones import Backbone
@@ -36,23 +37,22 @@ def draft(backbone: Backbone, store: Store, precision: Precision) -> Entry:
     require_fp32(backbone, Precision(base.fields["precision"]), precision)
 
     def lower(folder: Path) -> Mapping[str, Any]:
-        import onnx
-
         from export.artifact import ONNX, preprocess_of_fields
         from export.lower.casting import cast
         from export.lower.quantization import activations, minmax, quantized
 
-        model = fp32_model(base.file(ONNX))
-        if precision in (Precision.FP16, Precision.BF16):
-            made = cast(model, precision)
-        else:
-            from export.lower.activations import histograms
+        with scratch(folder) as place:
+            model = fp32_model(base.file(ONNX), place)
+            if precision in (Precision.FP16, Precision.BF16):
+                made = cast(model, precision)
+            else:
+                from export.lower.activations import histograms
 
-            photographs = published(store)
-            values = photographs.values(photographs.train[:PHOTOGRAPHS], preprocess_of_fields(base.fields))
-            seen, _ = histograms(model, activations(model), values)
-            made = quantized(model, {name: minmax(h) for name, h in seen.items()}, precision)
-        onnx.save(made, folder / ONNX)
+                photographs = published(store)
+                values = photographs.values(photographs.train[:PHOTOGRAPHS], preprocess_of_fields(base.fields))
+                seen, _ = histograms(model, activations(model), values)
+                made = quantized(model, {name: minmax(h) for name, h in seen.items()}, precision)
+            external.save(made, folder / ONNX)
         return {**base.fields, "precision": str(precision)}
 
     return store.obtain("draft", key("draft", onnx=base_key, precision=str(precision)), lower)

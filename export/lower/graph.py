@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx.version_converter
-from onnx import numpy_helper
 
+from export import external
 from export.convert.opset import opset as opset_of
 from export.convert.surgery import reads
 from export.errors import CellError, first_line
@@ -45,12 +45,12 @@ class Graph:
 
     def constant(self, tensor: str) -> npt.NDArray[Any]:
         """A constant's values."""
-        return numpy_helper.to_array(self._constants[tensor])
+        return external.values(self._constants[tensor])
 
     def replace_constant(self, node: onnx.NodeProto, index: int, values: npt.NDArray[Any]) -> None:
         """Give ``node`` a constant of its own as input ``index``: equal constants are shared among nodes."""
         name = f"{node.name}.{index}"
-        self.model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.model.graph.initializer.append(external.constant(self.model, np.asarray(values), name))
         self._constants[name] = self.model.graph.initializer[-1]
         node.input[index] = name
 

@@ -5,12 +5,15 @@ fp32 file ─▶ watched on photographs ─▶ candidates ─▶ the best on val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from export import external, needs
 from export.artifact import ONNX, Artifact, Reference
 from export.convert import onnx_from_torch
 from export.convert.opset import opset
@@ -95,6 +98,9 @@ def lowered_artifact(
     photographs = calibration or published(store)
 
     def build(folder: Path) -> Mapping[str, Any]:
+        if (size := base.onnx_bytes) > external.LARGEST:
+            needs.require_disk(f"{base.backbone} in {precision}", needs.LOWER_DISK * size, folder)
+            needs.require_memory(f"{base.backbone} in {precision}", needs.MEMORY * size, store.say)
         store.say(f"{base.backbone}: making {precision} from {len(photographs.train)} photographs …")
         return lowered(base, precision, photographs, folder, store.say)
 
@@ -128,13 +134,22 @@ def lowered_key(base: str, precision: Precision, calibration: CalibrationSet | N
     )
 
 
-def fp32_model(path: Path) -> onnx.ModelProto:
-    """An fp32 file as the lowering takes it: at opset 17 or later, every node with a name of its own."""
-    import onnx
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A folder within ``folder`` for the tensors of candidates, where they do not fit into memory together."""
+    with TemporaryDirectory(prefix=".tensors.", dir=folder) as place:
+        yield Path(place)
 
+
+def fp32_model(path: Path, scratch: Path | None = None) -> onnx.ModelProto:
+    """An fp32 file as the lowering takes it: at opset 17 or later, every node with a name of its own.
+
+    Args:
+        scratch: as :func:`export.external.load`.
+    """
     from export.lower.graph import named, raised
 
-    return named(raised(onnx.load(path), OPSET))
+    return named(raised(external.load(path, scratch), OPSET))
 
 
 def lowered(
@@ -145,17 +160,26 @@ def lowered(
     Raises:
         CellError: the file cannot be lowered.
     """
-    import onnx
+    with scratch(folder) as place:
+        return _lowered(base, fp32_model(base.onnx, place), precision, photographs, folder, say)
 
+
+def _lowered(
+    base: Artifact,
+    model: onnx.ModelProto,
+    precision: Precision,
+    photographs: CalibrationSet,
+    folder: Path,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
     from export.lower.activations import outputs
     from export.lower.choice import choose
     from export.lower.diagnosis import bound_db, first_below
 
-    model = fp32_model(base.onnx)
     spec = base.preprocess
     train = photographs.values(photographs.train, spec)
     chosen = choose(model, precision, train, photographs.values(photographs.val[::2], spec), say, base.compared)
-    onnx.save(chosen.model, folder / ONNX)
+    external.save(chosen.model, folder / ONNX)
 
     pixels = photographs.pixels(photographs.val[1::2], spec)
     values = normalize(pixels, spec)

@@ -19,6 +19,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from export import external
 from export.lower.activations import Histogram
 from export.lower.graph import Graph, raised
 from export.spec import Precision
@@ -108,8 +109,6 @@ def quantized(
     Raises:
         CellError: the file cannot be raised to the opset that the precision needs.
     """
-    import onnx
-
     targets = {n.name for n in quantizable(model)} - set(leave_out)
     writer = _Writer(Graph(raised(model, OPSET[precision])), precision, HALF_RANGE if half_range else LEVELS[precision])
     nodes: list[onnx.NodeProto] = []
@@ -125,7 +124,7 @@ def quantized(
     graph.node.extend(nodes)
     del graph.value_info[:]
     writer.graph.drop_unread_constants()
-    onnx.checker.check_model(writer.graph.model)
+    external.check(writer.graph.model)
     return writer.graph.model
 
 
@@ -173,9 +172,7 @@ class _Writer:
         return [helper.make_node("DequantizeLinear", inputs, [self.names[name]], self.names[name], axis=axis)]
 
     def _constant(self, name: str, values: npt.NDArray[Any]) -> str:
-        from onnx import numpy_helper
-
-        self.graph.model.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
+        self.graph.model.graph.initializer.append(external.constant(self.graph.model, np.asarray(values), name))
         return name
 
 

@@ -87,6 +87,27 @@ def eager(backbone: Backbone, store: Store) -> Loaded:
     return Loaded(module, spec, placed.notes if placed else ())
 
 
+def bytes_of(module: torch.nn.Module) -> int:
+    """Bytes of a module's weights."""
+    return sum(weight.numel() * weight.element_size() for weight in (*module.parameters(), *module.buffers()))
+
+
+def weight_bytes(backbone: Backbone) -> int:
+    """Bytes of the weights that the module will have, known before it is made; 0 for one that only its own function
+    could tell of.
+
+    Raises:
+        UserError: as :func:`eager`, for the network alone.
+    """
+    source = backbone.source
+    if not isinstance(source, TimmModel):
+        return 0
+    try:
+        return bytes_of(_empty(source))
+    except (NotImplementedError, RuntimeError):  # it looks at its numbers while it is made
+        return 0
+
+
 def depths(backbone: Backbone, store: Store) -> tuple[int, ...]:
     """All depths at which something is cut off the backbone. No weights are loaded, and no framework either where the
     store knows them.

@@ -6,11 +6,11 @@ Reading runs no code and opens nothing outside the file's folder.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from export import external
 from export.errors import UserError, first_line
 from export.filetype import HEAD, FileType, filetype
 
@@ -49,25 +49,20 @@ _OTHERS: dict[FileType, tuple[str, str]] = {
 
 
 def read(file: Path) -> onnx.ModelProto:
-    """The model in a file, with all its tensors in it.
+    """The model in a file, with all its tensors in it; open (see ``export.external``) where one file cannot hold them.
 
     Raises:
         UserError: it cannot be read, is something else than ONNX (which is named), is damaged, or its external data is
             missing, too short or outside its folder.
     """
     model = parse(file)
-    total = file.stat().st_size
-    for tensor in external(model):
-        total += _size(file, tensor)
-        if total > LARGEST:
-            raise UserError(
-                f"{file.name} is larger than 2 GB with its external data.",
-                "A protocol buffer holds at most 2 GB, so no single ONNX file can be made of it.",
-                "export it in fp16, or take a smaller network",
-            )
-        tensor.raw_data = _bytes(file, tensor)
-        tensor.data_location = type(tensor).DEFAULT
-        del tensor.external_data[:]
+    apart = [(tensor, *_span(file, tensor)) for tensor in external.external(model)]
+    whole = file.stat().st_size + sum(length for *_, length in apart) <= external.LARGEST
+    for tensor, found, offset, length in apart:
+        external.point_to(tensor, found, offset, length)
+        if whole or length < external.SMALL:
+            tensor.CopyFrom(external.inline(tensor))
+    external.gather(model)
     return model
 
 
@@ -138,51 +133,6 @@ def _zipped(file: Path) -> tuple[str, str]:
 
 
 # -- tensors -----------------------------------------------------------------------------------------------------------
-
-
-def graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    """The main graph first, then those inside nodes (If, Loop, Scan), those of functions' nodes included."""
-    yield model.graph
-    for nodes in (model.graph.node, *(function.node for function in model.functions)):
-        yield from _inner(nodes)
-
-
-def _inner(nodes: Any) -> Iterator[onnx.GraphProto]:
-    for node in nodes:
-        for graph in subgraphs(node):
-            yield graph
-            yield from _inner(graph.node)
-
-
-def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    """The graphs that a node holds."""
-    return [graph for a in node.attribute for graph in ([a.g] if a.HasField("g") else []) + list(a.graphs)]
-
-
-def nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    """Every node, those in subgraphs and functions included."""
-    for graph in graphs(model):
-        yield from graph.node
-    for function in model.functions:
-        yield from function.node
-
-
-def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every constant, wherever it stands: initializers, sparse ones, attributes, in subgraphs and functions too."""
-    for graph in graphs(model):
-        yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-    for node in nodes(model):
-        for a in node.attribute:
-            yield from ([a.t] if a.HasField("t") else []) + list(a.tensors)
-            for sparse in ([a.sparse_tensor] if a.HasField("sparse_tensor") else []) + list(a.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
-
-
-def external(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """The tensors that lie in other files."""
-    return (t for t in tensors(model) if t.external_data or t.data_location == type(t).EXTERNAL)
 
 
 def place(file: Path, tensor: onnx.TensorProto) -> Path:
@@ -257,14 +207,3 @@ def _bits(tensor: onnx.TensorProto) -> int:
         return 8 * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
     except (KeyError, ValueError):
         return 0
-
-
-def _size(file: Path, tensor: onnx.TensorProto) -> int:
-    return _span(file, tensor)[2]
-
-
-def _bytes(file: Path, tensor: onnx.TensorProto) -> bytes:
-    found, offset, length = _span(file, tensor)
-    with found.open("rb") as opened:
-        opened.seek(offset)
-        return opened.read(length)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from export import external
 from export.zoo import onnx_file
 
 _ANONYMOUS = "onnx::"
@@ -27,7 +28,7 @@ def named(path: Path) -> dict[str, npt.NDArray[np.float32]]:
 
     graph: Any = onnx_file.read(path).graph
     floats = [t for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
-    found = {t.name: onnx.numpy_helper.to_array(t) for t in floats}
+    found = {t.name: external.values(t) for t in floats}
     bias_of = {term: name for node in graph.node if node.op_type == "Add" for term, name in _terms(node.input, found)}
     for node in graph.node:
         weight = node.input[-1] if node.op_type == "MatMul" else ""

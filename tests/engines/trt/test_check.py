@@ -146,11 +146,11 @@ def test_page() -> None:
         row("one", "fp32", "partly", "8.6", **{"7_5": turing.format("x")}),
         row("one", "int8", "ok", "7.5", "8.6"),
         row("two", "fp32", "failed", **{"7_5": turing.format("y"), "8_6": "Crashed."}),
-        row("two", "int8", "skipped", **{"": "Too large."}),
+        row("two", "int8", "failed", **{"7_5": "Too large."}),
     ]
     page = check_table.markdown(rows, ["Made so."])
     assert "| `one` | 32x32 | `one_a`, `one_b` | 8.6 · 1.2 s · 7 MiB · [1] | all · 1.2 s · 7 MiB |" in page
-    assert "| `two` | 32x32 | `two_a`, `two_b` | no [1] [2] | skipped [3] |" in page
+    assert "| `two` | 32x32 | `two_a`, `two_b` | no [1] [2] | no [3] |" in page
     assert "- fp32: of 2 architectures 1 for some, 1 for none\n" in page
     assert "1. Node 'x' has no kernel: one fp32, two fp32\n2. Crashed: two fp32\n3. Too large: two int8\n" in page
 

@@ -158,10 +158,10 @@ def test_a_build_asks_of_jetpacks_tensorrt_only_what_it_has(
 ) -> None:
     library = FakeBuilding(release)
     monkeypatch.setitem(sys.modules, "tensorrt", library)
-    fields = build(TENSORRT, b"a headed file", Request((1, 8), compatible=compatible), tmp_path)
+    fields = build(TENSORRT, tmp_path / "headed.onnx", Request((1, 8), compatible=compatible), tmp_path)
     built = library.built
     assert (tmp_path / PLAN).read_bytes() == b"a plan"
-    assert built["model"] == b"a headed file"
+    assert built["file"] == str(tmp_path / "headed.onnx")
     assert built["strong"]  # else TensorRT 10 would choose precisions by itself
     assert built["cleared"] == ["tf32"]
     shapes = [profile.shapes["pixels"] for profile in built["profiles"]]

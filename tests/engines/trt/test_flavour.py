@@ -80,7 +80,9 @@ def product(kind: int) -> bytes:
 
 
 def built(model: bytes, folder: Path, target: str = "8.6") -> dict[str, Any]:
-    return build(RTX, model, Request(targets=(target,)), folder)
+    file = folder / "model.onnx"
+    file.write_bytes(model)
+    return build(RTX, file, Request(targets=(target,)), folder)
 
 
 def refused(model: bytes, folder: Path, target: str = "8.6") -> CellError:

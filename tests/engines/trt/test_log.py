@@ -27,7 +27,9 @@ def test_a_build_collects_nothing_while_the_library_speaks(tmp_path: Path, monke
     """A real builder, and a file that it rejects."""
     seen: list[bool] = []
     monkeypatch.setattr(BuildLog, "write", lambda self, path: seen.append(gc.isenabled()))
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"no model")
     with pytest.raises(CellError):
-        build(RTX, b"no model", Request(targets=("8.6",)), tmp_path)
+        build(RTX, file, Request(targets=("8.6",)), tmp_path)
     assert seen == [False]
     assert gc.isenabled()

@@ -302,3 +302,28 @@ def test_the_child_gives_fields_and_sentences_across(tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
     with pytest.raises(CellError, match="uses operators"):
         trial.alone(job(Situation(extra="my.ops"), tmp_path / "bad"))
+
+
+def test_a_file_that_is_too_large_with_its_weights_keeps_them_beside_it(
+    store: Store, photos: Path, tmp_path: Path, in_process: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "large").mkdir()
+    whole = made(Situation(constants="external", branch="if"), tmp_path / "small", store, photos)
+    monkeypatch.setattr("export.external.LARGEST", 500)
+    monkeypatch.setattr("export.external.SMALL", 100)
+    found = made(Situation(constants="external", branch="if", names=("image", "y")), tmp_path / "large", store, photos)
+    assert {file.name for file in found.path.iterdir()} >= {"model.onnx", "model.onnx.data"}
+    assert not (whole.path / "model.onnx.data").exists()
+    assert found.parity is not None
+    assert found.parity.passed
+    assert found.parameters == whole.parameters
+    x = np.random.default_rng(0).normal(size=(4, 3, SIDE, SIDE)).astype(np.float32)
+    one, other = (
+        onnxruntime.InferenceSession(str(a.onnx), providers=["CPUExecutionProvider"]).run(None, {a.input: x})[0]
+        for a in (whole, found)
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+    (tmp_path / "large" / "w.bin").write_bytes((tmp_path / "large" / "w.bin").read_bytes()[:-400])
+    with pytest.raises(UserError, match="is not whole"):
+        artifact(resolve(str(next((tmp_path / "large").glob("*.onnx")))), store, images=photos)

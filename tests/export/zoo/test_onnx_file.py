@@ -9,6 +9,7 @@ import pytest
 from foreign_files import Situation
 from onnx import TensorProto
 
+from export import external
 from export.errors import UserError
 from export.zoo import onnx_file
 
@@ -25,9 +26,9 @@ def beside(folder: Path, **entries: str) -> Path:
 
 def test_every_tensor_is_read_wherever_it_stands(tmp_path: Path) -> None:
     found = onnx_file.read(Situation(constants="external", branch="loop").write(tmp_path))
-    assert not list(onnx_file.external(found))
+    assert not list(external.external(found))
     wanted = Situation(branch="loop").model()
-    for one, other in zip(onnx_file.tensors(found), onnx_file.tensors(wanted), strict=True):
+    for one, other in zip(external.tensors(found), external.tensors(wanted), strict=True):
         assert one.name == other.name
         np.testing.assert_array_equal(onnx.numpy_helper.to_array(one), onnx.numpy_helper.to_array(other))
 
