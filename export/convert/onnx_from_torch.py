@@ -246,14 +246,12 @@ def _slim(backbone: Backbone, traced: Path, target: Path, example: torch.Tensor,
     """
     import numpy as np
     import onnx
-    import onnxslim
 
+    from export.convert.slimming import slimmed
     from export.convert.verify import session
 
     original = onnx.load(traced)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = onnxslim.slim(onnx.load(traced))
+    model = slimmed(original)
     model.producer_name, model.producer_version = "backbones-deployed", ""
     onnx.checker.check_model(model)
     onnx.save(model, target)
