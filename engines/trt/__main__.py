@@ -57,8 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     import psutil
 
+    from engines.architectures import architectures
     from engines.trt.builder import Request
-    from engines.trt.check import Conditions, architectures, check
+    from engines.trt.check import Conditions, check
     from engines.trt.check_table import markdown
     from engines.trt.flavour import RTX, TENSORRT
     from export.errors import unknown

@@ -1,41 +1,23 @@
 """The pre-flight: which architectures parse and build, in which precision, for which GPUs. It needs no GPU.
 
-Weights do not matter to a builder, so architectures are checked, with random weights: rows of the zoo that share one
-share a result. Each check is a child process, so that a crash or a hang of the builder is a row and not the end; and
-each result is kept, so that a second call does only what is missing.
+Weights do not matter to a builder, so architectures are checked, with random weights (:mod:`engines.checking`).
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from engines.architectures import Architecture
+from engines.checking import ENDED, Job, State, in_child, kept
 from engines.trt.flavour import Flavour
-from export.errors import UserError
 from export.lower.precision import artifact_key
 from export.spec import Precision
 from export.store import Store, key
-from export.zoo.backbones import RANDOM, Backbone, listing, resolve
 
 BATCH = 1
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """One network: the backbone that stands for it, and the rows of the zoo that share it."""
-
-    backbone: Backbone
-    name: str
-    input: str
-    rows: tuple[str, ...]
+SHELF = "preflight"
 
 
 @dataclass(frozen=True)
@@ -82,92 +64,30 @@ class Row:
         return {**asdict(self), "rows": list(self.rows), "targets": list(self.targets)}
 
 
-def architectures(models: str) -> list[Architecture]:
-    """Those of the zoo (``all``), or of the names given, each once.
-
-    Raises:
-        UserError: an unknown name.
-    """
-    if models == "all":
-        names = [row.name for row in listing()]
-    else:
-        names = [name.strip().removesuffix(RANDOM) for name in models.split(",")]
-    found: dict[str, tuple[Backbone, str, str, list[str]]] = {}
-    for name in names:
-        own = resolve(name)
-        backbone = resolve(f"{name}{RANDOM}") if own.timm else own
-        label, size = own.timm.split(".")[0] or own.name, _input(own)
-        shared = key("architecture", name=label, size=size, arguments=dict(own.arguments))
-        found.setdefault(shared, (backbone, label, size, []))[3].append(own.name)
-    return [Architecture(backbone, label, size, tuple(rows)) for backbone, label, size, rows in found.values()]
-
-
-def _input(backbone: Backbone) -> str:
-    if {"height", "width"} <= set(backbone.preprocess):
-        return f"{backbone.preprocess['height']}x{backbone.preprocess['width']}"
-    if not backbone.timm:
-        return ""
-    from export.torchvision_ops import import_timm
-
-    size = import_timm().get_pretrained_cfg(backbone.timm).input_size
-    return f"{size[1]}x{size[2]}"
-
-
 def check(
     asked: Sequence[Architecture], precisions: Sequence[Precision], shared: Conditions, fresh: bool = False
 ) -> Iterator[tuple[Row, bool]]:
     """One row an architecture and precision, and whether it was known already. Says on stderr what it does.
 
     Raises:
-        UserError: another check works in this store. KeyboardInterrupt: what was finished is kept.
+        UserError, KeyboardInterrupt: as :func:`engines.checking.kept`.
     """
-    from filelock import FileLock, Timeout
+    jobs = [
+        Job(architecture, precision, _key(architecture, precision, shared))
+        for architecture in asked
+        for precision in precisions
+    ]
 
-    root = shared.store.root
-    root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(root / "preflight.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"Another check is running in {root}.", "", "wait for it, or use another --store DIR") from None
-    try:
-        yield from _checks(asked, precisions, shared, fresh)
-    finally:
-        lock.release()
+    def one(job: Job, passing: Store) -> State:
+        return checked(_job(job.architecture, job.precision, shared, passing), shared.seconds)
 
-
-def _checks(
-    asked: Sequence[Architecture], precisions: Sequence[Precision], shared: Conditions, fresh: bool
-) -> Iterator[tuple[Row, bool]]:
-    store = shared.store
-    total = len(asked) * len(precisions)
-    number = 0
-    for architecture in asked:
-        before = _drafts(store)
-        try:
-            for precision in precisions:
-                number += 1
-                entry_key = _key(architecture, precision, shared)
-                if fresh:
-                    shutil.rmtree(store.folder("preflight", entry_key), ignore_errors=True)
-                known = store.try_load("preflight", entry_key)
-                was_known = known is not None
-                if known is None:
-                    print(f"[{number}/{total}] {architecture.name} {precision}", file=sys.stderr, flush=True)
-                    state = checked(_job(architecture, precision, shared), shared.seconds)
-                    if "unavailable" not in state:  # that says nothing of the architecture: the next call tries again
-                        store.obtain("preflight", entry_key, lambda _, found=state: found)  # type: ignore[misc]
-                else:
-                    state = dict(known.fields)
-                yield _row(architecture, precision, state, shared.targets), was_known
-        finally:
-            for draft in _drafts(store) - before:
-                shutil.rmtree(draft, ignore_errors=True)
+    for job, state, known in kept(SHELF, jobs, shared.store, one, fresh):
+        yield _row(job.architecture, job.precision, state, shared.targets), known
 
 
 def _key(architecture: Architecture, precision: Precision, shared: Conditions) -> str:
     return key(
-        "preflight",
+        SHELF,
         onnx=artifact_key(architecture.backbone, shared.store, precision=precision),
         flavour=shared.flavour.engine,
         version=shared.flavour.installed(),
@@ -176,55 +96,23 @@ def _key(architecture: Architecture, precision: Precision, shared: Conditions) -
     )
 
 
-def _job(architecture: Architecture, precision: Precision, shared: Conditions) -> dict[str, Any]:
+def _job(architecture: Architecture, precision: Precision, shared: Conditions, passing: Store) -> dict[str, Any]:
     return {
         "backbone": architecture.backbone.as_json(),
         "precision": str(precision),
         "flavour": shared.flavour.engine,
         "targets": list(shared.targets),
         "batch": BATCH,
-        "store": str(shared.store.root),
+        "store": str(passing.root),
         "memory_bytes": shared.memory_bytes,
     }
 
 
-def checked(job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def checked(job: Mapping[str, Any], seconds: float) -> State:
     """Export in one process and build in another: an export leaves several times the network behind in memory."""
-    state = in_child({**job, "stage": "export"}, seconds)
-    return state if state["doing"] != "ending" else in_child({**job, "stage": "build"}, seconds)
-
-
-def in_child(job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Run a stage of a check in a process of its own, which may crash or hang.
-
-    Returns:
-        The child's last state (see ``engines.trt.check_worker``); if it ended otherwise than well, with ``died``.
-    """
-    with TemporaryDirectory(prefix="preflight-") as folder:
-        job_file, state_file = Path(folder, "job.json"), Path(folder, "state.json")
-        job_file.write_text(json.dumps(job))
-        command = [sys.executable, "-m", "engines.trt.check_worker", str(job_file), str(state_file)]
-        died = ""
-        try:
-            done = subprocess.run(
-                command, timeout=seconds, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-            )
-            if done.returncode:
-                died = _ending(done.returncode, done.stderr)
-        except subprocess.TimeoutExpired:
-            died = f"It took longer than {seconds:.0f} seconds"
-        state: dict[str, Any] = json.loads(state_file.read_text()) if state_file.exists() else {"doing": "starting"}
-    if died:
-        state["died"] = f"{died} while {state['doing']}."
-    return state
-
-
-def _ending(code: int, errors: str) -> str:
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"The process died ({name})"
-    last = (errors.strip().splitlines() or ["no word"])[-1].strip()
-    return f"The process failed ({last[:200]})"
+    worker = "engines.trt.check_worker"
+    state = in_child(worker, {**job, "stage": "export"}, seconds)
+    return state if state["doing"] != ENDED else in_child(worker, {**job, "stage": "build"}, seconds)
 
 
 def _row(architecture: Architecture, precision: Precision, state: Mapping[str, Any], targets: Sequence[str]) -> Row:
@@ -248,9 +136,3 @@ def _row(architecture: Architecture, precision: Precision, state: Mapping[str, A
         round(float(state.get("plan_bytes", 0)) / 2**20, 1),
         int(state.get("layers", 0)),
     )
-
-
-def _drafts(store: Store) -> set[Path]:
-    """The drafts that lie in the store, half-made ones included: those that a check adds are thrown away after it."""
-    shelf = store.root / "draft"
-    return {path for path in shelf.iterdir() if path.is_dir()} if shelf.is_dir() else set()

@@ -1,15 +1,14 @@
 """The child process of a stage of one check: ``python -m engines.trt.check_worker JOB STATE``.
 
-After every step it writes what it knows to STATE (JSON), so that a parent whose child has died knows as much:
+Its state (see :mod:`engines.checking`) says:
 
-    doing      what it was about to do       parsed    whether the library took the file
-    built      targets                       failures  target → reason
-    seconds, plan_bytes, layers              unavailable   why nothing can be checked
+    parsed     whether the library took the file      built     targets
+    failures   target → reason                        seconds, plan_bytes, layers
+    skipped, unavailable   why there is nothing to check
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,29 +16,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from engines.checking import ENDED, Notes, work
 from export.errors import CellError, Unavailable, UserError
 
 if TYPE_CHECKING:
     from export.store import Entry
 
 
-class Check:
+class Check(Notes):
     """One architecture in one precision."""
 
     def __init__(self, job: Mapping[str, Any], state_file: Path) -> None:
         from engines.trt.flavour import RTX, TENSORRT
 
+        super().__init__(state_file, built=[], failures={}, seconds=0.0)
         self.job = job
         self.flavour = next(f for f in (TENSORRT, RTX) if f.engine == job["flavour"])
-        self.state: dict[str, Any] = {"built": [], "failures": {}, "seconds": 0.0}
-        self._file = state_file
-
-    def doing(self, what: str) -> None:
-        """Write the state down, and what comes next."""
-        from export.store import write_atomic
-
-        self.state["doing"] = what
-        write_atomic(self._file, json.dumps(self.state).encode())
 
     def run(self) -> None:
         """The stage that the job names: export, or build for all targets."""
@@ -48,7 +40,7 @@ class Check:
             self.doing("exporting")
             if self.job["stage"] == "export":
                 self._draft()
-                self.doing("ending")
+                self.doing(ENDED)
                 return
             draft = self._draft()
         except UserError as error:
@@ -61,7 +53,7 @@ class Check:
             return
         with TemporaryDirectory(prefix="preflight-file-") as folder:
             self._build(_headed(draft, Path(folder)), list(targets))
-        self.doing("ending")
+        self.doing(ENDED)
 
     def _draft(self) -> Entry:
         from export.lower.draft import draft
@@ -114,22 +106,5 @@ def _headed(draft: Entry, folder: Path) -> Path:
     return folder / ONNX
 
 
-def limit_memory(memory_bytes: int) -> None:
-    """Ask the system to refuse this process more private memory than that, where it knows such a limit."""
-    if sys.platform == "linux":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-
-
-def main() -> int:
-    """Read the job, check, leave the state."""
-    job_file, state_file = map(Path, sys.argv[1:3])
-    job = json.loads(job_file.read_text())
-    limit_memory(job["memory_bytes"])
-    Check(job, state_file).run()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(work(lambda job, state_file: Check(job, state_file).run()))

@@ -25,15 +25,15 @@ def gmacs(model: onnx.ModelProto) -> float | None:
     dimension. Elementwise work is not counted. None where some shape cannot be inferred, or work is done in what is not
     counted (branches and loops, integer operators, operators of a runtime's own).
     """
-    import onnx
     import onnxslim
+
+    from export.convert.slimming import bare
 
     if any(node.op_type in UNCOUNTED or node.domain not in ("", "ai.onnx") for node in model.graph.node):
         return None
 
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    for value in fixed.graph.input:
+    fixed = bare(model)
+    for value in fixed.graph.input[: len(model.graph.input)]:
         value.type.tensor_type.shape.dim[0].dim_value = 1
     del fixed.graph.value_info[:]
     for value in fixed.graph.output:

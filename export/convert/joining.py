@@ -18,9 +18,7 @@ from export.artifact import ONNX, Artifact, Reference
 from export.convert import verify
 from export.convert.counting import gmacs
 from export.errors import CellError
-from export.parity import compare_outputs, worst
 from export.reference import normalize
-from export.spec import Precision
 from export.store import Store, key
 
 if TYPE_CHECKING:
@@ -71,9 +69,8 @@ def joined(
             wanted = applied(head, seen.outputs)
             reference = Reference(seen.pixels, {output: wanted[output] for output in compared})
             reference.save(folder)
-            runtime, values = verify.session(folder / ONNX), normalize(seen.pixels, base.preprocess)
-            found = [verify.run(runtime, compared, values, batch) for batch in verify.BATCHES]
-            parity = worst(compare_outputs(outputs, reference.outputs, Precision.FP32) for outputs in found)
+            values = normalize(seen.pixels, base.preprocess)
+            parity = verify.closeness(verify.session(folder / ONNX), reference.outputs, values)
             if not parity.passed:
                 store.say(f"{base.backbone} with {name}: parity FAILED on real photographs: {parity}")
         return {

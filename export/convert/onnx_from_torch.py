@@ -269,9 +269,9 @@ def _slimmed(backbone: Backbone, spec: PreprocessSpec, folder: Path, say: Callab
     one that is open it gets the graph, with the weights as inputs.
     """
     import numpy as np
-    import onnxslim
 
     from export.convert.counting import gmacs
+    from export.convert.slimming import slimmed
     from export.convert.verify import session
 
     traced, target = folder / TRACED, folder / ONNX
@@ -279,10 +279,7 @@ def _slimmed(backbone: Backbone, spec: PreprocessSpec, folder: Path, say: Callab
     if not external.is_open(original) and external.size(original) > external.LARGEST:
         external.save(original, traced)
         original = external.load(traced)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = onnxslim.slim(external.without_weights(original))
-    model = external.with_weights(model, original)
+    model = external.with_weights(slimmed(external.without_weights(original)), original)
     model.producer_name, model.producer_version = "backbones-deployed", ""
     external.check(model)
     external.save(model, target)

@@ -131,6 +131,14 @@ def depths(backbone: Backbone, store: Store) -> tuple[int, ...]:
     return tuple(store.obtain("depths", key("depths", **network), build).fields["depths"])
 
 
+def parameters(backbone: Backbone) -> int | None:
+    """How many numbers its weights are, classifier left out; none of them is made. None where only its own code, or its
+    file, knows."""
+    if not isinstance(backbone.source, TimmModel):
+        return None
+    return sum(p.numel() for p in _empty(backbone.source).parameters())
+
+
 def eager_of(artifact: Artifact, store: Store) -> torch.nn.Module:
     """The eager twin of an artifact, for the reference engine.
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from engines.architectures import architectures
 from engines.trt import check_table
 from engines.trt.__main__ import main
-from engines.trt.check import Row, architectures, checked
+from engines.trt.check import Row, checked
 from export.errors import UserError
 from export.store import Store
 from export.zoo.backbones import resolve

@@ -1,0 +1,74 @@
+"""The child process of a stage of one check: ``python -m bench.zoo.worker JOB STATE``.
+
+Its state (see :mod:`engines.checking`) says:
+
+    seconds, peak_bytes          what the stage cost
+    parity                       closeness of the file, or of the engine, to eager PyTorch
+    parameters_m, onnx_mib       of the file
+    failed, unavailable          why there is none
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engines.checking import ENDED, Notes, work
+from export.errors import Unavailable, UserError
+
+
+def stage(job: Mapping[str, Any], state_file: Path) -> None:
+    """Export, or run the engine that the job names."""
+    from bench.measure.worker import peak_memory_bytes
+
+    notes, start = Notes(state_file), time.perf_counter()
+    engine = str(job["engine"])
+    try:
+        notes.doing(f"running {engine}" if engine else "exporting")
+        found = _run(job, engine) if engine else _export(job)
+    except UserError as error:
+        reason = " ".join(part for part in (error.what, error.why) if part)
+        found = {"unavailable" if isinstance(error, Unavailable) else "failed": reason}
+    notes.state |= {**found, "seconds": time.perf_counter() - start, "peak_bytes": peak_memory_bytes()}
+    notes.doing(notes.state["doing"] if "parity" not in found else ENDED)
+
+
+def _artifact(job: Mapping[str, Any]) -> tuple[Any, Any]:
+    from export.lower.precision import artifact
+    from export.spec import Precision
+    from export.store import Store
+    from export.zoo.backbones import Backbone
+
+    store = Store(Path(job["store"]), say=lambda _: None)
+    backbone = Backbone.of_json(job["backbone"])
+    return artifact(backbone, store, precision=Precision(job["precision"]), images=Path(job["images"])), store
+
+
+def _export(job: Mapping[str, Any]) -> dict[str, Any]:
+    made, _ = _artifact(job)
+    return {
+        "parity": _closeness(made.parity),
+        "parameters_m": round(made.parameters / 1e6, 2),
+        "onnx_mib": round(made.onnx_bytes / 2**20, 1),
+    }
+
+
+def _run(job: Mapping[str, Any], name: str) -> dict[str, Any]:
+    from bench.sweep.gate import check
+    from engines.base import Profile
+    from engines.catalog import engine
+
+    made, store = _artifact(job)
+    runner = engine(name)
+    return {"parity": _closeness(check(runner, runner.plan(made, Profile(), store), store))}
+
+
+def _closeness(parity: Any) -> dict[str, Any]:
+    return {name: getattr(parity, name) for name in ("output", "cosine_min", "relative_error", "passed")}
+
+
+if __name__ == "__main__":
+    sys.exit(work(stage))
