@@ -35,7 +35,7 @@ BINDINGS := --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo battle docs readme run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self sabotage drift lock clean
+.PHONY: help demo battle docs readme run export engine engines rank report test test-slow gpu-check wheels .asked lab lint format bench-self sabotage drift zoo-check lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -102,6 +102,9 @@ sabotage: .venv/dev ## inject every known trap into the harness, which has to ca
 
 drift: .venv/dev ## what an update of an engine's library changes: make drift ARGS="--engines ort --before onnxruntime=1.23.2"
 	$(PY) -m bench.drift $(if $(ARGS),,--markdown docs/drift.md) $(ARGS)
+
+zoo-check: .venv/dev ## export every network of the zoo, and compare two engines with PyTorch: make zoo-check ARGS="--models vit_s"
+	$(PY) -m bench.zoo_check $(if $(ARGS),,--markdown docs/zoo.md) $(ARGS)
 
 docs: .venv/demo ## write docs/sweep.md from the declaration of a sweep's fields
 	$(PY) -m bench.sweep.document >docs/sweep.md

@@ -65,3 +65,10 @@ def small() -> nn.Module:
     net = tiny()
     net.preprocess = {"height": 32, "width": 32}  # type: ignore[assignment]
     return net
+
+
+def aborting() -> nn.Module:
+    """A function that takes its process with it, as a bug in a library would."""
+    import os
+
+    os.abort()

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 LARGEST = 1 << 16
 """Bytes of a tensor that stays a constant: those of shape arithmetic are smaller, and so is a scale or an epsilon."""
-PRODUCTS = ("MatMul", "Gemm")
-"""Whose weights are set aside. Those of a convolution are not: a factor behind it is folded into them."""
 
 
 def slimmed(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -35,7 +33,7 @@ def slimmed(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def bare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of which the weights of products are inputs without values."""
+    """A copy of which the weights of matrix products, and all that lie in another file, are inputs without values."""
     from onnx import helper
 
     aside, copy = _aside(model), type(model)()
@@ -46,11 +44,19 @@ def bare(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _aside(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
-    """The weights that only products read, by name."""
-    products, others = set[str](), {output.name for output in model.graph.output}
+    """The weights that are set aside, by name.
+
+    Of those in the file, what only a MatMul reads: factors behind a convolution or a Gemm are folded into its weights.
+    """
+    products, others = set[str](), set[str]()
     for node in model.graph.node:
-        (products if node.op_type in PRODUCTS else others).update(_reads(node))
-    return {t.name: t for t in model.graph.initializer if len(t.raw_data) > LARGEST and t.name in products - others}
+        (products if node.op_type == "MatMul" else others).update(_reads(node))
+    only = products - others
+    return {t.name: t for t in model.graph.initializer if t.external_data or (t.name in only and _large(t))}
+
+
+def _large(tensor: onnx.TensorProto) -> bool:
+    return len(tensor.raw_data) > LARGEST
 
 
 def _remove(repeated: Any, names: Container[str]) -> None:
