@@ -24,10 +24,12 @@ from export.zoo.placing import Placed
 from export.zoo.reading import Convert
 from export.zoo.sources import (
     DEFAULTS,
+    ByLayout,
     ByName,
     Checkpoint,
     InOrder,
     KerasInOrder,
+    LocalFile,
     ModuleFunction,
     OnnxFile,
     OnnxVisionTransformer,
@@ -169,9 +171,17 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
             module, contents, prefix, backbone.name, _conversion(module, conversions, headed)
         )
     reader = source.weights.reader
+    own = isinstance(source.weights.file, LocalFile)
+    if isinstance(reader, ByLayout):
+        with _conversions() as conversions:
+            module = made(_LOADING_SEED, classes, pretrained=True)
+        convert = _conversion(module, conversions, headed)
+        return module, placing.by_layout(
+            module, checkpoint.read(file), reader.layouts, backbone.name, convert, tolerant=own
+        )
     by_name = isinstance(reader, ByName | OnnxVisionTransformer)
     module = made(_LOADING_SEED, classes if by_name else source.classes)
-    placed = _fill(module, reader, file, backbone.name)
+    placed = _fill(module, reader, file, backbone.name, own)
     if source.classes and not headed:
         module.reset_classifier(0)  # type: ignore[operator]
     return module, placed
@@ -253,8 +263,11 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _fill(module: torch.nn.Module, reader: Reader, file: Path, what: str) -> Placed:
+def _fill(module: torch.nn.Module, reader: Reader, file: Path, what: str, own: bool) -> Placed:
+    """``own``: a file of the user's, which may be of another layout than the published one."""
     match reader:
+        case ByLayout(layouts):
+            return placing.by_layout(module, checkpoint.read(file), layouts, what, tolerant=own)
         case ByName(prefix):
             return placing.by_name(module, checkpoint.read(file), prefix, what)
         case OnnxVisionTransformer():
@@ -282,10 +295,11 @@ def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> _F
         raise UserError(f"The classifier of {backbone.name!r} cannot be found.", "Its module has no reset_classifier.")
     reader = source.weights.reader if isinstance(source.weights, Checkpoint) else None
     headless = backbone.output == "features" and reset is not None
-    first = isinstance(reader, ByName)  # a classifier of other classes is no obstacle then; in order, all are needed
+    own = isinstance(source.weights, Checkpoint) and isinstance(source.weights.file, LocalFile)
+    first = isinstance(reader, ByName | ByLayout)  # a classifier of other classes is no obstacle then; in order, all are needed
     if headless and first:
         module.reset_classifier(0)  # type: ignore[operator]
-    placed = _fill(module, reader, file, backbone.name) if file is not None and reader else None
+    placed = _fill(module, reader, file, backbone.name, own) if file is not None and reader else None
     if headless and not first:
         module.reset_classifier(0)  # type: ignore[operator]
     return module, placed

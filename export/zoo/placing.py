@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from export.errors import UserError
 from export.zoo import reading
 from export.zoo.checkpoint import Contents
+from export.zoo.layouts import Layout
 from export.zoo.reading import Convert, Reading, Target, below, few
 
 if TYPE_CHECKING:
@@ -63,6 +64,51 @@ def by_name(
         raise _mismatch(contents, names, readings, target.wanted, starts, what)
     notes = [*reading.where(chosen.start, contents.levels), *wrapped, *([note] if note else [])]
     return _load(target, contents, chosen, notes)
+
+
+def by_layout(
+    module: torch.nn.Module,
+    contents: Contents,
+    layouts: Sequence[Layout],
+    what: str,
+    convert: Convert | None = None,
+    tolerant: bool = False,
+) -> Placed:
+    """Fill the module with the tensors of a file of another project's, of which every name is used or listed as dropped.
+
+    Args:
+        tolerant: a file that is of none of these layouts is read as :func:`by_name` does it.
+
+    Raises:
+        UserError: a name is neither used nor dropped, or a part of a joined tensor is missing; or as :func:`by_name`.
+    """
+    target = Target.of(module)
+    found = [layout.arranged(contents.tensors) for layout in layouts]
+    best = max(found, key=lambda one: len(target.needed & set(one.of)))
+    if tolerant and 2 * len(target.needed & set(best.of)) < len(target.needed):
+        return by_name(module, contents, "", what, convert)
+    if best.gaps:
+        raise UserError(
+            f"The checkpoint {contents.file} does not fit {what}.",
+            f"A part of {few(best.gaps)} is missing, which are joined out of {few(best.of[best.gaps[0]])}.",
+            _FIT,
+        )
+    state = best.tensors(contents.tensors, target.wanted)
+    placed = by_name(module, replace(contents, tensors=state, levels=("",), unread=best.dropped), "", what, convert)
+    left = [one for name in placed.left_out if not _spare(name, target) for one in best.of.get(name, (name,))]
+    if strange := [*best.strange, *left]:
+        raise UserError(
+            f"The checkpoint {contents.file} holds {len(strange)} tensors that are neither used nor listed as dropped.",
+            f"They are {few(strange, 8)}; the layout is {best.layout.name!r}.",
+            "list them under drop, in a layout of your own: docs/backbones.md",
+        )
+    used = [one for name in placed.used for one in best.of.get(name, ())]
+    return Placed(tuple(used), best.dropped, (*best.notes, *placed.notes))
+
+
+def _spare(name: str, target: Target) -> bool:
+    """Whether a module does without a tensor: of its classifier, or how often a statistic was updated."""
+    return below(name, target.heads) or name.endswith(reading.COUNT)
 
 
 def in_order(module: torch.nn.Module, contents: Contents, what: str) -> Placed:
