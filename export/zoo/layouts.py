@@ -1,7 +1,8 @@
 """Layouts: how a project other than timm names the tensors of its checkpoints, declared in ``layouts.yaml``.
 
 A name is that of the whole file, nested mappings joined by dots: ``state_dict.module.base_encoder.norm.weight``. Every
-name is dropped, or kept and renamed to what the module calls it; a name that is neither is an error. Imports no framework.
+name is dropped, or kept and renamed to what the module calls it; a name that is neither is an error. Imports no
+framework.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def known() -> dict[str, Layout]:
 
 
 def listed(given: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]], where: str) -> list[dict[str, Any]]:
-    """What a row says under ``layout``: names of declared layouts, or layouts of its own, one or several; as plain values.
+    """What a row says under ``layout``: names of declared layouts, or layouts of its own; as plain values.
 
     Raises:
         UserError: there is no layout of that name, or as :func:`layout_of`.

@@ -285,8 +285,7 @@ READERS: dict[str, Callable[[], Reader]] = {
 
 
 def row_of(source: Source) -> dict[str, Any]:
-    """All fields of :data:`DEFAULTS` for a source; ``file`` is a Path or None, ``package`` a PackageFile or None, a layout
-    is a mapping of plain values."""
+    """All fields of :data:`DEFAULTS` for a source; ``file`` is a Path or None, ``package`` a PackageFile or None."""
     row = {**DEFAULTS, "arguments": {}, "layout": []}
     match file_of(source):
         case LocalFile(path):
@@ -355,7 +354,7 @@ def _taken(left: dict[str, Any], where: str) -> Source:
     reader = _reader(left, where) if file else None
     arguments = left.pop("arguments")
     if left["module"]:
-        own = Checkpoint(file, reader or _by_name(left)) if file else OwnWeights()
+        own = Checkpoint(file, reader or ByName(left.pop("prefix"))) if file else OwnWeights()
         return ModuleFunction(left.pop("module"), random or own, arguments)
     if not left["timm"]:
         raise UserError(f"The {where} names weights but no network.", "timm, module, or the reader 'onnx'.")
@@ -386,16 +385,12 @@ def _reader(left: dict[str, Any], where: str) -> Reader | None:
         return ByLayout(tuple(layout_of(values, f"layout of the {where}") for values in layouts))
     name = left.pop("reader")
     if name == "named":
-        return _by_name(left)
+        return ByName(left.pop("prefix"))
     if name in READERS:
         return READERS[name]()
     if name != DEFAULTS["reader"]:
         raise unknown("reader", str(name), ["timm", "named", *READERS, "onnx"], f"correct the {where}")
     return None
-
-
-def _by_name(left: dict[str, Any]) -> ByName:
-    return ByName(left.pop("prefix"))
 
 
 def _described(source: Source) -> str:

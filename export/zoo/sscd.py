@@ -1,6 +1,6 @@
 """SSCD, a descriptor for copy detection: a ResNet's last map, pooled by a generalised mean, projected, of length 1.
 
-Layout and formula: Pizzi et al. 2022, arXiv:2202.10261, and sscd/models in github.com/facebookresearch/sscd-copy-detection.
+Formula: Pizzi et al. 2022, arXiv:2202.10261, and sscd/models in github.com/facebookresearch/sscd-copy-detection.
 """
 
 from __future__ import annotations

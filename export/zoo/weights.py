@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from export.errors import Unavailable, UserError
 from export import packages
+from export.errors import Unavailable, UserError
 from export.packages import member
 from export.store import Store, sha256_file, write_atomic
 from export.zoo import download, formats, hub
@@ -82,8 +82,8 @@ def _sha256(file: Path, size: int, changed: int) -> str:
 
 
 def identity(backbone: Backbone) -> str:
-    """What tells two checkpoints of one name apart, without a download: a file's SHA-256, its address, or id and revision
-    on the hub. Empty for random weights, for a module that brings its own, and for a file that is not there."""
+    """What tells two checkpoints of one name apart, without a download: a file's SHA-256 or its address, or id and
+    revision on the hub. Empty for random weights, a module that brings its own, and a file that is not there."""
     file = file_of(backbone.source)
     match file:
         case PackageFile():
@@ -213,7 +213,8 @@ def _from_hub(backbone: Backbone, place: _Place, store: Store) -> Path:
             f"{backbone.name}@random, which is timed and never scored",
         ) from error
     # …/snapshots/<commit>/model.safetensors is how the hub's cache names what it resolved
-    commit = next(part for above, part in zip(Path(file).parts, Path(file).parts[1:]) if above == "snapshots")
+    parts = Path(file).parts
+    commit = parts[parts.index("snapshots") + 1]
     write_atomic(place.pointer(store), f"{repository}\n{commit}\n{file}\n".encode())
     return Path(file)
 
