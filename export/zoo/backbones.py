@@ -17,7 +17,7 @@ from export.errors import UserError, unknown
 from export.packages import Package
 from export.places import expanded
 from export.variant import network_name
-from export.zoo import formats
+from export.zoo import formats, layouts
 from export.zoo.sources import (
     DEFAULTS,
     LocalFile,
@@ -53,6 +53,7 @@ class Backbone:
         source: the network, and where its weights come from.
         preprocess: fields of PreprocessSpec that the checkpoint's own configuration does not give.
         output: "features" (pooled, before the classifier) or "logits" (through the checkpoint's own classifier).
+        note: what a reader of the zoo has to know of it beside that.
         size: "HEIGHTxWIDTH" where it is not the checkpoint's own; rounded to a multiple of the largest stride.
         resize: "squash" (stretch) or "letterbox" (pad), where pictures are not resized in the checkpoint's own way.
         depth: the stage or block after which it is cut (see :mod:`export.zoo.depths`); 0 where it is whole.
@@ -70,6 +71,7 @@ class Backbone:
     pretrain_data: str = ""
     licence: str = ""
     study: str = ""
+    note: str = ""
 
     @property
     def timm(self) -> str:
@@ -317,7 +319,7 @@ def _zoo(path: Path) -> dict[str, Backbone]:
 
 _NAMES = {"algo": "pretrain_algo", "data": "pretrain_data"}
 """Fields of a row that a Backbone has under a longer name."""
-_OWN = ("preprocess", "family", "algo", "data", "licence", "study")
+_OWN = ("preprocess", "family", "algo", "data", "licence", "study", "note")
 _KNOWN = ("name", *(name for name in DEFAULTS if name != "random"), *_OWN)
 
 
@@ -327,6 +329,8 @@ def _row(row: Mapping[str, Any], path: Path) -> Backbone:
         if name not in _KNOWN:
             raise unknown("field", str(name), _KNOWN, f"correct the {where}")
     given = {name: value for name, value in row.items() if value is not None}
+    if "layout" in given:
+        given["layout"] = layouts.listed(given["layout"], where)
     for name, value in given.items():
         if not isinstance(value, kind := _kind(name)) or (kind is int and isinstance(value, bool)):
             wanted = {dict: "a mapping", bool: "true or false", int: "a whole number"}.get(kind, "a text")
@@ -336,6 +340,8 @@ def _row(row: Mapping[str, Any], path: Path) -> Backbone:
     if given.get("file"):
         given["file"] = expanded(path.parent / os.path.expanduser(given["file"]))
         formats.require_file(given["file"])
+    if not re.fullmatch(r"(https?://[^/\s]+/\S+)?", given.get("url", "")):
+        raise UserError(f"The field url of the {where} is {given['url']!r}.", "It must begin with https:// or http://.")
     own = {_NAMES.get(name, name): given[name] for name in _OWN if name in given}
     return Backbone(given["name"], source_of(given, where), **own)
 

@@ -16,7 +16,7 @@ from export.errors import CellError, UserError, first_line, unknown
 from export.registry import load_target
 from export.spec import PreprocessSpec
 from export.store import Store, key
-from export.zoo import checkpoint, own_code, placing, weights
+from export.zoo import checkpoint, own_code, placing, reading, weights
 from export.zoo.backbones import Backbone
 from export.zoo.depths import cut, every
 from export.zoo.inputs import fitting, preprocess
@@ -24,10 +24,13 @@ from export.zoo.placing import Placed
 from export.zoo.reading import Convert
 from export.zoo.sources import (
     DEFAULTS,
+    ByLayout,
     ByName,
     Checkpoint,
+    Hub,
     InOrder,
     KerasInOrder,
+    LocalFile,
     ModuleFunction,
     OnnxFile,
     OnnxVisionTransformer,
@@ -106,6 +109,71 @@ def weight_bytes(backbone: Backbone) -> int:
         return bytes_of(_empty(source))
     except (NotImplementedError, RuntimeError):  # it looks at its numbers while it is made
         return 0
+
+
+def compared(backbone: Backbone, contents: checkpoint.Contents) -> Placed:
+    """What would become of a local checkpoint's tensors in the backbone. Names and shapes are compared; none is loaded.
+
+    Raises:
+        UserError: it does not fit, or such a backbone takes no checkpoint by names.
+    """
+    import torch
+
+    from export.torchvision_ops import import_timm
+
+    import_timm()
+    source = backbone.source
+    with torch.device("meta"), _conversions() as conversions:
+        if isinstance(source, TimmModel):
+            module = _empty(source, pretrained=True)
+            convert = _conversion(module, conversions, headed=False)
+        elif isinstance(source, ModuleFunction):
+            module, _ = _custom(backbone, replace(source, weights=OwnWeights()), None)
+            convert = None
+        else:
+            raise UserError(f"{backbone.name!r} takes no other weights.", "It is a finished ONNX file.")
+    match source.weights:
+        case Checkpoint(_, ByLayout(layouts)):
+            return placing.by_layout(module, contents, layouts, backbone.name, convert, tolerant=True, dry=True)
+        case TimmCheckpoint(_, prefix):
+            return placing.by_name(module, contents, prefix, backbone.name, convert, dry=True)
+        case Checkpoint(_, ByName(prefix)):
+            return placing.by_name(module, contents, prefix, backbone.name, dry=True)
+    raise UserError(f"{backbone.name!r} takes no checkpoint by names.")
+
+
+def shapes(backbone: Backbone, store: Store) -> dict[str, list[int]]:
+    """Names and shapes of what is learned in the network without a classifier; the store remembers them.
+
+    Raises:
+        UserError: the backbone is a finished ONNX file; or as :func:`eager`.
+    """
+    source = backbone.source
+    if isinstance(source, OnnxFile):
+        raise UserError(f"{backbone.name!r} is a finished ONNX file: it has no PyTorch module.")
+
+    def build(_: Path) -> dict[str, Any]:
+        import torch
+
+        if isinstance(source, ModuleFunction):
+            with torch.device("meta"):
+                module, _placed = _custom(backbone, replace(source, weights=OwnWeights()), None)
+        else:
+            module = _empty(source)
+        target = reading.Target.of(module)
+        return {"shapes": {name: list(target.wanted[name].shape) for name in sorted(target.needed)}}
+
+    found: dict[str, list[int]] = store.obtain("shapes", key("shapes", **_network(source)), build).fields["shapes"]
+    return found
+
+
+def _network(source: TimmModel | ModuleFunction) -> dict[str, Any]:
+    """What an untrained network depends on, for a key."""
+    own = {"code": own_code.digest(source.target)} if isinstance(source, ModuleFunction) else {}
+    bare = (
+        replace(source, weights=OwnWeights()) if isinstance(source, ModuleFunction) else replace(source, weights=Hub())
+    )
+    return {"network": without_places(bare), "timm": version("timm"), **own}
 
 
 def depths(backbone: Backbone, store: Store) -> tuple[int, ...]:
@@ -198,22 +266,33 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
             module, contents, prefix, backbone.name, _conversion(module, conversions, headed)
         )
     reader = source.weights.reader
+    own = isinstance(source.weights.file, LocalFile)
+    if isinstance(reader, ByLayout):
+        with _conversions() as conversions:
+            module = made(_LOADING_SEED, classes, pretrained=True)
+        convert = _conversion(module, conversions, headed)
+        return module, placing.by_layout(
+            module, checkpoint.read(file), reader.layouts, backbone.name, convert, tolerant=own
+        )
     by_name = isinstance(reader, ByName | OnnxVisionTransformer)
     module = made(_LOADING_SEED, classes if by_name else source.classes)
-    placed = _fill(module, reader, file, backbone.name)
+    placed = _fill(module, reader, file, backbone.name, own)
     if source.classes and not headed:
         module.reset_classifier(0)  # type: ignore[operator]
     return module, placed
 
 
-def _empty(source: TimmModel) -> torch.nn.Module:
-    """The network without its numbers, which are not needed to look at its form."""
+def _empty(source: TimmModel, pretrained: bool = False) -> torch.nn.Module:
+    """The network without its numbers, which are not needed to look at its form. ``pretrained``: inside
+    :func:`_conversions`, which then have its own."""
     import torch
 
     from export.torchvision_ops import import_timm
 
     with torch.device("meta"):
-        made: torch.nn.Module = import_timm().create_model(source.architecture, num_classes=0, **source.arguments)
+        made: torch.nn.Module = import_timm().create_model(
+            source.architecture, num_classes=0, pretrained=pretrained, **source.arguments
+        )
     return made
 
 
@@ -282,8 +361,11 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _fill(module: torch.nn.Module, reader: Reader, file: Path, what: str) -> Placed:
+def _fill(module: torch.nn.Module, reader: Reader, file: Path, what: str, own: bool) -> Placed:
+    """``own``: a file of the user's, which may be of another layout than the published one."""
     match reader:
+        case ByLayout(layouts):
+            return placing.by_layout(module, checkpoint.read(file), layouts, what, tolerant=own)
         case ByName(prefix):
             return placing.by_name(module, checkpoint.read(file), prefix, what)
         case OnnxVisionTransformer():
@@ -311,10 +393,13 @@ def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> _F
         raise UserError(f"The classifier of {backbone.name!r} cannot be found.", "Its module has no reset_classifier.")
     reader = source.weights.reader if isinstance(source.weights, Checkpoint) else None
     headless = backbone.output == "features" and reset is not None
-    first = isinstance(reader, ByName)  # a classifier of other classes is no obstacle then; in order, all are needed
+    own = isinstance(source.weights, Checkpoint) and isinstance(source.weights.file, LocalFile)
+    first = isinstance(
+        reader, ByName | ByLayout
+    )  # a classifier of other classes is no obstacle then; in order, all are needed
     if headless and first:
         module.reset_classifier(0)  # type: ignore[operator]
-    placed = _fill(module, reader, file, backbone.name) if file is not None and reader else None
+    placed = _fill(module, reader, file, backbone.name, own) if file is not None and reader else None
     if headless and not first:
         module.reset_classifier(0)  # type: ignore[operator]
     return module, placed

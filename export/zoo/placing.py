@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from export.errors import UserError
 from export.zoo import reading
 from export.zoo.checkpoint import Contents
+from export.zoo.layouts import Layout
 from export.zoo.reading import Convert, Reading, Target, below, few
 
 if TYPE_CHECKING:
@@ -34,13 +35,19 @@ class Placed:
 
 
 def by_name(
-    module: torch.nn.Module, contents: Contents, prefix: str, what: str, convert: Convert | None = None
+    module: torch.nn.Module,
+    contents: Contents,
+    prefix: str,
+    what: str,
+    convert: Convert | None = None,
+    dry: bool = False,
 ) -> Placed:
     """Fill the module with the tensors that bear its names.
 
     Args:
         prefix: where the tensors' names begin with it, in the mapping that holds them; without one, what fits is found.
         convert: makes the module's names and shapes of others.
+        dry: names and shapes are compared, and the module stays as it is: it may be on the device "meta".
 
     Raises:
         UserError: some of the module's tensors are missing, have another shape or cannot be its numbers; the checkpoint
@@ -62,7 +69,55 @@ def by_name(
     if chosen is None:
         raise _mismatch(contents, names, readings, target.wanted, starts, what)
     notes = [*reading.where(chosen.start, contents.levels), *wrapped, *([note] if note else [])]
-    return _load(target, contents, chosen, notes)
+    return _load(target, contents, chosen, notes, dry)
+
+
+def by_layout(
+    module: torch.nn.Module,
+    contents: Contents,
+    layouts: Sequence[Layout],
+    what: str,
+    convert: Convert | None = None,
+    tolerant: bool = False,
+    dry: bool = False,
+) -> Placed:
+    """Fill the module from a file of another project's, of which every name is used or listed as dropped.
+
+    Args:
+        tolerant: a file that is of none of these layouts is read as :func:`by_name` does it.
+        dry: as there.
+
+    Raises:
+        UserError: a name is neither used nor dropped, or a part of a joined tensor is missing; or as :func:`by_name`.
+    """
+    target = Target.of(module)
+    found = [layout.arranged(contents.tensors) for layout in layouts]
+    best = max(found, key=lambda one: len(target.needed & set(one.of)))
+    if tolerant and 2 * len(target.needed & set(best.of)) < len(target.needed):
+        return by_name(module, contents, "", what, convert, dry)
+    if best.gaps:
+        raise UserError(
+            f"The checkpoint {contents.file} does not fit {what}.",
+            f"A part of {few(best.gaps)} is missing, which are joined out of {few(best.of[best.gaps[0]])}.",
+            _FIT,
+        )
+    state = best.tensors(contents.tensors, target.wanted)
+    arranged = replace(contents, tensors=state, levels=("",), unread=best.dropped)
+    placed = by_name(module, arranged, "", what, convert, dry)
+    left = [one for name in placed.left_out if not _spare(name, target) for one in best.of.get(name, (name,))]
+    if strange := [*best.strange, *left]:
+        raise UserError(
+            f"The checkpoint {contents.file} holds {len(strange)} tensors that are neither used nor listed as dropped.",
+            f"They are {few(strange, 8)}; the layout is {best.layout.name!r}.",
+            "list them under drop, in a layout of your own: docs/backbones.md",
+        )
+    used = [one for name in placed.used for one in best.of.get(name, ())]
+    return Placed(tuple(used), best.dropped, (*best.notes, *placed.notes))
+
+
+def _spare(name: str, target: Target) -> bool:
+    """Whether a module does without a tensor: of its classifier, or how often a statistic was updated."""
+    return below(name, target.heads) or name.endswith(reading.COUNT)
 
 
 def in_order(module: torch.nn.Module, contents: Contents, what: str) -> Placed:
@@ -103,8 +158,8 @@ def in_order(module: torch.nn.Module, contents: Contents, what: str) -> Placed:
 # -- numbers -----------------------------------------------------------------------------------------------------------
 
 
-def _load(target: Target, contents: Contents, chosen: Reading, notes: list[str]) -> Placed:
-    """Check every number, then copy."""
+def _load(target: Target, contents: Contents, chosen: Reading, notes: list[str], dry: bool = False) -> Placed:
+    """Check every number, then copy; ``dry``: neither."""
     loaded: State = {}
     casts: Counter[tuple[torch.dtype, torch.dtype]] = Counter()
     adapted, sparse = list[str](), list[str]()
@@ -112,7 +167,7 @@ def _load(target: Target, contents: Contents, chosen: Reading, notes: list[str])
         given = chosen.state.get(name)
         if given is None or (name not in target.needed and given.shape != own.shape):
             continue
-        values = _values(given, own, name, contents.file)
+        values = given if dry else _values(given, own, name, contents.file)
         original = contents.tensors.get(chosen.of.get(name, ""))
         if original is not None and original.layout in reading.sparse_layouts():
             sparse.append(name)
@@ -122,7 +177,8 @@ def _load(target: Target, contents: Contents, chosen: Reading, notes: list[str])
         if original is not None and original.shape != own.shape and original.numel() != own.numel():
             adapted.append(f"{name} is resized from {_size(original)} to {_size(own)}")
         loaded[name] = values
-    target.module.load_state_dict(loaded, strict=False)
+    if not dry:
+        target.module.load_state_dict(loaded, strict=False)
     for (dtype, read), count in casts.items():
         notes.append(f"{count} tensors are {_kind(dtype)}, and are read as {_kind(read)}")
     if sparse:

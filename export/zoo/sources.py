@@ -13,6 +13,7 @@ from typing import Any
 
 from export.errors import UserError, unknown
 from export.packages import Package
+from export.zoo.layouts import Layout, layout_of
 
 # -- files -------------------------------------------------------------------------------------------------------------
 
@@ -41,7 +42,32 @@ class PackageFile:
         return f"package {self.package.requirement}"
 
 
-File = LocalFile | PackageFile
+@dataclass(frozen=True)
+class UrlFile:
+    """A file that its authors serve. Without a pinned ``sha256`` the one of the first download is held to."""
+
+    url: str
+    sha256: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"URL {self.url}"
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file of any repository on the model hub. ``revision`` as in :class:`Hub`."""
+
+    repository: str
+    path: str = "model.safetensors"
+    revision: str = "main"
+
+    @property
+    def words(self) -> str:
+        return f"model hub {self.repository}"
+
+
+File = LocalFile | PackageFile | UrlFile | HubFile
 
 # -- how the tensors of a checkpoint find their place ------------------------------------------------------------------
 
@@ -73,7 +99,14 @@ class OnnxVisionTransformer:
     """Out of an ONNX file that was exported from a vision transformer of Hugging Face's: its tensors, not its graph."""
 
 
-Reader = ByName | InOrder | TensorFlowMobileNetV1 | KerasInOrder | OnnxVisionTransformer
+@dataclass(frozen=True)
+class ByLayout:
+    """Under the names of another project, as one of these layouts says."""
+
+    layouts: tuple[Layout, ...]
+
+
+Reader = ByName | InOrder | TensorFlowMobileNetV1 | KerasInOrder | OnnxVisionTransformer | ByLayout
 
 # -- weights -----------------------------------------------------------------------------------------------------------
 
@@ -178,9 +211,8 @@ def with_random_weights(source: Source, name: str) -> Source:
 
 
 def with_checkpoint(source: Source, path: Path, name: str) -> Source:
-    """The same network with the weights of a local file: read as the source's own, where that is a local file too.
-
-    How a published file is read is a fact about that file.
+    """The same network with the weights of a local file: read as the source's own, where that is a local file too, or
+    one with a layout. How any other published file is read is a fact about that file.
 
     Raises:
         UserError: the source is a finished ONNX file.
@@ -190,7 +222,8 @@ def with_checkpoint(source: Source, path: Path, name: str) -> Source:
         raise UserError(f"{name!r} takes no other weights.", "It is a finished ONNX file.")
     if isinstance(source, TimmModel):
         own = source.weights
-        if isinstance(own, TimmCheckpoint | Checkpoint) and isinstance(own.file, LocalFile):
+        laid_out = isinstance(own, Checkpoint) and isinstance(own.reader, ByLayout)
+        if isinstance(own, TimmCheckpoint | Checkpoint) and (laid_out or isinstance(own.file, LocalFile)):
             return replace(source, weights=replace(own, file=file))
         return replace(source, weights=TimmCheckpoint(file))
     reader = source.weights.reader if isinstance(source.weights, Checkpoint) else ByName()
@@ -224,9 +257,14 @@ DEFAULTS: dict[str, Any] = {
     "module": "",
     "file": None,
     "package": None,
+    "url": "",
+    "sha256": "",
+    "hub": "",
+    "path": HubFile.path,
     "revision": "main",
     "random": False,
     "reader": "timm",
+    "layout": [],
     "headless": False,
     "classes": 1000,
     "arguments": {},
@@ -234,6 +272,8 @@ DEFAULTS: dict[str, Any] = {
     "cut": "",
 }
 """A row's fields that name the source, and the values that stand for an absent one."""
+PLACES = ("file", "package", "url", "sha256", "hub", "path", "revision")
+"""Those of them that say where the weights lie, and nothing of how a network is made."""
 
 READERS: dict[str, Callable[[], Reader]] = {
     "in_order": InOrder,
@@ -246,12 +286,16 @@ READERS: dict[str, Callable[[], Reader]] = {
 
 def row_of(source: Source) -> dict[str, Any]:
     """All fields of :data:`DEFAULTS` for a source; ``file`` is a Path or None, ``package`` a PackageFile or None."""
-    file = file_of(source)
-    row = {**DEFAULTS, "arguments": {}}
-    if isinstance(file, LocalFile):
-        row["file"] = file.path
-    elif file:
-        row["package"] = file
+    row = {**DEFAULTS, "arguments": {}, "layout": []}
+    match file_of(source):
+        case LocalFile(path):
+            row["file"] = path
+        case PackageFile() as file:
+            row["package"] = file
+        case UrlFile(url, sha256):
+            row |= {"url": url, "sha256": sha256}
+        case HubFile(repository, name, revision):
+            row |= {"hub": repository, "path": name, "revision": revision}
     if isinstance(source, OnnxFile):
         return {**row, "reader": "onnx", "cut": source.cut}
     weights = source.weights
@@ -262,6 +306,8 @@ def row_of(source: Source) -> dict[str, Any]:
         row["prefix"] = weights.prefix
     elif isinstance(weights, Checkpoint) and isinstance(weights.reader, ByName):
         row |= {"reader": "named", "prefix": weights.reader.prefix}
+    elif isinstance(weights, Checkpoint) and isinstance(weights.reader, ByLayout):
+        row["layout"] = [layout.as_json() for layout in weights.reader.layouts]
     elif isinstance(weights, Checkpoint):
         row["reader"] = next(name for name, kind in READERS.items() if kind() == weights.reader)
     if isinstance(source, ModuleFunction):
@@ -272,7 +318,7 @@ def row_of(source: Source) -> dict[str, Any]:
 
 def without_places(source: Source) -> dict[str, Any]:
     """The fields of a row that say how a network is made, for a key: not where its weights lie."""
-    return {name: value for name, value in row_of(source).items() if name not in ("file", "package", "revision")}
+    return {name: value for name, value in row_of(source).items() if name not in PLACES}
 
 
 def source_of(row: Mapping[str, Any], where: str) -> Source:
@@ -295,20 +341,20 @@ def source_of(row: Mapping[str, Any], where: str) -> Source:
 
 def _taken(left: dict[str, Any], where: str) -> Source:
     """Take the fields that make a source out of ``left``; those that stay there have no meaning for it."""
-    if not any(left[name] for name in ("timm", "module", "file", "package")):
-        raise UserError(f"The {where} names nothing to load.", "timm, module, file or package.")
+    if not any(left[name] for name in ("timm", "module", "file", "package", "url", "hub")):
+        raise UserError(f"The {where} names nothing to load.", "timm, module, file, package, url or hub.")
     if left["reader"] == "onnx":
         del left["reader"]
         file = _file(left)
         if file is None:
-            raise UserError(f"The {where} names no ONNX file.", "The reader 'onnx' needs file or package.")
+            raise UserError(f"The {where} names no ONNX file.", "The reader 'onnx' needs file, package, url or hub.")
         return OnnxFile(file, left.pop("cut"))
     random = RandomWeights() if left.pop("random") else None
     file = None if random else _file(left)
     reader = _reader(left, where) if file else None
     arguments = left.pop("arguments")
     if left["module"]:
-        own = Checkpoint(file, reader or _by_name(left)) if file else OwnWeights()
+        own = Checkpoint(file, reader or ByName(left.pop("prefix"))) if file else OwnWeights()
         return ModuleFunction(left.pop("module"), random or own, arguments)
     if not left["timm"]:
         raise UserError(f"The {where} names weights but no network.", "timm, module, or the reader 'onnx'.")
@@ -324,24 +370,27 @@ def _taken(left: dict[str, Any], where: str) -> Source:
 def _file(left: dict[str, Any]) -> File | None:
     if left["file"]:
         return LocalFile(left.pop("file"))
+    if left["url"]:
+        return UrlFile(left.pop("url"), left.pop("sha256"))
+    if left["hub"]:
+        return HubFile(left.pop("hub"), left.pop("path"), left.pop("revision"))
     package: PackageFile | None = left.pop("package")
     return package
 
 
 def _reader(left: dict[str, Any], where: str) -> Reader | None:
     """None for the default, which is timm's own."""
+    if left["layout"]:
+        layouts = left.pop("layout")
+        return ByLayout(tuple(layout_of(values, f"layout of the {where}") for values in layouts))
     name = left.pop("reader")
     if name == "named":
-        return _by_name(left)
+        return ByName(left.pop("prefix"))
     if name in READERS:
         return READERS[name]()
     if name != DEFAULTS["reader"]:
         raise unknown("reader", str(name), ["timm", "named", *READERS, "onnx"], f"correct the {where}")
     return None
-
-
-def _by_name(left: dict[str, Any]) -> ByName:
-    return ByName(left.pop("prefix"))
 
 
 def _described(source: Source) -> str:

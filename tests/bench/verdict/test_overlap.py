@@ -22,7 +22,14 @@ from export.zoo.backbones import listing
 from tasks.data.named import NAMED
 
 NO_IMAGES_ON_THE_WEB = {"digits", "toy"}
-NOTHING_PUBLISHED = {"unlabelled photographs", "private photographs", "unpublished data", "saliency masks"}
+NOTHING_PUBLISHED = {
+    "unlabelled photographs",
+    "private photographs",
+    "unpublished data",
+    "saliency masks",
+    "depth sets",
+    "DISC",
+}
 
 
 def test_every_data_set_and_every_pretraining_of_the_zoo_is_in_the_table() -> None:

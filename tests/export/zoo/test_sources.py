@@ -73,7 +73,7 @@ def test_a_request_survives_the_manifest(backbone: Backbone) -> None:
 @given(SOURCES, SOURCES)
 def test_what_enters_a_key_forgets_the_place_alone(one: Source, other: Source) -> None:
     assert json.dumps(without_places(one))
-    places = {"file", "package", "revision"}
+    places = set(sources.PLACES)
     differ = {name for name, value in row_of(one).items() if value != row_of(other)[name]}
     assert (without_places(one) == without_places(other)) == (not differ - places)
 
@@ -90,7 +90,7 @@ def test_weights_are_exchanged_and_the_network_stays(source: TimmModel | ModuleF
     given_file = with_checkpoint(source, Path("mine.pth"), "x")
     assert Backbone("x", random).weights == "random"
     assert Backbone("x", given_file).weights == "file mine.pth"
-    places = {"file", "package", "revision", "random", "reader", "prefix"}
+    places = {*sources.PLACES, "random", "reader", "prefix", "layout"}
     for other in (random, given_file):
         assert {k for k, v in row_of(other).items() if v != row_of(source)[k]} <= places
 
