@@ -16,7 +16,7 @@ from export.errors import CellError, UserError, first_line, unknown
 from export.registry import load_target
 from export.spec import PreprocessSpec
 from export.store import Store, key
-from export.zoo import checkpoint, own_code, placing, weights
+from export.zoo import checkpoint, diffusion_checkpoint, own_code, placing, weights
 from export.zoo.backbones import Backbone
 from export.zoo.depths import cut, every
 from export.zoo.inputs import fitting, preprocess
@@ -33,6 +33,7 @@ from export.zoo.sources import (
     OnnxVisionTransformer,
     OwnWeights,
     Reader,
+    StableDiffusion,
     TensorFlowMobileNetV1,
     TimmCheckpoint,
     TimmModel,
@@ -265,6 +266,8 @@ def _fill(module: torch.nn.Module, reader: Reader, file: Path, what: str) -> Pla
             return placing.in_order(module, checkpoint.tensorflow_mobilenetv1(file), what)
         case KerasInOrder():
             return placing.in_order(module, checkpoint.keras(file), what)
+        case StableDiffusion():
+            return placing.by_name(module, diffusion_checkpoint.contents(file, module, what), "", what)
 
 
 def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> _Filled:

