@@ -121,7 +121,7 @@ def test_missing_unknown_and_broken_tensors_are_named(loaded: Callable[[State], 
     key = "first_stage_model.encoder.mid.attn_1.q.weight"
     with pytest.raises(UserError, match="does not fit small") as error:
         loaded(without(key))
-    assert f"1 of 337 tensors are missing ({key})" in error.value.why
+    assert f"1 of 406 tensors are missing ({key})" in error.value.why
     with pytest.raises(UserError, match="what Stable Diffusion 1 does not have") as error:
         loaded({**diffusion_files.original(), "control_model.zero.weight": torch.zeros(3)})
     assert "1 tensors have no place in it (control_model.zero.weight)" in error.value.why

@@ -15,6 +15,7 @@ from export.zoo import sources
 from export.zoo.backbones import Backbone, listing
 from export.zoo.sources import (
     DEFAULTS,
+    Awaited,
     ByName,
     Checkpoint,
     Hub,
@@ -53,7 +54,8 @@ TIMM = st.builds(
     ARGUMENTS,
     st.sampled_from([0, 10, 1000, 1001]),
 )
-MODULES = st.builds(ModuleFunction, WORDS, CHECKPOINTS | st.just(OwnWeights()) | st.just(RandomWeights()), ARGUMENTS)
+OTHERS = st.builds(Awaited, READERS) | st.just(OwnWeights()) | st.just(RandomWeights())
+MODULES = st.builds(ModuleFunction, WORDS, CHECKPOINTS | OTHERS, ARGUMENTS)
 SOURCES: st.SearchStrategy[Source] = TIMM | MODULES | st.builds(OnnxFile, FILES, st.just("") | WORDS)
 ZOO = st.sampled_from(listing())
 
