@@ -6,6 +6,7 @@ conversion makes its two networks of them, which compute what an encoder has to 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -157,7 +158,7 @@ def _original(context: int) -> State:
     def drawn(name: str, shape: tuple[int, ...]) -> torch.Tensor:
         values = torch.randn(shape, generator=draws)
         if len(shape) > 1:
-            return values * (shape[0] / values.numel()) ** 0.5
+            return values * math.sqrt(shape[0] / values.numel())
         return 0.2 * values + name.endswith("weight")
 
     parts = {UNET: _unet(SMALL["width"], context), VAE: _vae(SMALL["vae_width"]), TEXT: _text(SMALL["context"])}
@@ -175,19 +176,22 @@ def original(context: int = SMALL["context"]) -> State:
 def networks() -> tuple[Any, Any]:
     """diffusers' whole UNet and autoencoder with the weights of :func:`original`, by diffusers' own conversion."""
     import_torchvision()
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+    import diffusers
+    from diffusers.loaders import single_file_utils
+
+    library: Any = diffusers  # it carries no types
+    conversion: Any = single_file_utils
 
     def widths(first: int) -> tuple[int, ...]:
         return tuple(first * times for times in LEVELS)
 
-    unet = UNet2DConditionModel(
+    unet = library.UNet2DConditionModel(
         block_out_channels=widths(SMALL["width"]),
         attention_head_dim=SMALL["heads"],  # it is the number of heads: the library keeps an old mistake
         cross_attention_dim=SMALL["context"],
         norm_num_groups=SMALL["groups"],
     )
-    vae = AutoencoderKL(
+    vae = library.AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=widths(SMALL["vae_width"]),
@@ -195,8 +199,8 @@ def networks() -> tuple[Any, Any]:
         norm_num_groups=SMALL["groups"],
     )
     state = original()
-    unet.load_state_dict(convert_ldm_unet_checkpoint(dict(state), dict(unet.config)))
-    vae.load_state_dict(convert_ldm_vae_checkpoint(dict(state), dict(vae.config)))
+    unet.load_state_dict(conversion.convert_ldm_unet_checkpoint(dict(state), dict(unet.config)))
+    vae.load_state_dict(conversion.convert_ldm_vae_checkpoint(dict(state), dict(vae.config)))
     return unet.eval(), vae.eval()
 
 
@@ -251,8 +255,8 @@ def text() -> torch.Tensor:
                 loaded[f"self_attn.in_proj_{kind}"] = joined
             layer.load_state_dict(loaded)
             x = layer.eval()(x, src_mask=mask)
-        last = (state[f"final_layer_norm.{kind}"] for kind in ("weight", "bias"))
-        return torch.nn.functional.layer_norm(x, (width,), *last)
+        weight, bias = state["final_layer_norm.weight"], state["final_layer_norm.bias"]
+        return torch.nn.functional.layer_norm(x, (width,), weight, bias)
 
 
 def features(pixels: torch.Tensor) -> torch.Tensor:
