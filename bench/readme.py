@@ -59,7 +59,7 @@ def contents(root: Path) -> dict[str, bytes]:
     from bench.records.results import PUBLISHED, Results
     from bench.verdict.choose import ranking_of
 
-    dense = _filled(root, {**_dense(root), **_load(root), **_study()})
+    dense = _filled(root, {**_dense(root), **_tables(root), **_study()})
     if not PUBLISHED.is_file():
         return {**_filled(root, _absent()), **dense}
     results = Results.load(PUBLISHED)
@@ -136,17 +136,22 @@ def _dense(root: Path) -> Blocks:
     return {"docs/dense.md": blocks}
 
 
-def _load(root: Path) -> Blocks:
-    """The table of cells under load, of the records in docs/load.xz."""
+def _tables(root: Path) -> Blocks:
+    """Tables of cells that were timed, each of a file of records in docs."""
     from bench.records.results import Results
+    from bench.verdict.costs import costs
     from bench.verdict.load import load
     from bench.verdict.table import rows
 
-    file = root / "docs" / "load.xz"
-    if not file.is_file():
-        return {"docs/load.md": {"machine": ABSENT, "load": ""}}
-    results = Results.load(file)
-    return {"docs/load.md": {"machine": _source(results, libraries=True), "load": load(rows(results)[0])}}
+    blocks = {}
+    for name, shown in (("load", load), ("diffusion", costs)):
+        file = root / "docs" / f"{name}.xz"
+        if file.is_file():
+            results = Results.load(file)
+            blocks[f"docs/{name}.md"] = {"machine": _source(results, libraries=True), name: shown(rows(results)[0])}
+        else:
+            blocks[f"docs/{name}.md"] = {"machine": ABSENT, name: ""}
+    return blocks
 
 
 def _study() -> Blocks:

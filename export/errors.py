@@ -54,6 +54,7 @@ EXTRAS = {
     "parquet": ("Parquet needs", "pyarrow"),
     "plot": ("A plot needs", "matplotlib"),
     "search": ("The scenario search needs", "faiss"),
+    "study": ("Stable Diffusion's encoder needs", "diffusers"),
 }
 """Extra of the package → what it is for, and the modules that it brings; the empty one is the plain package."""
 _EXTRA_OF = {module: extra for extra, (_, modules) in EXTRAS.items() for module in modules.split()}

@@ -11,7 +11,8 @@ import torch
 
 from export.torchvision_ops import import_timm
 from export.zoo.backbones import Backbone
-from export.zoo.sources import Checkpoint, LocalFile, Reader, TimmCheckpoint, TimmModel
+from export.zoo.readers import Reader
+from export.zoo.sources import Checkpoint, LocalFile, TimmCheckpoint, TimmModel
 
 RESNET, VIT = "test_resnet.r160_in1k", "test_vit.r160_in1k"
 

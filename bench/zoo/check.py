@@ -20,7 +20,7 @@ from export.errors import Unavailable, UserError
 from export.lower.precision import artifact_key
 from export.spec import Precision
 from export.store import Store, key
-from export.zoo.loaders import parameters
+from export.zoo.unloaded import parameters
 
 SHELF = "zoo-check"
 WORKER = "bench.zoo.worker"

@@ -92,7 +92,8 @@ def artifact(backbone: Backbone, store: Store, *, taps: Sequence[str] = (), imag
         if isinstance(backbone.source, OnnxFile):
             _require_own_form(backbone, taps)
             return foreign.build(backbone, backbone.source, store, folder, images)
-        from export.zoo.loaders import bytes_of, eager, weight_bytes
+        from export.zoo.loaders import eager
+        from export.zoo.unloaded import bytes_of, weight_bytes
 
         size = weight_bytes(backbone)
         _require_room(backbone, size, folder, store)

@@ -28,7 +28,7 @@ from export.zoo.backbones import Backbone
 if TYPE_CHECKING:
     import onnx
 
-LOWERING = 7
+LOWERING = 8
 """Raised whenever this room would make another file of the same fp32 file and photographs."""
 OPSET = 17
 """Per-channel Q/DQ pairs need 13; a file that came finished may be older."""

@@ -74,7 +74,8 @@ CALIBRATORS: Mapping[str, Callable[[Histogram], float]] = {
 
 
 def quantizable(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The nodes that read a constant weight of at least two axes."""
+    """The nodes that read a constant weight of at least two axes; of a product, two and no more: ONNX Runtime's integer
+    kernel takes no stack of matrices with a scale a channel (such are keys of a constant text, not weights)."""
     graph = Graph(model)
     return [
         n
@@ -82,7 +83,8 @@ def quantizable(model: onnx.ModelProto) -> list[onnx.NodeProto]:
         if n.op_type in OPERATORS
         and not graph.is_constant(n.input[0])
         and graph.is_constant(n.input[1])
-        and graph.constant(n.input[1]).ndim >= 2
+        and (axes := graph.constant(n.input[1]).ndim) >= 2
+        and (n.op_type != "MatMul" or axes == 2)
     ]
 
 

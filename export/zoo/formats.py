@@ -42,6 +42,13 @@ ONNX = Format("an ONNX file", "give it as a model: --models FILE.onnx")
 GRAPHDEF = Format(
     "a frozen TensorFlow graph", f"for Google's MobileNetV1: reader: tensorflow_mobilenetv1; {_READ_AS_ROW}"
 )
+DIFFUSERS = Format("a folder of diffusers'", "for Stable Diffusion 1: --models stable_diffusion_1_4")
+_PARTS = (
+    "text_encoder/model.safetensors",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/diffusion_pytorch_model.safetensors",
+)
+"""What is read of a folder of diffusers'."""
 
 _TORCHSCRIPT = Format(
     "TorchScript, a program with its weights",
@@ -79,6 +86,8 @@ def of(path: Path) -> Format:
         UserError: it is not there, no file, cannot be read, or is empty.
     """
     require_file(path)
+    if path.is_dir():
+        return DIFFUSERS
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -93,7 +102,7 @@ def of(path: Path) -> Format:
 
 
 def require_file(path: Path) -> None:
-    """Refuse what is no regular file, and say what it is.
+    """Refuse what is neither a regular file nor a folder of diffusers', and say what it is.
 
     Raises:
         UserError: nothing is there, a link leads nowhere, or it is a folder or a device.
@@ -107,9 +116,16 @@ def require_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise UserError(f"The file {path} cannot be read.", str(error)) from error
     if stat.S_ISDIR(mode):
+        if parts(path):
+            return
         raise UserError(f"{path} is a folder, not a file.", _folder(path), "name one file")
     if not stat.S_ISREG(mode):
         raise UserError(f"{path} is not a regular file.", "It is a device or a pipe.")
+
+
+def parts(folder: Path) -> list[Path]:
+    """The files of a folder of diffusers' that are read, in a fixed order, as far as they are there."""
+    return [folder / part for part in _PARTS if (folder / part).is_file()]
 
 
 def refusal(path: Path, found: Format, wanted: str) -> UserError:

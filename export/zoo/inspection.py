@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from export.progress import counting
 from export.store import Store
 from export.zoo import checkpoint, formats
 from export.zoo.backbones import Backbone, listing
-from export.zoo.loaders import compared, shapes
 from export.zoo.placing import Placed
 from export.zoo.sources import ModuleFunction, OnnxFile, TimmModel, with_checkpoint, without_places
+from export.zoo.unloaded import compared, shapes
 
 LEAST_SHARE = 0.5
 """Of a network's tensors that the file has one of the same size for; below it, nothing else is compared."""
@@ -128,7 +128,7 @@ def inspected(path: Path, store: Store, zoo_files: Sequence[Path] = ()) -> Inspe
     )
 
 
-def folded(tensors: dict[str, tuple[tuple[int, ...], str]]) -> Iterable[Folded]:
+def folded(tensors: Mapping[str, tuple[tuple[int, ...], str]]) -> Iterable[Folded]:
     """Tensors by shape, and by name up to its numbers, in the order of the file."""
     groups: dict[tuple[str, tuple[int, ...], str], list[list[str]]] = {}
     for name, (shape, dtype) in tensors.items():
@@ -171,7 +171,7 @@ def _layouts(row: Backbone) -> Any:
 
 
 def _share(row: Backbone, sizes: Counter[int], store: Store) -> float:
-    """How many of the network's tensors the file has one of the same size for, as a share: a conversion may change names
+    """How many of the network's tensors the file has one of the same size for, as a share: a conversion changes names
     and shapes, and few sizes."""
     try:
         own = Counter(math.prod(shape) for shape in shapes(row, store).values())

@@ -145,7 +145,8 @@ def layout_of(values: Mapping[str, Any], where: str) -> Layout:
             raise UserError(f"The field {name} of the {where} is {value!r}.", f"It must be {wanted}.")
         for one in given if name in ("keep", "drop", "rename") else ():
             _compiled(one[0] if pairs else one, one[1] if pairs else "", where)
-        found = replace(found, **{name: value if text else tuple(tuple(one) if pairs else one for one in value)})
+        one_field: dict[str, Any] = {name: value if text else tuple(tuple(one) if pairs else one for one in value)}
+        found = replace(found, **one_field)
     return found
 
 

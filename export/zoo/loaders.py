@@ -6,8 +6,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,39 +14,29 @@ from export.artifact import Artifact
 from export.errors import CellError, UserError, first_line, unknown
 from export.registry import load_target
 from export.spec import PreprocessSpec
-from export.store import Store, key
-from export.zoo import checkpoint, own_code, placing, reading, weights
+from export.store import Store
+from export.zoo import checkpoint, diffusion_checkpoint, placing, weights
 from export.zoo.backbones import Backbone
-from export.zoo.depths import cut, every
+from export.zoo.depths import cut
 from export.zoo.inputs import fitting, preprocess
 from export.zoo.placing import Placed
-from export.zoo.reading import Convert
-from export.zoo.sources import (
-    DEFAULTS,
+from export.zoo.readers import (
     ByLayout,
     ByName,
-    Checkpoint,
-    Hub,
     InOrder,
     KerasInOrder,
-    LocalFile,
-    ModuleFunction,
-    OnnxFile,
     OnnxVisionTransformer,
-    OwnWeights,
     Reader,
+    StableDiffusion,
     TensorFlowMobileNetV1,
-    TimmCheckpoint,
-    TimmModel,
-    without_places,
 )
+from export.zoo.reading import Convert
+from export.zoo.sources import DEFAULTS, Checkpoint, LocalFile, ModuleFunction, OnnxFile, TimmCheckpoint, TimmModel
 
 if TYPE_CHECKING:
     import torch
 
 
-DEPTHS = 1
-"""Raised whenever :func:`depths` would give others for the same network."""
 _LOADING_SEED = 20231030
 """Seed of the module that a checkpoint is loaded into: what still has these values afterwards was not in it."""
 
@@ -79,7 +68,7 @@ def eager(backbone: Backbone, store: Store) -> Loaded:
     if isinstance(source, OnnxFile):
         raise UserError(f"{backbone.name!r} is a finished ONNX file: it has no PyTorch module.")
     file = weights.fetch(backbone, store)
-    made = _timm(backbone, source, file) if isinstance(source, TimmModel) else _custom(backbone, source, file)
+    made = _timm(backbone, source, file) if isinstance(source, TimmModel) else custom(backbone, source, file)
     module, placed = made
     spec = preprocess(backbone, module)
     module = module.eval().requires_grad_(False)
@@ -88,123 +77,6 @@ def eager(backbone: Backbone, store: Store) -> Loaded:
             raise UserError(f"{backbone.name!r} gives logits.", "Before its end it has none.", "leave out the depth")
         module = cut(backbone.name, module, backbone.depth)
     return Loaded(module, spec, placed.notes if placed else ())
-
-
-def bytes_of(module: torch.nn.Module) -> int:
-    """Bytes of a module's weights."""
-    return sum(weight.numel() * weight.element_size() for weight in (*module.parameters(), *module.buffers()))
-
-
-def weight_bytes(backbone: Backbone) -> int:
-    """Bytes of the weights that the module will have, known before it is made; 0 for one that only its own function
-    could tell of.
-
-    Raises:
-        UserError: as :func:`eager`, for the network alone.
-    """
-    source = backbone.source
-    if not isinstance(source, TimmModel):
-        return 0
-    try:
-        return bytes_of(_empty(source))
-    except (NotImplementedError, RuntimeError):  # it looks at its numbers while it is made
-        return 0
-
-
-def compared(backbone: Backbone, contents: checkpoint.Contents) -> Placed:
-    """What would become of a local checkpoint's tensors in the backbone. Names and shapes are compared; none is loaded.
-
-    Raises:
-        UserError: it does not fit, or such a backbone takes no checkpoint by names.
-    """
-    import torch
-
-    from export.torchvision_ops import import_timm
-
-    import_timm()
-    source = backbone.source
-    with torch.device("meta"), _conversions() as conversions:
-        if isinstance(source, TimmModel):
-            module = _empty(source, pretrained=True)
-            convert = _conversion(module, conversions, headed=False)
-        elif isinstance(source, ModuleFunction):
-            module, _ = _custom(backbone, replace(source, weights=OwnWeights()), None)
-            convert = None
-        else:
-            raise UserError(f"{backbone.name!r} takes no other weights.", "It is a finished ONNX file.")
-    match source.weights:
-        case Checkpoint(_, ByLayout(layouts)):
-            return placing.by_layout(module, contents, layouts, backbone.name, convert, tolerant=True, dry=True)
-        case TimmCheckpoint(_, prefix):
-            return placing.by_name(module, contents, prefix, backbone.name, convert, dry=True)
-        case Checkpoint(_, ByName(prefix)):
-            return placing.by_name(module, contents, prefix, backbone.name, dry=True)
-    raise UserError(f"{backbone.name!r} takes no checkpoint by names.")
-
-
-def shapes(backbone: Backbone, store: Store) -> dict[str, list[int]]:
-    """Names and shapes of what is learned in the network without a classifier; the store remembers them.
-
-    Raises:
-        UserError: the backbone is a finished ONNX file; or as :func:`eager`.
-    """
-    source = backbone.source
-    if isinstance(source, OnnxFile):
-        raise UserError(f"{backbone.name!r} is a finished ONNX file: it has no PyTorch module.")
-
-    def build(_: Path) -> dict[str, Any]:
-        import torch
-
-        if isinstance(source, ModuleFunction):
-            with torch.device("meta"):
-                module, _placed = _custom(backbone, replace(source, weights=OwnWeights()), None)
-        else:
-            module = _empty(source)
-        target = reading.Target.of(module)
-        return {"shapes": {name: list(target.wanted[name].shape) for name in sorted(target.needed)}}
-
-    found: dict[str, list[int]] = store.obtain("shapes", key("shapes", **_network(source)), build).fields["shapes"]
-    return found
-
-
-def _network(source: TimmModel | ModuleFunction) -> dict[str, Any]:
-    """What an untrained network depends on, for a key."""
-    own = {"code": own_code.digest(source.target)} if isinstance(source, ModuleFunction) else {}
-    bare = (
-        replace(source, weights=OwnWeights()) if isinstance(source, ModuleFunction) else replace(source, weights=Hub())
-    )
-    return {"network": without_places(bare), "timm": version("timm"), **own}
-
-
-def depths(backbone: Backbone, store: Store) -> tuple[int, ...]:
-    """All depths at which something is cut off the backbone. No weights are loaded, and no framework either where the
-    store knows them.
-
-    Raises:
-        CellError: it cannot be cut. UserError: as :func:`eager`.
-    """
-    source = backbone.source
-    if isinstance(source, OnnxFile):
-        raise CellError(f"{backbone.name!r} is a finished ONNX file.", "It cannot be cut at a depth.")
-
-    def build(_: Path) -> dict[str, Any]:
-        if isinstance(source, ModuleFunction):
-            module, _placed = _custom(backbone, replace(source, weights=OwnWeights()), None)
-        else:
-            module = _empty(source)
-        return {"depths": every(backbone.name, module)}
-
-    own = {"code": own_code.digest(source.target)} if isinstance(source, ModuleFunction) else {}
-    network = {"network": without_places(source), "timm": version("timm"), "version": DEPTHS, **own}
-    return tuple(store.obtain("depths", key("depths", **network), build).fields["depths"])
-
-
-def parameters(backbone: Backbone) -> int | None:
-    """How many numbers its weights are, classifier left out; none of them is made. None where only its own code, or its
-    file, knows."""
-    if not isinstance(backbone.source, TimmModel):
-        return None
-    return sum(p.numel() for p in _empty(backbone.source).parameters())
 
 
 def eager_of(artifact: Artifact, store: Store) -> torch.nn.Module:
@@ -257,20 +129,18 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
     if file is None:
         return made(weights.SEED, classes), None
     if not isinstance(source.weights, Checkpoint):
-        with _conversions() as conversions:
+        with conversions() as filters:
             module = made(_LOADING_SEED, classes, pretrained=True)
         contents = checkpoint.read(file)
         _require_classes(source, module, contents)
         prefix = source.weights.prefix if isinstance(source.weights, TimmCheckpoint) else ""
-        return module, placing.by_name(
-            module, contents, prefix, backbone.name, _conversion(module, conversions, headed)
-        )
+        return module, placing.by_name(module, contents, prefix, backbone.name, conversion(module, filters, headed))
     reader = source.weights.reader
     own = isinstance(source.weights.file, LocalFile)
     if isinstance(reader, ByLayout):
-        with _conversions() as conversions:
+        with conversions() as filters:
             module = made(_LOADING_SEED, classes, pretrained=True)
-        convert = _conversion(module, conversions, headed)
+        convert = conversion(module, filters, headed)
         return module, placing.by_layout(
             module, checkpoint.read(file), reader.layouts, backbone.name, convert, tolerant=own
         )
@@ -282,9 +152,9 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
     return module, placed
 
 
-def _empty(source: TimmModel, pretrained: bool = False) -> torch.nn.Module:
+def empty(source: TimmModel, pretrained: bool = False) -> torch.nn.Module:
     """The network without its numbers, which are not needed to look at its form. ``pretrained``: inside
-    :func:`_conversions`, which then have its own."""
+    :func:`conversions`, which then have its own."""
     import torch
 
     from export.torchvision_ops import import_timm
@@ -297,7 +167,7 @@ def _empty(source: TimmModel, pretrained: bool = False) -> torch.nn.Module:
 
 
 @contextmanager
-def _conversions() -> Iterator[list[Any]]:
+def conversions() -> Iterator[list[Any]]:
     """What timm would convert a checkpoint with, of each model that is made here as a pretrained one; none is loaded.
 
     timm hands an architecture's conversion to its own loading function and to nobody else.
@@ -317,7 +187,7 @@ def _conversions() -> Iterator[list[Any]]:
         _builder.load_pretrained = load
 
 
-def _conversion(module: torch.nn.Module, filters: list[Any], headed: bool) -> Convert:
+def conversion(module: torch.nn.Module, filters: list[Any], headed: bool) -> Convert:
     """timm's conversion of a checkpoint's names and shapes to the module's."""
 
     def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -376,9 +246,12 @@ def _fill(module: torch.nn.Module, reader: Reader, file: Path, what: str, own: b
             return placing.in_order(module, checkpoint.tensorflow_mobilenetv1(file), what)
         case KerasInOrder():
             return placing.in_order(module, checkpoint.keras(file), what)
+        case StableDiffusion():
+            return placing.by_name(module, diffusion_checkpoint.contents(file, module, what), "", what)
 
 
-def _custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> _Filled:
+def custom(backbone: Backbone, source: ModuleFunction, file: Path | None) -> _Filled:
+    """The module that a function makes, and what of ``file`` found its place in it."""
     import torch
 
     with _seeded(weights.SEED), _working_folder_on_path():

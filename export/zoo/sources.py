@@ -6,14 +6,15 @@ and ``row_of`` is its inverse. Imports no framework.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from export.errors import UserError, unknown
 from export.packages import Package
-from export.zoo.layouts import Layout, layout_of
+from export.zoo.layouts import layout_of
+from export.zoo.readers import READERS, ByLayout, ByName, Reader
 
 # -- files -------------------------------------------------------------------------------------------------------------
 
@@ -68,45 +69,6 @@ class HubFile:
 
 
 File = LocalFile | PackageFile | UrlFile | HubFile
-
-# -- how the tensors of a checkpoint find their place ------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ByName:
-    """Under the module's own names, after ``prefix`` is stripped; without one, what makes the names fit is stripped."""
-
-    prefix: str = ""
-
-
-@dataclass(frozen=True)
-class InOrder:
-    """One after the other: the same network under other names."""
-
-
-@dataclass(frozen=True)
-class TensorFlowMobileNetV1:
-    """Out of a frozen TensorFlow graph of Google's MobileNetV1."""
-
-
-@dataclass(frozen=True)
-class KerasInOrder:
-    """Out of a Keras HDF5 file, layer after layer."""
-
-
-@dataclass(frozen=True)
-class OnnxVisionTransformer:
-    """Out of an ONNX file that was exported from a vision transformer of Hugging Face's: its tensors, not its graph."""
-
-
-@dataclass(frozen=True)
-class ByLayout:
-    """Under the names of another project, as one of these layouts says."""
-
-    layouts: tuple[Layout, ...]
-
-
-Reader = ByName | InOrder | TensorFlowMobileNetV1 | KerasInOrder | OnnxVisionTransformer | ByLayout
 
 # -- weights -----------------------------------------------------------------------------------------------------------
 
@@ -221,10 +183,9 @@ def with_checkpoint(source: Source, path: Path, name: str) -> Source:
     if isinstance(source, OnnxFile):
         raise UserError(f"{name!r} takes no other weights.", "It is a finished ONNX file.")
     if isinstance(source, TimmModel):
-        own = source.weights
-        laid_out = isinstance(own, Checkpoint) and isinstance(own.reader, ByLayout)
-        if isinstance(own, TimmCheckpoint | Checkpoint) and (laid_out or isinstance(own.file, LocalFile)):
-            return replace(source, weights=replace(own, file=file))
+        match source.weights:
+            case Checkpoint(_, ByLayout()) | TimmCheckpoint(LocalFile()) | Checkpoint(LocalFile()) as own:
+                return replace(source, weights=replace(own, file=file))
         return replace(source, weights=TimmCheckpoint(file))
     reader = source.weights.reader if isinstance(source.weights, Checkpoint) else ByName()
     return replace(source, weights=Checkpoint(file, reader))
@@ -241,8 +202,8 @@ def words_of(source: Source) -> str:
     """Where the weights come from, for a reader."""
     if isinstance(source, OnnxFile):
         return source.file.words
-    weights = source.weights
-    return weights.file.words if isinstance(weights, TimmCheckpoint | Checkpoint) else weights.words
+    own = source.weights
+    return own.file.words if isinstance(own, TimmCheckpoint | Checkpoint) else own.words
 
 
 def hub_of(source: Source) -> Hub | None:
@@ -274,14 +235,6 @@ DEFAULTS: dict[str, Any] = {
 """A row's fields that name the source, and the values that stand for an absent one."""
 PLACES = ("file", "package", "url", "sha256", "hub", "path", "revision")
 """Those of them that say where the weights lie, and nothing of how a network is made."""
-
-READERS: dict[str, Callable[[], Reader]] = {
-    "in_order": InOrder,
-    "tensorflow_mobilenetv1": TensorFlowMobileNetV1,
-    "keras_in_order": KerasInOrder,
-    "onnx_vision_transformer": OnnxVisionTransformer,
-}
-"""Those without a setting, by their names in a row."""
 
 
 def row_of(source: Source) -> dict[str, Any]:

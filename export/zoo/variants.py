@@ -28,7 +28,7 @@ def _depths(backbone: Backbone, asked: Sequence[str], store: Store) -> tuple[int
     """Depths as numbers, 0 for the whole network."""
     if ALL not in asked:
         return tuple(map(int, asked)) or (0,)
-    from export.zoo.loaders import depths
+    from export.zoo.unloaded import depths
 
     try:
         return *depths(backbone, store), 0

@@ -6,6 +6,7 @@ own).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,9 +67,14 @@ def digest(backbone: Backbone, store: Store) -> str:
 def sha256(file: Path) -> str:
     """SHA-256 of a file, read once as long as it does not change: every cell of a sweep asks for it.
 
+    Of a folder of diffusers' it is that of the names and SHA-256s of the files that are read.
+
     Raises:
         UserError: it cannot be read.
     """
+    if file.is_dir():
+        parts = "".join(f"{path.relative_to(file).as_posix()} {sha256(path)}\n" for path in formats.parts(file))
+        return hashlib.sha256(parts.encode()).hexdigest()
     try:
         found = file.stat()
         return _sha256(file, found.st_size, found.st_mtime_ns)
@@ -89,7 +95,7 @@ def identity(backbone: Backbone) -> str:
         case PackageFile():
             return file.sha256
         case LocalFile(path):
-            return sha256(path) if path.is_file() else ""
+            return sha256(path) if path.exists() else ""
         case UrlFile():
             return file.sha256 or file.url
         case HubFile():
@@ -102,7 +108,7 @@ def here(backbone: Backbone, store: Store) -> bool:
     """Whether the weights can be had without asking anybody; random ones can."""
     match file_of(backbone.source):
         case LocalFile(path):
-            return path.is_file()
+            return path.exists()
         case PackageFile() as file:
             return packages.here(file.package, file.member, file.sha256, store)
         case UrlFile() as file:

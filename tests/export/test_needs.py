@@ -16,7 +16,8 @@ from export.needs import require_disk, require_memory
 from export.store import Store
 from export.zoo import loaders
 from export.zoo.backbones import resolve
-from export.zoo.loaders import bytes_of, eager, weight_bytes
+from export.zoo.loaders import eager
+from export.zoo.unloaded import bytes_of, weight_bytes
 
 GB = 10**9
 Usage = namedtuple("Usage", "total used free")

@@ -27,7 +27,7 @@ from export.errors import UserError
 from export.store import Store
 from export.zoo import checkpoint, placing
 from export.zoo.loaders import eager
-from export.zoo.sources import ByName, InOrder, Reader
+from export.zoo.readers import ByName, InOrder, Reader
 from fuzz import CASES
 
 __all__ = ["one_thread"]

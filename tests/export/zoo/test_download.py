@@ -13,10 +13,11 @@ import pytest
 
 from export.errors import OutOfSpace, Unavailable, UserError
 from export.store import Store
-from export.zoo import download, weights
+from export.zoo import weights
 from export.zoo.backbones import Backbone
 from export.zoo.download import fetched, here, recorded
-from export.zoo.sources import ByLayout, Checkpoint, TimmModel, UrlFile
+from export.zoo.readers import ByLayout
+from export.zoo.sources import Checkpoint, TimmModel, UrlFile
 
 CONTENT = bytes(range(256)) * 12_000
 """About three MiB."""
@@ -145,7 +146,7 @@ def test_a_disk_that_is_too_small_is_said_before_the_download(
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage(10, 9, 1 << 20))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10, 9, 1 << 20))
     with pytest.raises(OutOfSpace, match=r"Too little space is free for net.pth.tar(.|\n)*2 MiB are needed"):
         fetched(server.file, "", store)
 

@@ -25,7 +25,8 @@ from export.torchvision_ops import import_timm
 from export.zoo.backbones import Backbone, listing, resolve
 from export.zoo.inputs import spec_of
 from export.zoo.loaders import eager
-from export.zoo.sources import ByName, Checkpoint, Hub, LocalFile, ModuleFunction, PackageFile, TimmModel, file_of
+from export.zoo.readers import ByName
+from export.zoo.sources import Checkpoint, Hub, LocalFile, ModuleFunction, PackageFile, TimmModel, file_of
 from export.zoo.weights import SEED
 
 PACKAGED = [row.name for row in listing() if isinstance(file_of(row.source), PackageFile)]

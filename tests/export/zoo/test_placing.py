@@ -18,7 +18,8 @@ from export.errors import UserError
 from export.store import Store
 from export.zoo import checkpoint, placing
 from export.zoo.loaders import Loaded, eager
-from export.zoo.sources import ByName, InOrder, TimmModel
+from export.zoo.readers import ByName, InOrder
+from export.zoo.sources import TimmModel
 
 __all__ = ["one_thread"]
 

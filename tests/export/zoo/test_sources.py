@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from export.errors import UserError
 from export.packages import Package
-from export.zoo import sources
+from export.zoo import readers, sources
 from export.zoo.backbones import Backbone, listing
+from export.zoo.readers import ByName
 from export.zoo.sources import (
     DEFAULTS,
-    ByName,
     Checkpoint,
     Hub,
     LocalFile,
@@ -40,7 +40,7 @@ ARGUMENTS = st.dictionaries(WORDS, st.integers() | st.booleans() | WORDS, max_si
 PACKAGES = st.builds(Package, WORDS, WORDS, WORDS, WORDS, st.booleans(), st.booleans())
 PATHS = st.builds(Path("/a").joinpath, st.text("abc", min_size=1))
 FILES = st.builds(LocalFile, PATHS) | st.builds(PackageFile, PACKAGES, WORDS, WORDS)
-READERS = st.builds(ByName, st.just("") | WORDS) | st.sampled_from([made() for made in sources.READERS.values()])
+READERS = st.builds(ByName, st.just("") | WORDS) | st.sampled_from([made() for made in readers.READERS.values()])
 CHECKPOINTS = st.builds(Checkpoint, FILES, READERS)
 TIMMS_OWN = st.builds(TimmCheckpoint, FILES, st.just("") | WORDS)
 TIMM = st.builds(
@@ -53,7 +53,8 @@ TIMM = st.builds(
     ARGUMENTS,
     st.sampled_from([0, 10, 1000, 1001]),
 )
-MODULES = st.builds(ModuleFunction, WORDS, CHECKPOINTS | st.just(OwnWeights()) | st.just(RandomWeights()), ARGUMENTS)
+OTHERS = st.just(OwnWeights()) | st.just(RandomWeights())
+MODULES = st.builds(ModuleFunction, WORDS, CHECKPOINTS | OTHERS, ARGUMENTS)
 SOURCES: st.SearchStrategy[Source] = TIMM | MODULES | st.builds(OnnxFile, FILES, st.just("") | WORDS)
 ZOO = st.sampled_from(listing())
 
