@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from engines.arithmetic import emulated
 from engines.processor import cores
-from export import needs
 from export.artifact import Artifact
 from export.errors import CellError, Unavailable, UserError
 from export.spec import Precision, PreprocessSpec, TensorSpec
@@ -233,7 +232,6 @@ class Engine(ABC):
 
         def build(folder: Path) -> dict[str, Any]:
             version = self.require("build").version
-            needs.require_disk(f"{artifact.backbone}'s plan", needs.PLAN_DISK * artifact.onnx_bytes, folder)
             fields = dict(self._build(self._source(artifact, store), profile, folder))
             return {**fields, "engine": str(self.spec), "version": version, "onnx": artifact.key}
 

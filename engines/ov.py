@@ -45,6 +45,7 @@ from engines.library import failing, installed
 from engines.preprocess.normalize import Normalizer
 from engines.processor import instructions
 from engines.shipped import SHIPPED
+from export import needs
 from export.artifact import Artifact
 from export.errors import CellError, first_line
 from export.spec import Precision
@@ -112,6 +113,7 @@ class OpenVinoEngine(Engine):
         return identity | ({"processor": list(instructions())} if self.spec.provider == "cpu" else {})
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
+        needs.require_disk(f"the plan of {artifact.backbone}", needs.PLAN_DISK * artifact.onnx_bytes, folder)
         with failing("OpenVINO cannot read this file."):
             model = _core().read_model(artifact.onnx)
             _openvino().save_model(model, folder / IR, compress_to_fp16=False)

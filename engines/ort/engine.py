@@ -20,6 +20,7 @@ from engines.ort.session import OPTIONS, BoundSession, OrtSession, compiled, inf
 from engines.preprocess.headed import headed
 from engines.processor import instructions
 from engines.shipped import SHIPPED
+from export import needs
 from export.artifact import ONNX, Artifact, copy_files
 from export.errors import first_line
 from export.spec import Precision
@@ -109,6 +110,7 @@ class OrtEngine(Engine):
         return replace(artifact, path=headed(artifact, store).path) if self._provider.bound else artifact
 
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
+        needs.require_disk(f"the plan of {artifact.backbone}", needs.PLAN_DISK * artifact.onnx_bytes, folder)
         provider = self._provider
         # a copy, not a link: damage to one must not reach the other
         copy_files(artifact.onnx, folder / ONNX)

@@ -27,8 +27,10 @@ def headed(artifact: Artifact, store: Store) -> Entry:
     """
 
     def build(folder: Path) -> dict[str, Any]:
+        import onnx  # here: that it is missing is no fault of the file
+
         with failing(f"{artifact.backbone}: its file cannot be read."):
-            model = external.load(artifact.onnx)
+            model: onnx.ModelProto = external.load(artifact.onnx)
         model = with_pixels_input(model, artifact.preprocess, artifact.input)
         for value in (*model.graph.input, *model.graph.output):
             value.type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
