@@ -24,7 +24,7 @@ def slimmed(model: onnx.ModelProto) -> onnx.ModelProto:
     aside = _aside(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        slim = onnxslim.slim(bare(model))
+        slim: onnx.ModelProto = onnxslim.slim(bare(model))
     place = {name: n for n, name in enumerate(dict.fromkeys(r for node in slim.graph.node for r in _reads(node)))}
     _remove(slim.graph.input, aside)
     slim.graph.initializer.extend(tensor for name, tensor in aside.items() if name in place)

@@ -19,6 +19,7 @@ from bench.zoo.page import markdown
 from bench.zoo_check import main
 from engines.architectures import Architecture, architectures
 from engines.catalog import engine
+from engines.checking import Job
 from export.errors import UserError
 from export.spec import Precision
 from export.store import Store
@@ -159,8 +160,8 @@ def test_a_network_of_timm_in_two_precisions(shelf: Store, capsys: pytest.Captur
     assert rows[0]["need_gib"] == rows[1]["need_gib"]
 
 
-def job(one: Architecture) -> checks.Job:
-    return checks.Job(one, Precision.FP32, "key")
+def job(one: Architecture) -> Job:
+    return Job(one, Precision.FP32, "key")
 
 
 def test_too_little_memory_is_a_state(shelf: Store, tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def test_ctrl_c_keeps_what_is_done(
     store = Store(tmp_path / "store")
     tried = checks.checked
 
-    def interrupted(asked: checks.Job, passing: Store, shared: Conditions) -> Any:
+    def interrupted(asked: Job, passing: Store, shared: Conditions) -> Any:
         if asked.architecture.name == "nets:tiny":
             os.kill(os.getpid(), signal.SIGINT)
         return tried(asked, passing, shared)
