@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ FETCHED = ("hub", "members", "packages", "photographs")
 State = dict[str, Any]
 """What is known of a check, in JSON values. Always in it: ``doing``, what was about to be done when it was written;
 ``ENDED`` where nothing was left to do. ``died``: how the process ended, where it ended otherwise. ``unavailable``: what
-could not be had; such a result is not kept."""
+could not be had; such a result is not kept. ``took``: seconds of the process, its start among them."""
 ENDED = "ending"
 
 
@@ -112,7 +113,7 @@ def in_child(worker: str, job: Mapping[str, Any], seconds: float) -> State:
     with TemporaryDirectory(prefix="checking-") as folder:
         job_file, state_file = Path(folder, "job.json"), Path(folder, "state.json")
         job_file.write_text(json.dumps(job))
-        died = ""
+        died, start = "", time.monotonic()
         try:
             done = subprocess.run(
                 [sys.executable, "-m", worker, str(job_file), str(state_file)],
@@ -128,6 +129,7 @@ def in_child(worker: str, job: Mapping[str, Any], seconds: float) -> State:
         except subprocess.TimeoutExpired:
             died = f"It took longer than {seconds:.0f} seconds"
         state: State = json.loads(state_file.read_text()) if state_file.exists() else {"doing": "starting"}
+    state["took"] = time.monotonic() - start
     if died:
         state["died"] = f"{died} while {state['doing']}."
     return state

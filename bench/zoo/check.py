@@ -62,7 +62,7 @@ class Row:
         why: the reason, of every status but "passed".
         need_gib: memory that was estimated before it was tried; None where the number of weights is not known before.
         seconds: of everything, the export among it (``export_seconds``). peak_gib: of the largest child process.
-        parity: "file" and each engine → ``cosine_min``, ``relative_error``, ``passed``, ``seconds``, ``peak_bytes``.
+        parity: "file" and each engine → ``cosine_min``, ``relative_error``, ``passed``, and of which ``output``.
     """
 
     architecture: str
@@ -192,8 +192,8 @@ def _judged(job: Job, state: Mapping[str, Any], weights: int | None, shared: Con
     return replace(
         row,
         parameters_m=exported.get("parameters_m", row.parameters_m),
-        seconds=round(sum(stage.get("seconds", 0.0) for stage in stages.values()), 1),
-        export_seconds=round(exported.get("seconds", 0.0), 1),
+        seconds=round(sum(stage["took"] for stage in stages.values()), 1),
+        export_seconds=round(exported["took"], 1),
         peak_gib=round(max(stage.get("peak_bytes", 0) for stage in stages.values()) / 2**30, 2),
         onnx_mib=exported.get("onnx_mib", 0.0),
         parity=parity,

@@ -2,16 +2,15 @@
 
 Its state (see :mod:`engines.checking`) says:
 
-    seconds, peak_bytes          what the stage cost
-    parity                       closeness of the file, or of the engine, to eager PyTorch
-    parameters_m, onnx_mib       of the file
-    failed, unavailable          why there is none
+    peak_bytes               memory that the stage took
+    parity                   closeness of the file, or of the engine, to eager PyTorch
+    parameters_m, onnx_mib   of the file
+    failed, unavailable      why there is none
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ def stage(job: Mapping[str, Any], state_file: Path) -> None:
     """Export, or run the engine that the job names."""
     from bench.measure.worker import peak_memory_bytes
 
-    notes, start = Notes(state_file), time.perf_counter()
+    notes = Notes(state_file)
     engine = str(job["engine"])
     try:
         notes.doing(f"running {engine}" if engine else "exporting")
@@ -32,7 +31,7 @@ def stage(job: Mapping[str, Any], state_file: Path) -> None:
     except UserError as error:
         reason = " ".join(part for part in (error.what, error.why) if part)
         found = {"unavailable" if isinstance(error, Unavailable) else "failed": reason}
-    notes.state |= {**found, "seconds": time.perf_counter() - start, "peak_bytes": peak_memory_bytes()}
+    notes.state |= {**found, "peak_bytes": peak_memory_bytes()}
     notes.doing(notes.state["doing"] if "parity" not in found else ENDED)
 
 
