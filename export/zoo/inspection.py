@@ -171,7 +171,7 @@ def _layouts(row: Backbone) -> Any:
 
 
 def _share(row: Backbone, sizes: Counter[int], store: Store) -> float:
-    """How many of the network's tensors the file has one of the same size for, as a share: a conversion may change names
+    """How many of the network's tensors the file has one of the same size for, as a share: a conversion changes names
     and shapes, and few sizes."""
     try:
         own = Counter(math.prod(shape) for shape in shapes(row, store).values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ from export.zoo.backbones import Backbone
 from export.zoo.depths import cut, every
 from export.zoo.inputs import fitting, preprocess
 from export.zoo.placing import Placed
-from export.zoo.reading import Convert
 from export.zoo.sources import (
     DEFAULTS,
     ByLayout,
@@ -41,6 +39,7 @@ from export.zoo.sources import (
     TimmModel,
     without_places,
 )
+from export.zoo.timm_models import conversion, conversions, created, empty
 
 if TYPE_CHECKING:
     import torch
@@ -98,14 +97,11 @@ def compared(backbone: Backbone, contents: checkpoint.Contents) -> Placed:
     """
     import torch
 
-    from export.torchvision_ops import import_timm
-
-    import_timm()
     source = backbone.source
-    with torch.device("meta"), _conversions() as conversions:
+    with torch.device("meta"), conversions() as filters:
         if isinstance(source, TimmModel):
-            module = _empty(source, pretrained=True)
-            convert = _conversion(module, conversions, headed=False)
+            module = empty(source, pretrained=True)
+            convert = conversion(module, filters, headed=False)
         elif isinstance(source, ModuleFunction):
             module, _ = _custom(backbone, replace(source, weights=OwnWeights()), None)
             convert = None
@@ -138,7 +134,7 @@ def shapes(backbone: Backbone, store: Store) -> dict[str, list[int]]:
             with torch.device("meta"):
                 module, _placed = _custom(backbone, replace(source, weights=OwnWeights()), None)
         else:
-            module = _empty(source)
+            module = empty(source)
         target = reading.Target.of(module)
         return {"shapes": {name: list(target.wanted[name].shape) for name in sorted(target.needed)}}
 
@@ -170,7 +166,7 @@ def depths(backbone: Backbone, store: Store) -> tuple[int, ...]:
         if isinstance(source, ModuleFunction):
             module, _placed = _custom(backbone, replace(source, weights=OwnWeights()), None)
         else:
-            module = _empty(source)
+            module = empty(source)
         return {"depths": every(backbone.name, module)}
 
     own = {"code": own_code.digest(source.target)} if isinstance(source, ModuleFunction) else {}
@@ -210,7 +206,7 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
     def made(seed: int, classes: int, pretrained: bool = False) -> torch.nn.Module:
         with _seeded(seed):
             try:
-                made: torch.nn.Module = timm.create_model(name, num_classes=classes, pretrained=pretrained, **arguments)
+                made = created(name, num_classes=classes, pretrained=pretrained, **arguments)
             except (AssertionError, RuntimeError, TypeError, ValueError) as error:
                 if "img_size" not in arguments:
                     raise
@@ -228,20 +224,18 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
     if file is None:
         return made(weights.SEED, classes), None
     if not isinstance(source.weights, Checkpoint):
-        with _conversions() as conversions:
+        with conversions() as filters:
             module = made(_LOADING_SEED, classes, pretrained=True)
         contents = checkpoint.read(file)
         _require_classes(source, module, contents)
         prefix = source.weights.prefix if isinstance(source.weights, TimmCheckpoint) else ""
-        return module, placing.by_name(
-            module, contents, prefix, backbone.name, _conversion(module, conversions, headed)
-        )
+        return module, placing.by_name(module, contents, prefix, backbone.name, conversion(module, filters, headed))
     reader = source.weights.reader
     own = isinstance(source.weights.file, LocalFile)
     if isinstance(reader, ByLayout):
-        with _conversions() as conversions:
+        with conversions() as filters:
             module = made(_LOADING_SEED, classes, pretrained=True)
-        convert = _conversion(module, conversions, headed)
+        convert = conversion(module, filters, headed)
         return module, placing.by_layout(
             module, checkpoint.read(file), reader.layouts, backbone.name, convert, tolerant=own
         )
@@ -251,58 +245,6 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
     if source.classes and not headed:
         module.reset_classifier(0)  # type: ignore[operator]
     return module, placed
-
-
-def _empty(source: TimmModel, pretrained: bool = False) -> torch.nn.Module:
-    """The network without its numbers, which are not needed to look at its form. ``pretrained``: inside
-    :func:`_conversions`, which then have its own."""
-    import torch
-
-    from export.torchvision_ops import import_timm
-
-    with torch.device("meta"):
-        made: torch.nn.Module = import_timm().create_model(
-            source.architecture, num_classes=0, pretrained=pretrained, **source.arguments
-        )
-    return made
-
-
-@contextmanager
-def _conversions() -> Iterator[list[Any]]:
-    """What timm would convert a checkpoint with, of each model that is made here as a pretrained one; none is loaded.
-
-    timm hands an architecture's conversion to its own loading function and to nobody else.
-    """
-    from timm.models import _builder
-
-    found: list[Any] = []
-
-    def take(model: Any, *_: Any, filter_fn: Any = None, **__: Any) -> None:
-        found.append(filter_fn)
-
-    load = _builder.load_pretrained
-    _builder.load_pretrained = take
-    try:
-        yield found
-    finally:
-        _builder.load_pretrained = load
-
-
-def _conversion(module: torch.nn.Module, filters: list[Any], headed: bool) -> Convert:
-    """timm's conversion of a checkpoint's names and shapes to the module's."""
-
-    def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        for filter_fn in filters:
-            if filter_fn is not None:
-                wants = len(inspect.signature(filter_fn).parameters) > 1
-                state = filter_fn(state, module) if wants else filter_fn(state)
-        config: Any = module.pretrained_cfg
-        if headed and (offset := config.get("label_offset", 0)):
-            for name in (f"{config['classifier']}.{kind}" for kind in ("weight", "bias")):
-                state[name] = state[name][offset:]
-        return dict(state)
-
-    return convert
 
 
 def _require_classes(source: TimmModel, module: torch.nn.Module, contents: checkpoint.Contents) -> None:
