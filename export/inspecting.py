@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from export.command import print_table
 from export.places import expanded
@@ -45,10 +47,10 @@ def inspect(file: Path, store: Path | None, zoo: Sequence[Path], as_json: bool) 
     if found.others:
         print(f"Beside the tensors it holds {_few(found.others)}.")
     print()
-    _print_fits(found)
+    _print_fits(found, file)
 
 
-def _print_fits(found: Inspection) -> None:
+def _print_fits(found: Inspection, given: Path) -> None:
     if not found.fits:
         print("No row of the zoo fits it." + (" The closest:" if found.closest else ""))
         for fit in found.closest:
@@ -60,7 +62,7 @@ def _print_fits(found: Inspection) -> None:
     print(f"\n{best.rows[0]}:")
     for note in best.notes:
         print(f"- {note}")
-    print(f"\nbob export {best.rows[0]} --weights {found.file}")
+    print(f"\nbob export {best.rows[0]} --weights {shlex.quote(str(given))}")
 
 
 def _line(fit: Fit, numbers: int) -> tuple[str, ...]:
@@ -70,14 +72,14 @@ def _line(fit: Fit, numbers: int) -> tuple[str, ...]:
 
 
 def _heads(names: Sequence[str]) -> list[str]:
-    """The beginnings that names share, as few as say something."""
-    depth = 1
-    while True:
+    """The beginnings of names, as long as they are few."""
+    best: list[str] = []
+    for depth in range(1, 6):
         found = list(dict.fromkeys(".".join(name.split(".")[:depth]) for name in names))
-        deeper = list(dict.fromkeys(".".join(name.split(".")[: depth + 1]) for name in names))
-        if len(found) > 1 or len(deeper) == len(found) or len(deeper) > SHOWN or depth > 4:
-            return found
-        depth += 1
+        if best and len(found) > SHOWN:
+            break
+        best = found
+    return best
 
 
 def _few(names: Sequence[str], most: int = SHOWN) -> str:
@@ -92,11 +94,19 @@ def list_study(store: Path | None, zoo: Sequence[Path], as_json: bool) -> None:
     if as_json:
         print(json.dumps([row.as_json() for row in found], indent=1))
         return
-    heads = ("in the study", "row", "network", "read by", "licence", "weights", "state", "note")
-    print_table(heads, [(r.study, r.row, r.network, r.loader, r.licence, r.weights, r.state, r.note) for r in found])
+    heads = ("in the study", "row", "network", "read by", "licence", "weights from", "state")
+    lines = [(r.study, r.row, r.network, r.loader, r.licence, _place(r.weights), r.state) for r in found]
+    print_table(heads, lines)
     here = sum(row.state == HERE for row in found)
     print(
         f"{len(found)} rows, {here} with weights here. What needs a hub or a URL is fetched when it is named; "
-        "add @random to a name for random weights.",
+        "add @random to a name for random weights; --json has addresses and notes.",
         file=sys.stderr,
+    )
+
+
+def _place(weights: str) -> str:
+    """The model hub, or the server of an address."""
+    return (
+        urlsplit(weights.removeprefix("URL ")).netloc if weights.startswith("URL ") else weights.partition(" timm/")[0]
     )

@@ -15,10 +15,17 @@ from export.torchvision_ops import import_timm
 State = dict[str, torch.Tensor]
 
 
+def network(architecture: str, **arguments: Any) -> torch.nn.Module:
+    """timm's network without a classifier, made by its own function: ``create_model`` leaves out what is None."""
+    make = import_timm().model_entrypoint(architecture)
+    made: torch.nn.Module = make(**{"num_classes": 0, **arguments})
+    return made
+
+
 def random_state(architecture: str, seed: int = 7, **arguments: Any) -> State:
     """timm's names, with numbers of this seed; statistics are positive."""
     with torch.device("meta"):
-        module = import_timm().create_model(architecture, **{"num_classes": 0, **arguments})
+        module = network(architecture, **arguments)
     generator = torch.Generator().manual_seed(seed)
     state = {}
     for name, tensor in module.state_dict().items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +29,8 @@ from export.zoo.readers import (
     StableDiffusion,
     TensorFlowMobileNetV1,
 )
-from export.zoo.reading import Convert
 from export.zoo.sources import DEFAULTS, Checkpoint, LocalFile, ModuleFunction, OnnxFile, TimmCheckpoint, TimmModel
+from export.zoo.timm_models import conversion, conversions, created
 
 if TYPE_CHECKING:
     import torch
@@ -111,7 +110,7 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
     def made(seed: int, classes: int, pretrained: bool = False) -> torch.nn.Module:
         with _seeded(seed):
             try:
-                made: torch.nn.Module = timm.create_model(name, num_classes=classes, pretrained=pretrained, **arguments)
+                made = created(name, num_classes=classes, pretrained=pretrained, **arguments)
             except (AssertionError, RuntimeError, TypeError, ValueError) as error:
                 if "img_size" not in arguments:
                     raise
@@ -150,58 +149,6 @@ def _timm(backbone: Backbone, source: TimmModel, file: Path | None) -> _Filled:
     if source.classes and not headed:
         module.reset_classifier(0)  # type: ignore[operator]
     return module, placed
-
-
-def empty(source: TimmModel, pretrained: bool = False) -> torch.nn.Module:
-    """The network without its numbers, which are not needed to look at its form. ``pretrained``: inside
-    :func:`conversions`, which then have its own."""
-    import torch
-
-    from export.torchvision_ops import import_timm
-
-    with torch.device("meta"):
-        made: torch.nn.Module = import_timm().create_model(
-            source.architecture, num_classes=0, pretrained=pretrained, **source.arguments
-        )
-    return made
-
-
-@contextmanager
-def conversions() -> Iterator[list[Any]]:
-    """What timm would convert a checkpoint with, of each model that is made here as a pretrained one; none is loaded.
-
-    timm hands an architecture's conversion to its own loading function and to nobody else.
-    """
-    from timm.models import _builder
-
-    found: list[Any] = []
-
-    def take(model: Any, *_: Any, filter_fn: Any = None, **__: Any) -> None:
-        found.append(filter_fn)
-
-    load = _builder.load_pretrained
-    _builder.load_pretrained = take
-    try:
-        yield found
-    finally:
-        _builder.load_pretrained = load
-
-
-def conversion(module: torch.nn.Module, filters: list[Any], headed: bool) -> Convert:
-    """timm's conversion of a checkpoint's names and shapes to the module's."""
-
-    def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        for filter_fn in filters:
-            if filter_fn is not None:
-                wants = len(inspect.signature(filter_fn).parameters) > 1
-                state = filter_fn(state, module) if wants else filter_fn(state)
-        config: Any = module.pretrained_cfg
-        if headed and (offset := config.get("label_offset", 0)):
-            for name in (f"{config['classifier']}.{kind}" for kind in ("weight", "bias")):
-                state[name] = state[name][offset:]
-        return dict(state)
-
-    return convert
 
 
 def _require_classes(source: TimmModel, module: torch.nn.Module, contents: checkpoint.Contents) -> None:

@@ -13,7 +13,7 @@ from export.store import Store, key
 from export.zoo import checkpoint, own_code, placing, reading
 from export.zoo.backbones import Backbone
 from export.zoo.depths import every
-from export.zoo.loaders import conversion, conversions, custom, empty
+from export.zoo.loaders import custom
 from export.zoo.placing import Placed
 from export.zoo.readers import ByLayout, ByName
 from export.zoo.sources import (
@@ -26,6 +26,7 @@ from export.zoo.sources import (
     TimmModel,
     without_places,
 )
+from export.zoo.timm_models import conversion, conversions, empty
 
 if TYPE_CHECKING:
     import torch
@@ -63,9 +64,6 @@ def compared(backbone: Backbone, contents: checkpoint.Contents) -> Placed:
     """
     import torch
 
-    from export.torchvision_ops import import_timm
-
-    import_timm()
     source = backbone.source
     with torch.device("meta"), conversions() as filters:
         if isinstance(source, TimmModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from torch.nn.functional import layer_norm, normalize
 
 from export.errors import UserError
 from export.store import Store
-from export.torchvision_ops import import_timm
 from export.zoo.backbones import resolve
 from export.zoo.loaders import Loaded, eager
 
@@ -33,7 +33,7 @@ def loaded(row: str, file: Path, store: Store) -> Loaded:
 
 def filled(architecture: str, state: made.State, **arguments: Any) -> torch.nn.Module:
     """timm's module, filled by hand."""
-    module: torch.nn.Module = import_timm().create_model(architecture, **{"num_classes": 0, **arguments})
+    module = made.network(architecture, **arguments)
     module.load_state_dict(state, strict=True)
     return module.eval()
 
@@ -60,8 +60,6 @@ def test_moco_v3_vit_s_is_read_out_of_the_whole_training_state(store: Store, tmp
 
 
 def test_moco_v3_vit_s_of_another_input_size_has_its_positions_resized(store: Store, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     state = made.random_state("vit_small_patch16_224", num_heads=12)
     backbone = replace(resolve("moco_v3_s", weights=saved(tmp_path, made.moco_v3(state))), size="160x160")
     found = eager(backbone, store)
@@ -95,7 +93,7 @@ def test_vicregl_norms_every_position_and_then_averages(store: Store, tmp_path: 
     found = loaded("vicregl_convnext_s", saved(tmp_path, made.vicregl_convnext(state)), store)
     same(found.module, filled("convnext_small", state, **VICREGL), 64)
     with torch.inference_mode():
-        pooled_last: Any = import_timm().create_model("convnext_small", num_classes=0, ls_init_value=None).eval()
+        pooled_last: Any = made.network("convnext_small", ls_init_value=None).eval()
         pooled_last.load_state_dict({n.replace("norm_pre.", "head.norm."): t for n, t in state.items()}, strict=True)
         positions = pooled_last.stages(pooled_last.stem(images(64))).permute(0, 2, 3, 1)
         normed = layer_norm(positions, (768,), state["norm_pre.weight"], state["norm_pre.bias"], 1e-6)
@@ -117,8 +115,6 @@ def test_midas_is_read_under_its_older_names(store: Store, tmp_path: Path) -> No
     file = saved(tmp_path, made.midas(state), "dpt_swin2_tiny_256.pt")
     headless = {name: tensor for name, tensor in state.items() if not name.startswith("head.")}
     same(loaded("midas_swinv2_t", file, store).module, filled(SWIN, headless), 256)
-    from dataclasses import replace
-
     logits = eager(replace(resolve("midas_swinv2_t", weights=file), output="logits"), store)
     same(logits.module, filled(SWIN, state, num_classes=1000), 256)
 
