@@ -48,6 +48,9 @@ def parser() -> argparse.ArgumentParser:
     where = p.add_argument_group("output")
     where.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="records and report (results)")
     add_store(where)
+    where.add_argument(
+        "--on", default="", metavar="CLUSTER", help="run on a Ray cluster: ray (this machine), ray://auto, ray://HOST:PORT"
+    )
     where.add_argument("--dry-run", action="store_true", help="list the cells and what is finished, then stop")
     where.add_argument("--fresh", action="store_true", help="score and time finished cells again")
     where.add_argument("--json", action="store_true", help="print the final table as JSON")
@@ -74,7 +77,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked = assemble(sweep, store)
         say(f"{desk.environment.name}, {desk.environment.cores} cores; records in {desk.records}")
         protocols = asked.protocols(desk.machine)
-        tally = run(asked, desk, Looks(lambda timings: _so_far(desk.folder, timings, protocols)))
+        looks = Looks(lambda timings: _so_far(desk.folder, timings, protocols))
+        if args.on:
+            from bench.cluster.connect import connected
+
+            with connected(args.on):
+                from bench.cluster import start
+
+                tally = start.run(sweep, asked, desk, store, looks)
+        else:
+            tally = run(asked, desk, looks)
         if tally.bugs:
             say(f"{tally.bugs} results failed because of a bug: please report it; the tracebacks are in their records")
         _verdict(desk.folder, args.json, protocols)

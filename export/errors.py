@@ -53,6 +53,7 @@ EXTRAS = {
     "loadgen": ("The judge of the issuer needs", "mlperf_loadgen"),
     "parquet": ("Parquet needs", "pyarrow"),
     "plot": ("A plot needs", "matplotlib"),
+    "ray": ("A sweep over several machines needs", "ray"),
     "search": ("The scenario search needs", "faiss"),
 }
 """Extra of the package → what it is for, and the modules that it brings; the empty one is the plain package."""

@@ -1,0 +1,165 @@
+"""The nodes that do the sweep: asked what they are when they come, and left out when they go or are of no use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from bench.cluster import work
+from bench.cluster.nodes import Node, Report
+from bench.cluster.pieces import Piece
+from bench.cluster.work import Job
+from bench.sweep.assembly import Assembly
+from export.errors import UserError
+from export.progress import say
+
+REPORT_SECONDS = 600.0
+"""In which a node has to say what it is: it may have to index the photographs."""
+LOOK_SECONDS = 5.0
+"""Between looks for nodes that have come or gone."""
+
+
+@dataclass
+class Crew:
+    """The nodes of one sweep.
+
+    Attributes:
+        job: what every piece shares.
+        own: the driver's own report: what nodes are compared with.
+        nodes: those that take part.
+        promised: the store was said to be shared.
+    """
+
+    job: Job
+    own: Report
+    promised: bool = False
+    nodes: list[Node] = field(default_factory=list)
+    _asked: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    _known: set[str] = field(default_factory=set)
+    _looked: float = 0.0
+    _gpu_cells: frozenset[int] = frozenset()
+
+    @property
+    def hopeful(self) -> bool:
+        """Whether nodes that could help may still come."""
+        return bool(self._asked or self.nodes) or True
+
+    def gather(self) -> None:
+        """Ask every node that is there, and wait for the answers.
+
+        Raises:
+            UserError: none of them can do anything of the sweep.
+        """
+        self._look()
+        end = time.monotonic() + REPORT_SECONDS
+        while self._asked and time.monotonic() < end:
+            self._hear(1.0)
+        if not self.nodes:
+            raise UserError("No node of the cluster can do this sweep.", "Each has said why, above.", "ray status")
+
+    def refresh(self) -> None:
+        """Notice nodes that have come or gone since, now and then."""
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            self._look()
+        if self._asked:
+            self._hear(0)
+
+    def room(self, node: Node, busy: Sequence[Piece]) -> bool:
+        """Whether the node takes one piece more."""
+        if node.gpus >= 1 and all(map(self.on_gpu, busy)):
+            return len(busy) < node.gpus
+        return not busy
+
+    def on_gpu(self, piece: Piece) -> bool:
+        """Whether the piece needs a GPU."""
+        return piece.kind != "export" and piece.cell in self._gpu_cells
+
+    def at_home(self, node: Node, home: str) -> bool:
+        """Whether the node is of a home of :func:`bench.cluster.nodes.choose_homes`."""
+        return not home or home in self._homes.get(node.id, frozenset())
+
+    def settle(self, asked: Assembly) -> None:
+        """Note which homes of the sweep's cells each node is of, and which cells need a GPU."""
+        self._cells = asked.cells
+        self._homes = {node.id: self._homes_of(node) for node in self.nodes}
+        self._gpu_cells = frozenset(
+            number for number, cell in enumerate(asked.cells) if cell.engine.spec.provider not in ("cpu", "eager")
+        )
+
+    def alive(self, node: Node) -> bool:
+        """Whether the node is still there."""
+        return any(one["NodeID"] == node.id and one["Alive"] for one in ray.nodes())
+
+    def leave_out(self, node: Node) -> None:
+        """Give it no more work."""
+        self.nodes = [one for one in self.nodes if one.id != node.id]
+
+    def submit(self, call: Callable[..., Any], node: Node, *arguments: Any, gpu: bool = False) -> Any:
+        """Run a function there, on the whole node or on one of its GPUs; its reference."""
+        cpus = node.cpus / node.gpus if gpu else node.cpus
+        return self._submit(call, node.id, node.cpus, *arguments, num_cpus=cpus, num_gpus=1 if gpu else 0)
+
+    def _homes_of(self, node: Node) -> frozenset[str]:
+        return frozenset(node.report.home(cell) for cell in self._cells)
+
+    def _submit(self, call: Callable[..., Any], node: str, cores: float, *arguments: Any, **takes: float) -> Any:
+        # without this Ray sets it to what the task asks for, and a process is used again by tasks that ask otherwise
+        threads = {"env_vars": {"OMP_NUM_THREADS": str(max(1, int(cores)))}}
+        where = NodeAffinitySchedulingStrategy(node, soft=False)
+        remote = ray.remote(call).options(max_retries=0, scheduling_strategy=where, runtime_env=threads, **takes)
+        return remote.remote(*arguments)
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
+        alive = {one["NodeID"]: one for one in ray.nodes() if one["Alive"]}
+        for node in [node for node in self.nodes if node.id not in alive]:
+            say(f"{node.name} is gone")
+            self.leave_out(node)
+        for id, one in alive.items():
+            if id not in self._known:
+                self._known.add(id)
+                cpus = one["Resources"].get("CPU", 0.0)
+                if cpus:
+                    ref = self._submit(work.report, id, cpus, self.job, num_cpus=cpus)
+                    self._asked[ref] = one
+
+    def _hear(self, seconds: float) -> None:
+        done, _ = ray.wait(list(self._asked), timeout=seconds)
+        for ref in done:
+            one = self._asked.pop(ref)
+            name = one["NodeManagerHostname"]
+            try:
+                report: Report = ray.get(ref)
+            except ray.exceptions.RayError as error:
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                say(f"{name} is left out: {lines[-1][:200] if lines else type(error).__name__}")
+                continue
+            if why := self._useless(report):
+                say(f"{name} is left out: {why}")
+                continue
+            resources = one["Resources"]
+            node = Node(one["NodeID"], name, resources["CPU"], resources.get("GPU", 0.0), report)
+            self.nodes.append(node)
+            if hasattr(self, "_cells"):
+                self._homes[node.id] = self._homes_of(node)
+                say(f"{name} has come")
+
+    def _useless(self, report: Report) -> str:
+        if report.trouble:
+            return report.trouble
+        if report.project != self.own.project:
+            return f"it has {report.project} of this project; here is {self.own.project}"
+        if report.making != self.own.making:
+            names = {n for n in {*report.making, *self.own.making} if report.making.get(n) != self.own.making.get(n)}
+            name = min(names)
+            return f"its {name} is {report.making.get(name, 'missing')}; here it is {self.own.making.get(name, 'missing')}"
+        if report.data != self.own.data:
+            return "its photographs are not those that are here"
+        if self.promised and not report.shared:
+            return f"it does not see this store at {report.store}"
+        return ""
