@@ -9,6 +9,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from export.errors import UserError, not_installed
 from export.progress import say
@@ -47,26 +48,35 @@ def address(text: str) -> str:
     return "auto" if place == "auto" else f"{host}:{port or PORT}"
 
 
+def look_for(on: str) -> None:
+    """Refuse at once what cannot be a cluster's address.
+
+    Raises:
+        UserError: it is none, or nothing answers there.
+        Unavailable: Ray is not installed.
+    """
+    place = address(on)
+    if not find_spec("ray"):
+        raise not_installed("ray")
+    if place not in ("", "auto"):
+        _require_listener(place)
+
+
 @contextmanager
 def connected(on: str) -> Iterator[None]:
     """Be a driver of the cluster while this is entered.
 
     Raises:
         UserError: there is no cluster at the address, or this machine is none of its nodes.
-        Unavailable: Ray is not installed.
     """
     place = address(on)
-    if place not in ("", "auto"):
-        _require_listener(place)
     before = {name: os.environ.get(name) for name in SETTINGS}
     os.environ.update(SETTINGS)
     level = logging.getLogger("ray").level
     folder = "" if place else tempfile.mkdtemp(prefix="bob-ray-")  # short: sockets lie in it
     try:
-        try:
-            import ray
-        except ModuleNotFoundError as error:
-            raise not_installed("ray") from error
+        import ray
+
         logging.getLogger("ray").setLevel(logging.ERROR)
         _start(place, on, folder)
         try:

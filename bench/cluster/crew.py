@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench.cluster import work
+from bench.cluster.entries import Others, Register
 from bench.cluster.nodes import Node, Report
 from bench.cluster.pieces import Piece
 from bench.cluster.work import Job
 from bench.sweep.assembly import Assembly
 from export.errors import UserError
 from export.progress import say
+from export.store import Store
 
+LOST = (
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.OutOfMemoryError,
+    ray.exceptions.ObjectLostError,
+    ray.exceptions.TaskUnschedulableError,
+    ray.exceptions.LocalRayletDiedError,
+    ray.exceptions.RaySystemError,
+    ray.exceptions.RuntimeEnvSetupError,
+)
+"""What Ray raises where something did not come to its end, for a reason outside it or because it took its process along."""
 REPORT_SECONDS = 600.0
 """In which a node has to say what it is: it may have to index the photographs."""
 LOOK_SECONDS = 5.0
@@ -44,10 +57,16 @@ class Crew:
     _looked: float = 0.0
     _gpu_cells: frozenset[int] = frozenset()
 
-    @property
-    def hopeful(self) -> bool:
-        """Whether nodes that could help may still come."""
-        return bool(self._asked or self.nodes) or True
+    def connect_stores(self, store: Store) -> None:
+        """Let entries be fetched from one another, where some node has a store of its own."""
+        if all(node.report.shared for node in self.nodes):
+            return
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        register = ray.remote(Register).options(num_cpus=0, scheduling_strategy=here).remote()
+        for node in self.nodes:
+            ray.get(register.add.remote((node.id, node.report.store), node.report.entries))
+        self.job = replace(self.job, register=register)
+        store.peers = Others(register, None)
 
     def gather(self) -> None:
         """Ask every node that is there, and wait for the answers.
@@ -91,6 +110,27 @@ class Crew:
             number for number, cell in enumerate(asked.cells) if cell.engine.spec.provider not in ("cpu", "eager")
         )
 
+    def introduce(self, homes: Sequence[str]) -> None:
+        """Say what the nodes are, and which of them make plans of their own."""
+        kinds: dict[frozenset[str], list[Node]] = {}
+        for node in self.nodes:
+            kinds.setdefault(self._homes[node.id] & set(homes), []).append(node)
+        for node in self.nodes:
+            here, gpus = node.report.environment, f", {node.gpus:g} GPUs" if node.gpus else ""
+            store = "the shared store" if node.report.shared else "a store of its own"
+            free = f"{node.report.free_bytes / 2**30:,.0f} GiB free"
+            say(f"node {node.name}: {here.name}, {node.cpus:g} cores{gpus}, {store}, {free}")
+            missing = [
+                f"{name} ({has.available.reason})" for name, has in node.report.engines.items() if not has.available.ok
+            ]
+            if missing:
+                say(f"  without {', '.join(missing)}")
+        if len(kinds) > 1:
+            for own, nodes in kinds.items():
+                cells = sum(home in own for home in homes)
+                names = ", ".join(node.name for node in nodes)
+                say(f"plans of their own, because engines or processors differ: {names} ({cells} cells)")
+
     def alive(self, node: Node) -> bool:
         """Whether the node is still there."""
         return any(one["NodeID"] == node.id and one["Alive"] for one in ray.nodes())
@@ -99,15 +139,25 @@ class Crew:
         """Give it no more work."""
         self.nodes = [one for one in self.nodes if one.id != node.id]
 
-    def submit(self, call: Callable[..., Any], node: Node, *arguments: Any, gpu: bool = False) -> Any:
-        """Run a function there, on the whole node or on one of its GPUs; its reference."""
+    def submit(
+        self, call: Callable[..., Any], node: Node, *arguments: Any, gpu: bool = False, machine: bool = False
+    ) -> Any:
+        """Run a function there, on all cores of the node or on one of its GPUs; its reference.
+
+        Args:
+            machine: alone on the machine: it takes the resource of which every node has 1, and all GPUs.
+        """
         cpus = node.cpus / node.gpus if gpu else node.cpus
-        return self._submit(call, node.id, node.cpus, *arguments, num_cpus=cpus, num_gpus=1 if gpu else 0)
+        takes: dict[str, Any] = {"num_cpus": cpus, "num_gpus": node.gpus if machine else 1 if gpu else 0}
+        if machine:
+            takes["resources"] = {f"node:{node.address}": 1}
+        return self._submit(call, node.id, node.cpus, *arguments, **takes)
 
     def _homes_of(self, node: Node) -> frozenset[str]:
-        return frozenset(node.report.home(cell) for cell in self._cells)
+        homes = {node.report.home(cell) for cell in self._cells} - {""}
+        return frozenset(homes | {f"{home}@{node.machine}" for home in homes})
 
-    def _submit(self, call: Callable[..., Any], node: str, cores: float, *arguments: Any, **takes: float) -> Any:
+    def _submit(self, call: Callable[..., Any], node: str, cores: float, *arguments: Any, **takes: Any) -> Any:
         # without this Ray sets it to what the task asks for, and a process is used again by tasks that ask otherwise
         threads = {"env_vars": {"OMP_NUM_THREADS": str(max(1, int(cores)))}}
         where = NodeAffinitySchedulingStrategy(node, soft=False)
@@ -143,7 +193,11 @@ class Crew:
                 say(f"{name} is left out: {why}")
                 continue
             resources = one["Resources"]
-            node = Node(one["NodeID"], name, resources["CPU"], resources.get("GPU", 0.0), report)
+            node = Node(
+                one["NodeID"], name, one["NodeManagerAddress"], resources["CPU"], resources.get("GPU", 0.0), report
+            )
+            if self.job.register is not None:
+                ray.get(self.job.register.add.remote((node.id, report.store), report.entries))
             self.nodes.append(node)
             if hasattr(self, "_cells"):
                 self._homes[node.id] = self._homes_of(node)
@@ -157,7 +211,9 @@ class Crew:
         if report.making != self.own.making:
             names = {n for n in {*report.making, *self.own.making} if report.making.get(n) != self.own.making.get(n)}
             name = min(names)
-            return f"its {name} is {report.making.get(name, 'missing')}; here it is {self.own.making.get(name, 'missing')}"
+            return (
+                f"its {name} is {report.making.get(name, 'missing')}; here it is {self.own.making.get(name, 'missing')}"
+            )
         if report.data != self.own.data:
             return "its photographs are not those that are here"
         if self.promised and not report.shared:

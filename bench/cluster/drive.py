@@ -14,7 +14,7 @@ import msgspec
 import ray
 
 from bench.cluster import work
-from bench.cluster.crew import Crew
+from bench.cluster.crew import LOST, Crew
 from bench.cluster.deal import Deal
 from bench.cluster.nodes import Node
 from bench.cluster.pieces import Piece
@@ -30,17 +30,6 @@ from export.store import write_atomic
 from tasks.base import Task
 from tasks.data.base import DataSet
 
-LOST = (
-    ray.exceptions.WorkerCrashedError,
-    ray.exceptions.NodeDiedError,
-    ray.exceptions.OutOfMemoryError,
-    ray.exceptions.ObjectLostError,
-    ray.exceptions.TaskUnschedulableError,
-    ray.exceptions.LocalRayletDiedError,
-    ray.exceptions.RaySystemError,
-    ray.exceptions.RuntimeEnvSetupError,
-)
-"""A piece did not come to its end, for a reason outside it, or because it took its process with it."""
 STEP_SECONDS = 1.0
 WAIT_SECONDS = 300.0
 """So long the sweep waits for a node, where none can do what is left."""
@@ -57,14 +46,14 @@ class Driver:
     """One sweep on a cluster.
 
     Attributes:
-        heard: called with each piece that is done, and the seconds that it took.
+        heard: called with each piece that is done, or will not be.
     """
 
     asked: Assembly
     desk: Desk
     crew: Crew
     tally: Tally
-    heard: Callable[[Piece, float], None] = lambda piece, seconds: None
+    heard: Callable[[Piece], None] = lambda piece: None
     _flights: dict[Any, _Flight] = field(default_factory=dict)
     _last: dict[str, int] = field(default_factory=dict)
     _failed: set[int] = field(default_factory=set)
@@ -92,7 +81,7 @@ class Driver:
                     for ref in done:
                         self._land(ref, deal)
                     continue
-                if time.monotonic() - idle > WAIT_SECONDS or not self.crew.hopeful:
+                if time.monotonic() - idle > WAIT_SECONDS:
                     raise self._stranded(deal)
                 time.sleep(STEP_SECONDS)
         finally:
@@ -132,10 +121,12 @@ class Driver:
                 raise OutOfSpace(answer.failure.what, answer.failure.why, answer.failure.remedy)
             return
         self.take(piece, answer)
+        if answer.failure and piece.kind == "plan":  # its scores fail with it; what else waited for it goes on
+            for one in [one for one in deal.drop(piece) if one != piece]:
+                self._give_up([one], answer.failure)
+                self.heard(one)
         deal.done(piece)
-        self.heard(piece, answer.seconds)
-        if answer.failure and piece.kind == "plan":
-            self._give_up([one for one in deal.drop(piece) if one.cell == piece.cell], answer.failure)
+        self.heard(piece)
 
     def _lost(self, piece: Piece, node: Node, error: Exception, deal: Deal) -> None:
         alive = self.crew.alive(node)
@@ -146,7 +137,9 @@ class Driver:
         say(f"{where}; {piece} is given up")
         why = next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:200]
         failure = Failure("Died", f"Every process that did the {piece.kind} of this cell died.", why)
-        self._give_up(deal.drop(piece), failure)
+        for one in deal.drop(piece):
+            self._give_up([one], failure)
+            self.heard(one)
 
     def take(self, piece: Piece, answer: work.Answer) -> None:
         """Write what came of a piece, under what was asked here."""
@@ -168,16 +161,18 @@ class Driver:
                 main = record.main
                 said = f"{main.name} {main.value:.2f} {main.unit}"
                 say(f"  {planned.cell}: {scorer.meta.name} on {images.name}: {said} ({answer.node})")
-        if answer.failure and piece.kind in ("plan", "score"):
+        if answer.failure and piece.kind in ("plan", "score", "ready"):
             self._give_up([piece], answer.failure)
 
     def _give_up(self, pieces: Sequence[Piece], failure: Failure) -> None:
         """Write records with the reason for all that these pieces would have given."""
         for piece in pieces:
             planned = self.asked.cells[piece.cell]
-            if piece.kind == "plan":
+            if piece.kind in ("plan", "ready"):
                 self._failed.add(piece.cell)
                 say(f"{planned.cell}")
+                owed = pipeline.timings(planned, self.asked.data, self.desk, keyed="plan_key" in vars(planned))
+                pipeline.give_up(owed, failure, self.desk, self.tally)
             if piece.kind == "score":
                 due = [(self.asked.data[place], name) for place, name in piece.due]
                 owed = [

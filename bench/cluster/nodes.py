@@ -67,11 +67,12 @@ class Node:
     """A node of the cluster that can do something of the sweep.
 
     Attributes:
-        id: Ray's. name: its host name. cpus, gpus: what it offers.
+        id: Ray's. name: its host name. address: its network address. cpus, gpus: what it offers.
     """
 
     id: str
     name: str
+    address: str
     cpus: float
     gpus: float
     report: Report

@@ -7,7 +7,7 @@ its features, and its scores on each data set. Only what is not finished becomes
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bench.sweep import passes, pipeline
@@ -32,6 +32,7 @@ class Piece:
         plan: the key of the plan that must come of it.
         due: what is to be scored: number of the data set, and name of the task.
         source: of features: number of the data set, of the source in it, and the first row of the shard.
+        of: number of the cell whose file is taken, where that is another: a baseline has none of its own.
         base: an export is of the fp32 file, and not of the cell's own.
         finished: keys of the cell's results that are there.
         needs: numbers of the pieces that come before.
@@ -46,6 +47,7 @@ class Piece:
     plan: str = ""
     due: tuple[tuple[int, str], ...] = ()
     source: tuple[int, int, int] = (0, 0, 0)
+    of: int = -1
     base: bool = False
     finished: tuple[str, ...] = ()
     needs: tuple[int, ...] = ()
@@ -89,11 +91,6 @@ class Pieces:
             own = [scorer for where, scorer in wanted if where == place]
             if own:
                 self._score(number, planned, place, images, own, plan, first)
-
-    def ready(self, number: int, needs: Sequence[int], home: str, finished: Sequence[str]) -> None:
-        """What the timings of a cell need is made on a node that will time it."""
-        planned = self.asked.cells[number]
-        self._add("ready", number, home=home, plan=planned.plan_key, needs=tuple(needs), finished=tuple(finished))
 
     def _add(self, kind: Kind, cell: int, **fields: object) -> int:
         name = str(self.asked.cells[cell].cell)
@@ -211,3 +208,30 @@ def unfinished(pieces: Sequence[Piece], lost: int) -> Iterator[Piece]:
         if piece.number == lost or gone & set(piece.needs):
             gone.add(piece.number)
             yield piece
+
+
+def ready_to_time(asked: Assembly, cells: Sequence[tuple[int, int, str, tuple[str, ...]]]) -> list[Piece]:
+    """What the timings of cells need, to be made on nodes that will time them.
+
+    Args:
+        cells: number of the cell, of the cell whose file it takes, its home, and the keys that are finished.
+    """
+    made = []
+    for number, of, home, finished in cells:
+        planned = asked.cells[of]
+        if of != number:
+            planned = replace(planned, engine=asked.cells[number].engine)
+        name = str(planned.cell)
+        made.append(
+            Piece(
+                len(made),
+                "ready",
+                number,
+                name,
+                home=home,
+                plan=planned.plan_key,
+                of=of if of != number else -1,
+                finished=finished,
+            )
+        )
+    return made

@@ -21,9 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import ray
 
+from bench.cluster.entries import Others, listed
 from bench.cluster.nodes import Has, Report
 from bench.cluster.pieces import Piece
+from bench.measure import rounds, worker
 from bench.measure.machine import environment
 from bench.records.asked import Asked
 from bench.records.parts import Environment, Failure
@@ -68,11 +71,13 @@ class Job:
         sweep: its document, as JSON.
         store: root of the nodes' stores; empty for each node's own default.
         token: a file that the driver left in its store, and what it holds.
+        register: the actor that knows where entries lie, where stores are not shared.
     """
 
     sweep: str
     store: str
     token: tuple[str, str] = ("", "")
+    register: Any = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ def report(job: Job) -> Report:
         there = store.root / name
         shared = bool(name) and there.is_file() and there.read_text() == content
         made = {**made, "preprocess": identity(_sweep(job.sweep).preprocess)}
-        asked = _assembled(job)
+        asked = _assembled(job.sweep, job.store)
     except UserError as error:
         return Report(here, _project(), made, trouble=" ".join(filter(None, (error.what, error.why))))
     engines = {str(cell.engine.spec): cell.engine for cell in asked.cells}
@@ -132,6 +137,7 @@ def report(job: Job) -> Report:
         data=tuple(images.digest for images in asked.data),
         store=str(store.root),
         shared=shared,
+        entries=() if shared else listed(store.root),
     )
 
 
@@ -141,8 +147,11 @@ def do(piece: Piece, job: Job) -> Answer:
     with _outbox(piece) as desk:
         failure, full = None, False
         try:
-            asked = _assembled(job)
-            planned = asked.cells[piece.cell]
+            asked = _ready(job)
+            planned = asked.cells[piece.cell if piece.of < 0 else piece.of]
+            if piece.of >= 0:
+                runner = asked.cells[piece.cell]
+                planned = replace(planned, engine=runner.engine, availability=runner.availability)
             if piece.plan and planned.plan_key != piece.plan:
                 raise CellError("The node would make another plan than it said.", "Its libraries have changed since.")
             _stage(piece, planned, asked, desk)
@@ -155,6 +164,16 @@ def do(piece: Piece, job: Job) -> Answer:
         pictures = {path.name: path.read_bytes() for path in sorted(desk.pictures.glob("*")) if path.is_file()}
         records = tuple(msgspec.json.encode(record) for record in desk.kept)
     return Answer(node, records, pictures, failure, full, time.perf_counter() - begin)
+
+
+def measure(child: worker.Job, job: Job) -> worker.Outcome:
+    """Measure here what a child process measures; all that it needs is brought first."""
+    _ready(job)
+    store = _store(job.store)
+    for kind, key in child.entries:
+        store.try_load(kind, key)
+    outcome = rounds.alone(replace(child, store=str(store.root)))
+    return replace(outcome, node=socket.gethostname())
 
 
 def _stage(piece: Piece, planned: Planned, asked: Assembly, desk: Outbox) -> None:
@@ -227,5 +246,13 @@ def _store(root: str) -> Store:
 
 
 @cache
-def _assembled(job: Job) -> Assembly:
-    return assemble(_sweep(job.sweep), _store(job.store))
+def _assembled(sweep: str, store: str) -> Assembly:
+    return assemble(_sweep(sweep), _store(store))
+
+
+def _ready(job: Job) -> Assembly:
+    """The sweep, and the node's store with the others that entries may come from."""
+    store = _store(job.store)
+    if job.register is not None and store.peers is None:
+        store.peers = Others(job.register, (ray.get_runtime_context().get_node_id(), str(store.root)))
+    return _assembled(job.sweep, job.store)
