@@ -30,7 +30,7 @@ LOST = (
     ray.exceptions.RaySystemError,
     ray.exceptions.RuntimeEnvSetupError,
 )
-"""What Ray raises where something did not come to its end, for a reason outside it or because it took its process along."""
+"""What Ray raises where something did not come to its end: for a reason outside it, or because it ended its process."""
 REPORT_SECONDS = 600.0
 """In which a node has to say what it is: it may have to index the photographs."""
 LOOK_SECONDS = 5.0
@@ -120,11 +120,9 @@ class Crew:
             store = "the shared store" if node.report.shared else "a store of its own"
             free = f"{node.report.free_bytes / 2**30:,.0f} GiB free"
             say(f"node {node.name}: {here.name}, {node.cpus:g} cores{gpus}, {store}, {free}")
-            missing = [
-                f"{name} ({has.available.reason})" for name, has in node.report.engines.items() if not has.available.ok
-            ]
-            if missing:
-                say(f"  without {', '.join(missing)}")
+            for name, has in node.report.engines.items():
+                if not has.available.ok:
+                    say(f"  without {name}: {has.available.reason}")
         if len(kinds) > 1:
             for own, nodes in kinds.items():
                 cells = sum(home in own for home in homes)
@@ -210,10 +208,8 @@ class Crew:
             return f"it has {report.project} of this project; here is {self.own.project}"
         if report.making != self.own.making:
             names = {n for n in {*report.making, *self.own.making} if report.making.get(n) != self.own.making.get(n)}
-            name = min(names)
-            return (
-                f"its {name} is {report.making.get(name, 'missing')}; here it is {self.own.making.get(name, 'missing')}"
-            )
+            there, here = (making.get(min(names), "missing") for making in (report.making, self.own.making))
+            return f"its {min(names)} is {there}; here it is {here}"
         if report.data != self.own.data:
             return "its photographs are not those that are here"
         if self.promised and not report.shared:

@@ -27,7 +27,7 @@ class Watch:
     node: Node
 
     def __call__(self, job: Job) -> Outcome:
-        """What a child process saw there; where every process that should have watched it died, why there is nothing."""
+        """What a child process saw there; why not, where every process that watched it died."""
         for _ in range(WORKERS):
             ref = self.crew.submit(work.measure, self.node, job, self.crew.job, machine=True)
             try:
