@@ -11,10 +11,8 @@ from export.errors import UserError
 
 
 def test_every_name_stands_for_a_figure() -> None:
-    names = (
-        "extraction corruption preprocessing probe neighbours scoring start child bootstrap top1 precision joint page"
-    )
-    assert list(FIGURES) == ["harness", "loadgen", *names.split()]
+    names = "extraction corruption preprocessing probe neighbours scoring start child bootstrap top1 precision joint page"
+    assert list(FIGURES) == ["harness", "loadgen", *names.split(), "cluster"]
     assert all(callable(FIGURES.get(name)) for name in FIGURES)
 
 
