@@ -3,7 +3,7 @@
 The model: nodes are equal to the machine that the records come from, and take one piece at a time. Scores and timings
 take what they took there, features once for each cell and data set. Files and plans have no recorded duration: they
 take :data:`EXPORT_SECONDS` and :data:`PLAN_SECONDS`. The driver handles one piece after another, each in
-:data:`DRIVER_SECONDS`; a node takes its first piece after :data:`START_SECONDS`. The store is shared and never waited for.
+:data:`DRIVER_SECONDS`; a node takes its first piece after :data:`START_SECONDS`. The store is shared, without a wait.
 Timings begin when all scores are there, each cell's on one node. No node dies.
 """
 

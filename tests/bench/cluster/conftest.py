@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import pytest
 from coloured import draw
@@ -57,6 +56,8 @@ class Nodes:
 def nodes() -> Iterator[Callable[..., Nodes]]:
     """Starts a cluster of as many nodes as it is given environments."""
     pytest.importorskip("ray", reason="Ray is not installed")
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("only Linux gives a node one core")
     started: list[Nodes] = []
 
     def start(*variables: Mapping[str, str]) -> Nodes:
