@@ -1,4 +1,6 @@
-"""How a sweep would spread over many nodes: the driver's own scheduler, run over the durations of finished records.
+"""``python -m bench.cluster.simulate``: how a sweep would spread over many nodes.
+
+The driver's own scheduler is run over the durations of finished records.
 
 The model: nodes are equal to the machine that the records come from, and take one piece at a time. Scores and timings
 take what they took there, features once for each cell and data set. Files and plans have no recorded duration: they
@@ -9,17 +11,20 @@ Timings begin when all scores are there, each cell's on one node. No node dies.
 
 from __future__ import annotations
 
+import argparse
 import heapq
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.cluster.deal import Deal
 from bench.cluster.pieces import Kind, Piece
 from bench.measure.rounds import CHILD_SECONDS
 from bench.records.parts import TaskSubject
 from bench.records.record import Record, ScoreRecord, TimingRecord
-from bench.records.results import Results
+from bench.records.results import PUBLISHED, Results
+from export.command import console, new_parser, print_table, sizes
 from export.errors import UserError
 
 EXPORT_SECONDS, PLAN_SECONDS, START_SECONDS, DRIVER_SECONDS = 30.0, 5.0, 30.0, 0.05
@@ -124,3 +129,32 @@ def _by_data(records: Sequence[Record]) -> Mapping[str, float]:
             extracted[data] = max(extracted.get(data, 0.0), own)
             scores[data] += record.seconds - own if record.seconds > own else record.seconds
     return {data: scores[data] + extracted[data] for data in scores}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = new_parser("bench.cluster.simulate", (__doc__ or "").splitlines()[0])
+    p.add_argument(
+        "--results", type=Path, default=PUBLISHED, metavar="DIR", help="finished records (the published ones)"
+    )
+    p.add_argument("--cells", type=int, default=1000, metavar="N", help="cells of the sweep (1000)")
+    p.add_argument("--nodes", default="4,16,64,128", metavar="A,B", help="numbers of nodes (4,16,64,128)")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print a table in Markdown.
+
+    Raises:
+        UserError: there are no results, or none was scored.
+    """
+    args = parser().parse_args(argv)
+    found = [simulate(Results.load(args.results), args.cells, nodes) for nodes in sizes(args.nodes, "--nodes")]
+    heads = (">nodes", ">work, h", ">takes, h", ">share of the ideal speed")
+    print_table(
+        heads, [(f"{s.nodes}", f"{s.work / 3600:.1f}", f"{s.seconds / 3600:.2f}", f"{s.of_ideal:.2f}") for s in found]
+    )
+
+
+if __name__ == "__main__":
+    console(main)()

@@ -161,6 +161,7 @@ def _token(store: Store) -> Iterator[tuple[str, str]]:
     """A file in the store that a node sees if it shares it."""
     path = store.root / f".shared-{secrets.token_hex(4)}"
     content = secrets.token_hex(16)
+    store.root.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
     try:
         yield path.name, content
