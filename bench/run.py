@@ -110,9 +110,10 @@ def _joined(
     from bench.cluster.connect import connected
 
     with connected(args.on):
-        from bench.cluster.start import gather
+        from bench.cluster.start import gathered
 
-        yield gather(sweep, asked, desk, store, own_store=args.store is None, promised=args.shared_store)
+        with gathered(sweep, asked, desk, store, args.store is None, args.shared_store) as found:
+            yield found
 
 
 def _sweep(args: argparse.Namespace) -> SweepSpec:

@@ -15,7 +15,7 @@ from bench.cluster.entries import Others, Register
 from bench.cluster.nodes import Node, Report
 from bench.cluster.pieces import Piece
 from bench.cluster.work import Job
-from bench.sweep.assembly import Assembly
+from bench.sweep.cells import Planned
 from export.errors import UserError
 from export.progress import say
 from export.store import Store
@@ -43,30 +43,22 @@ class Crew:
 
     Attributes:
         job: what every piece shares.
-        own: the driver's own report: what nodes are compared with.
+        own: the driver's own report: what nodes are compared with. store: the driver's.
         nodes: those that take part.
         promised: the store was said to be shared.
     """
 
     job: Job
     own: Report
+    store: Store
     promised: bool = False
     nodes: list[Node] = field(default_factory=list)
     _asked: dict[Any, dict[str, Any]] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
     _looked: float = 0.0
     _gpu_cells: frozenset[int] = frozenset()
-
-    def connect_stores(self, store: Store) -> None:
-        """Let entries be fetched from one another, where some node has a store of its own."""
-        if all(node.report.shared for node in self.nodes):
-            return
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        register = ray.remote(Register).options(num_cpus=0, scheduling_strategy=here).remote()
-        for node in self.nodes:
-            ray.get(register.add.remote((node.id, node.report.store), node.report.entries))
-        self.job = replace(self.job, register=register)
-        store.peers = Others(register, None)
+    _cells: Sequence[Planned] = ()
+    _homes: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def gather(self) -> None:
         """Ask every node that is there, and wait for the answers.
@@ -102,12 +94,12 @@ class Crew:
         """Whether the node is of a home of :func:`bench.cluster.nodes.choose_homes`."""
         return not home or home in self._homes.get(node.id, frozenset())
 
-    def settle(self, asked: Assembly) -> None:
+    def settle(self, cells: Sequence[Planned]) -> None:
         """Note which homes of the sweep's cells each node is of, and which cells need a GPU."""
-        self._cells = asked.cells
+        self._cells = cells
         self._homes = {node.id: self._homes_of(node) for node in self.nodes}
         self._gpu_cells = frozenset(
-            number for number, cell in enumerate(asked.cells) if cell.engine.spec.provider not in ("cpu", "eager")
+            number for number, cell in enumerate(cells) if cell.engine.spec.provider not in ("cpu", "eager")
         )
 
     def introduce(self, homes: Sequence[str]) -> None:
@@ -194,12 +186,22 @@ class Crew:
             node = Node(
                 one["NodeID"], name, one["NodeManagerAddress"], resources["CPU"], resources.get("GPU", 0.0), report
             )
-            if self.job.register is not None:
-                ray.get(self.job.register.add.remote((node.id, report.store), report.entries))
+            self._join_store(node)
             self.nodes.append(node)
-            if hasattr(self, "_cells"):
+            if self._cells:
                 self._homes[node.id] = self._homes_of(node)
                 say(f"{name} has come")
+
+    def _join_store(self, node: Node) -> None:
+        """Let entries be fetched from one another, once some node has a store of its own."""
+        if self.job.register is None and not node.report.shared:
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+            register = ray.remote(Register).options(num_cpus=0, scheduling_strategy=here).remote()
+            self.job, self.store.peers = replace(self.job, register=register), Others(register, None)
+            for one in self.nodes:
+                ray.get(register.add.remote((one.id, one.report.store), one.report.entries))
+        if self.job.register is not None:
+            ray.get(self.job.register.add.remote((node.id, node.report.store), node.report.entries))
 
     def _useless(self, report: Report) -> str:
         if report.trouble:

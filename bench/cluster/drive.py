@@ -121,11 +121,10 @@ class Driver:
                 raise OutOfSpace(answer.failure.what, answer.failure.why, answer.failure.remedy)
             return
         self.take(piece, answer)
-        if answer.failure and piece.kind == "plan":  # its scores fail with it; what else waited for it goes on
-            for one in [one for one in deal.drop(piece) if one != piece]:
-                self._give_up([one], answer.failure)
-                self.heard(one)
-        deal.done(piece)
+        if answer.failure and piece.kind == "plan":  # its scores fail with it
+            self._drop([one for one in deal.drop(piece) if one != piece], answer.failure)
+        else:
+            deal.done(piece)
         self.heard(piece)
 
     def _lost(self, piece: Piece, node: Node, error: Exception, deal: Deal) -> None:
@@ -137,9 +136,7 @@ class Driver:
         say(f"{where}; {piece} is given up")
         why = next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:200]
         failure = Failure("Died", f"Every process that did the {piece.kind} of this cell died.", why)
-        for one in deal.drop(piece):
-            self._give_up([one], failure)
-            self.heard(one)
+        self._drop(deal.drop(piece), failure)
 
     def take(self, piece: Piece, answer: work.Answer) -> None:
         """Write what came of a piece, under what was asked here."""
@@ -163,6 +160,11 @@ class Driver:
                 say(f"  {planned.cell}: {scorer.meta.name} on {images.name}: {said} ({answer.node})")
         if answer.failure and piece.kind in ("plan", "score", "ready"):
             self._give_up([piece], answer.failure)
+
+    def _drop(self, pieces: Sequence[Piece], failure: Failure) -> None:
+        self._give_up(pieces, failure)
+        for piece in pieces:
+            self.heard(piece)
 
     def _give_up(self, pieces: Sequence[Piece], failure: Failure) -> None:
         """Write records with the reason for all that these pieces would have given."""

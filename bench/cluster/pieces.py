@@ -202,11 +202,15 @@ def pieces_of(asked: Assembly, desk: Desk, homes: Sequence[str], tally: pipeline
 
 
 def unfinished(pieces: Sequence[Piece], lost: int) -> Iterator[Piece]:
-    """The pieces that cannot be done without that one, itself first."""
-    gone = {lost}
+    """The pieces that cannot be done without that one, itself first: what needs its file or its plan.
+
+    What only comes after it (a score after a pass over the images) makes what is missing itself.
+    """
+    gone = {lost} if pieces[lost].kind in ("export", "plan") else set[int]()
     for piece in pieces:
         if piece.number == lost or gone & set(piece.needs):
-            gone.add(piece.number)
+            if piece.kind in ("export", "plan"):
+                gone.add(piece.number)
             yield piece
 
 

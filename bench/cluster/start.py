@@ -25,7 +25,7 @@ from export.store import Store
 from tasks.data.layout import few
 
 
-@dataclass(frozen=True)
+@dataclass
 class Gathered:
     """A sweep and the nodes that will do it: its cells with the engines as those have them, and each cell's home."""
 
@@ -79,7 +79,10 @@ class Gathered:
         return tally
 
 
-def gather(sweep: SweepSpec, asked: Assembly, desk: Desk, store: Store, own_store: bool, promised: bool) -> Gathered:
+@contextmanager
+def gathered(
+    sweep: SweepSpec, asked: Assembly, desk: Desk, store: Store, own_store: bool, promised: bool
+) -> Iterator[Gathered]:
     """Ask the nodes what they are, and choose where each cell is at home.
 
     Args:
@@ -89,24 +92,22 @@ def gather(sweep: SweepSpec, asked: Assembly, desk: Desk, store: Store, own_stor
     Raises:
         UserError: no node can do anything of the sweep.
     """
-    with _token(store) as token:
-        root = "" if own_store else str(store.root)
-        job = work.Job(json.dumps(asdict(history.absolute(sweep))), root, token)
-        crew = Crew(job, work.report(job), promised)
+    with _token(store) as token:  # nodes that come later look for it too
+        job = work.Job(json.dumps(asdict(history.absolute(sweep))), "" if own_store else str(store.root), token)
+        crew = Crew(job, work.report(job), store, promised)
         crew.gather()
-    crew.connect_stores(store)
 
-    def finished(planned: Planned) -> int:
-        return sum(
-            desk.finished(planned.score_key(images, scorer))
-            for images, scorer in planned.owed(asked.data)
-            if not planned.unscored(scorer)
-        )
+        def finished(planned: Planned) -> int:
+            return sum(
+                desk.finished(planned.score_key(images, scorer))
+                for images, scorer in planned.owed(asked.data)
+                if not planned.unscored(scorer)
+            )
 
-    chosen, homes = nodes.choose_homes(asked, crew.nodes, desk.machine, finished)
-    crew.settle(chosen)
-    crew.introduce(homes)
-    return Gathered(chosen, homes, crew)
+        chosen, homes = nodes.choose_homes(asked, crew.nodes, desk.machine, finished)
+        crew.settle(chosen.cells)
+        crew.introduce(homes)
+        yield Gathered(chosen, homes, crew)
 
 
 def _time(found: Gathered, driver: Driver, out: frozenset[int], desk: Desk, tally: Tally) -> None:
@@ -138,11 +139,12 @@ def _time(found: Gathered, driver: Driver, out: frozenset[int], desk: Desk, tall
             raise
         except BaseException as error:
             pipeline.give_up(pipeline.timings(planned, asked.data, desk, False), error, desk, tally)
-    driver.run(ready_to_time(asked, wanted))
+    maker = Driver(asked, desk, crew, tally)
+    maker.run(ready_to_time(asked, wanted))
     ready: list[timing.Timed] = []
     places: list[Sequence[Node]] = []
     for number, _, home, _ in wanted:
-        if number in driver.failed:
+        if number in maker.failed:
             continue
         try:
             for made in timing.prepare(cells[number], asked.data[:1], desk):

@@ -137,7 +137,7 @@ def report(job: Job) -> Report:
         data=tuple(images.digest for images in asked.data),
         store=str(store.root),
         shared=shared,
-        entries=() if shared else listed(store.root),
+        entries=listed(store.root),
     )
 
 

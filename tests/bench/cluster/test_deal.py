@@ -9,13 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cluster.deal import NODES, WORKERS, Deal
-from bench.cluster.pieces import Piece
+from bench.cluster.pieces import Kind, Piece
 
 
-def chain(*needs: Sequence[int], homes: Sequence[str] = (), cells: Sequence[int] = ()) -> list[Piece]:
+def chain(
+    *needs: Sequence[int], homes: Sequence[str] = (), cells: Sequence[int] = (), kinds: Sequence[Kind] = ()
+) -> list[Piece]:
     """Pieces that need those of these numbers."""
     return [
-        Piece(n, "score", cells[n] if cells else n, f"cell {n}", homes[n] if homes else "", needs=tuple(own))
+        Piece(
+            n,
+            kinds[n] if kinds else "score",
+            cells[n] if cells else n,
+            f"cell {n}",
+            homes[n] if homes else "",
+            needs=tuple(own),
+        )
         for n, own in enumerate(needs)
     ]
 
@@ -68,13 +77,17 @@ def test_a_piece_that_ends_processes_is_tried_as_often_as_is_said_and_more_often
 
 
 def test_what_cannot_be_done_without_a_piece_is_dropped_with_it_and_the_rest_goes_on() -> None:
-    deal = Deal(chain([], [0], [1], []))
+    kinds: list[Kind] = ["export", "plan", "pass", "score", "plan", "score"]
+    deal = Deal(chain([], [0], [1], [1, 2], [], [2, 4], kinds=kinds))
     first = deal.next(anywhere)
     assert first is not None
-    assert [piece.number for piece in deal.drop(first)] == [0, 1, 2]
-    last = deal.next(anywhere)
-    assert last is not None
-    assert (last.number, deal.left) == (3, 1)
+    assert [piece.number for piece in deal.drop(first)] == [0, 1, 2, 3]
+    left = []
+    while piece := deal.next(anywhere):
+        left.append(piece.number)
+        deal.done(piece)
+    assert left == [4, 5], "what only came after the pass does without it"
+    assert deal.left == 0
 
 
 @given(st.data())
