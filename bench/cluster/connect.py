@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -70,8 +71,11 @@ def connected(on: str) -> Iterator[None]:
         UserError: there is no cluster at the address, or this machine is none of its nodes.
     """
     place = address(on)
-    before = {name: os.environ.get(name) for name in SETTINGS}
-    os.environ.update(SETTINGS)
+    # a cluster that is started here takes orders from this run alone; Ray would write a token into the user's home folder
+    own = {} if place else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    settings = SETTINGS | own
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     level = logging.getLogger("ray").level
     folder = "" if place else tempfile.mkdtemp(prefix="bob-ray-")  # short: sockets lie in it
     try:

@@ -11,7 +11,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench.cluster import work
-from bench.cluster.entries import Others, Register
+from bench.cluster.entries import Others, Register, as_task
 from bench.cluster.nodes import Node, Report
 from bench.cluster.pieces import Piece
 from bench.cluster.work import Job
@@ -151,7 +151,7 @@ class Crew:
         # without this Ray sets it to what the task asks for, and a process is used again by tasks that ask otherwise
         threads = {"env_vars": {"OMP_NUM_THREADS": str(max(1, int(cores)))}}
         where = NodeAffinitySchedulingStrategy(node, soft=False)
-        remote = ray.remote(call).options(max_retries=0, scheduling_strategy=where, runtime_env=threads, **takes)
+        remote = as_task(call).options(max_retries=0, scheduling_strategy=where, runtime_env=threads, **takes)
         return remote.remote(*arguments)
 
     def _look(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Others:
             if place == self.place:
                 continue
             where = NodeAffinitySchedulingStrategy(place[0], soft=False)
-            options = ray.remote(packed).options(num_cpus=0, max_retries=0, scheduling_strategy=where)
+            options = as_task(packed).options(num_cpus=0, max_retries=0, scheduling_strategy=where)
             try:
                 files: Mapping[str, bytes] | None = ray.get(options.remote(place[1], kind, key))
             except ray.exceptions.RayError:  # that node is gone
@@ -68,6 +69,12 @@ class Others:
         """Let the others know."""
         if kind in KINDS and self.place:
             ray.get(self.register.add.remote(self.place, [(kind, key)]))
+
+
+@cache
+def as_task(call: Callable[..., Any]) -> Any:
+    """A function as a task of Ray's: sent to the nodes once, and not with each call."""
+    return ray.remote(call)
 
 
 def packed(root: str, kind: str, key: str) -> dict[str, bytes] | None:

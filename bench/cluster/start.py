@@ -21,6 +21,7 @@ from bench.sweep.desk import Desk
 from bench.sweep.looks import Looks
 from bench.sweep.pipeline import ENDS, Skip, Tally
 from bench.sweep.spec import SweepSpec
+from export.errors import UserError
 from export.store import Store
 from tasks.data.layout import few
 
@@ -98,11 +99,11 @@ def gathered(
         crew.gather()
 
         def finished(planned: Planned) -> int:
-            return sum(
-                desk.finished(planned.score_key(images, scorer))
-                for images, scorer in planned.owed(asked.data)
-                if not planned.unscored(scorer)
-            )
+            due = [(images, one) for images, one in planned.owed(asked.data) if not planned.unscored(one)]
+            try:
+                return sum(desk.finished(planned.score_key(images, one)) for images, one in due)
+            except UserError:  # it is said where the cell is
+                return 0
 
         chosen, homes = nodes.choose_homes(asked, crew.nodes, desk.machine, finished)
         crew.settle(chosen.cells)
