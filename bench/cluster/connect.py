@@ -71,7 +71,7 @@ def connected(on: str) -> Iterator[None]:
         UserError: there is no cluster at the address, or this machine is none of its nodes.
     """
     place = address(on)
-    # a cluster that is started here takes orders from this run alone; Ray would write a token into the user's home folder
+    # one that is started here takes orders from this run alone; Ray would write a token into the home folder
     own = {} if place else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     settings = SETTINGS | own
     before = {name: os.environ.get(name) for name in settings}
