@@ -41,7 +41,7 @@ def counting(what: str | Callable[[], str], total: int, unit: str = "images") ->
         what: the line's beginning; or what gives it, where it changes.
     """
 
-    def now() -> str:
+    def said() -> str:
         return what if isinstance(what, str) else what()
 
     if sys.stderr.isatty():
@@ -56,14 +56,14 @@ def counting(what: str | Callable[[], str], total: int, unit: str = "images") ->
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(now(), total=total, rate="")
+            task = bar.add_task(said(), total=total, rate="")
             start, done = time.monotonic(), 0
 
             def advance(count: int) -> None:
                 nonlocal done
                 done += count
                 rate = done / max(time.monotonic() - start, 1e-9)
-                bar.update(task, description=now(), advance=count, rate=f"{rate:,.0f} {unit}/s")
+                bar.update(task, description=said(), advance=count, rate=f"{rate:,.0f} {unit}/s")
 
             yield advance
         return
@@ -77,6 +77,6 @@ def counting(what: str | Callable[[], str], total: int, unit: str = "images") ->
         if now - last >= LINE_SECONDS and done < total:
             last = now
             rate = done / (now - start)
-            say(f"{now()}: {done} of {total} {unit}, {rate:,.1f} {unit}/s, {(total - done) / rate:,.0f} s left")
+            say(f"{said()}: {done} of {total} {unit}, {rate:,.1f} {unit}/s, {(total - done) / rate:,.0f} s left")
 
     yield line
