@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import Any
 
 
 def main() -> None:
@@ -18,12 +19,12 @@ def main() -> None:
     own = sorted(os.sched_getaffinity(0))
     before = dict(os.environ)
     cluster = Cluster()
-    nodes = []
+    nodes: list[Any] = []
 
     def add(variables: dict[str, str]) -> None:
         os.sched_setaffinity(0, {own[len(nodes) % len(own)]})  # what a node starts inherits it
         os.environ.update(variables)
-        head = {} if nodes else {"include_dashboard": False, "temp_dir": folder}
+        head: dict[str, Any] = {} if nodes else {"include_dashboard": False, "temp_dir": folder}
         nodes.append(cluster.add_node(num_cpus=1, object_store_memory=100 << 20, **head))
         os.environ.clear()
         os.environ.update(before)
@@ -40,7 +41,7 @@ def main() -> None:
         else:
             break
         print("done", flush=True)
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import Any
 
 from export.errors import UserError, not_installed
 from export.progress import say
@@ -98,13 +99,17 @@ def connected(on: str) -> Iterator[None]:
 def _start(place: str, on: str, folder: str) -> None:
     import ray
 
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     try:
         if place:
             ray.init(address=place, **quiet)
         else:
             say("starting Ray on this machine")
-            here = {"num_cpus": _cores(), "object_store_memory": OBJECTS_BYTES, "include_dashboard": False}
+            here: dict[str, Any] = {
+                "num_cpus": _cores(),
+                "object_store_memory": OBJECTS_BYTES,
+                "include_dashboard": False,
+            }
             ray.init(address="local", _temp_dir=folder, **here, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -37,6 +37,12 @@ LOOK_SECONDS = 5.0
 """Between looks for nodes that have come or gone."""
 
 
+def there() -> list[dict[str, Any]]:
+    """Ray's nodes, those that are gone among them, as it describes them."""
+    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return found
+
+
 @dataclass
 class Crew:
     """The nodes of one sweep.
@@ -123,7 +129,7 @@ class Crew:
 
     def alive(self, node: Node) -> bool:
         """Whether the node is still there."""
-        return any(one["NodeID"] == node.id and one["Alive"] for one in ray.nodes())
+        return any(one["NodeID"] == node.id and one["Alive"] for one in there())
 
     def leave_out(self, node: Node) -> None:
         """Give it no more work."""
@@ -156,7 +162,7 @@ class Crew:
 
     def _look(self) -> None:
         self._looked = time.monotonic()
-        alive = {one["NodeID"]: one for one in ray.nodes() if one["Alive"]}
+        alive = {one["NodeID"]: one for one in there() if one["Alive"]}
         for node in [node for node in self.nodes if node.id not in alive]:
             say(f"{node.name} is gone")
             self.leave_out(node)
@@ -196,7 +202,7 @@ class Crew:
         """Let entries be fetched from one another, once some node has a store of its own."""
         if self.job.register is None and not node.report.shared:
             here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-            register = ray.remote(Register).options(num_cpus=0, scheduling_strategy=here).remote()
+            register: Any = as_task(Register).options(num_cpus=0, scheduling_strategy=here).remote()
             self.job, self.store.peers = replace(self.job, register=register), Others(register, None)
             for one in self.nodes:
                 ray.get(register.add.remote((one.id, one.report.store), one.report.entries))

@@ -73,7 +73,7 @@ class Others:
 
 @cache
 def as_task(call: Callable[..., Any]) -> Any:
-    """A function as a task of Ray's: sent to the nodes once, and not with each call."""
+    """A function as a task of Ray's, or a class as an actor: sent to the nodes once, and not with each call."""
     return ray.remote(call)
 
 

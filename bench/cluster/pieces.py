@@ -220,7 +220,7 @@ def ready_to_time(asked: Assembly, cells: Sequence[tuple[int, int, str, tuple[st
     Args:
         cells: number of the cell, of the cell whose file it takes, its home, and the keys that are finished.
     """
-    made = []
+    made: list[Piece] = []
     for number, of, home, finished in cells:
         planned = asked.cells[of]
         if of != number:
