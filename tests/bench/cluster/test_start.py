@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -47,6 +50,14 @@ def bob(arguments: list[str], environment: dict[str, str] | None = None) -> subp
     )
 
 
+def bring(store: Path, place: Path) -> None:
+    """Make a store that has what was downloaded into another, and nothing that was made."""
+    place.mkdir(parents=True)
+    for kind in ("packages", "archives", "members"):
+        if (store / kind).is_dir():
+            (place / kind).symlink_to(store / kind)
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("plain-store")
@@ -70,10 +81,7 @@ def test_two_nodes_one_killed_give_the_records_of_the_plain_run_and_a_second_dri
     out = tmp_path / "out"
     where = ["--store", str(tmp_path / "store"), "--out", str(out), "--on", f"ray://{cluster.address}"]
     command = [*asked, "--scenarios", "single_stream", *where]
-    (tmp_path / "store").mkdir()
-    for kind in ("packages", "archives", "members"):  # what was downloaded
-        if (store / kind).is_dir():
-            (tmp_path / "store" / kind).symlink_to(store / kind)
+    bring(store, tmp_path / "store")
     first = bob(command, cluster.environment)
     assert first.stderr is not None
     said = []
@@ -93,6 +101,7 @@ def test_two_nodes_one_killed_give_the_records_of_the_plain_run_and_a_second_dri
     assert "Another run writes" in refusal
 
     assert records(out) == records(plain)
+    assert text.count(": accuracy ") == sum(one["kind"] == "score" for one in records(plain).values() if one["metrics"])
     timings = [json.loads(path.read_text()) for path in (out / "records").glob("*.json")]
     assert {one["environment"]["node"] for one in timings} == {os.uname().nodename}
 
@@ -112,10 +121,7 @@ def test_stores_of_their_own_an_engine_that_a_node_lacks_and_a_store_that_was_sa
     places = []
     for name in ("one", "two", "driver"):
         places.append(tmp_path / name)
-        (places[-1] / "backbones-deployed").mkdir(parents=True)
-        for kind in ("packages", "archives", "members"):
-            if (store / kind).is_dir():
-                (places[-1] / "backbones-deployed" / kind).symlink_to(store / kind)
+        bring(store, places[-1] / "backbones-deployed")
     path = os.pathsep.join([str(broken), str(ROOT / "tests")])
     cluster = nodes({"XDG_CACHE_HOME": str(places[0])}, {"XDG_CACHE_HOME": str(places[1]), "PYTHONPATH": path})
     driver = {**cluster.environment, "XDG_CACHE_HOME": str(places[2])}
@@ -154,3 +160,28 @@ def test_where_no_cluster_is_one_sentence_says_so(asked: list[str], tmp_path: Pa
     assert len(errors.splitlines()) == 3
 
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_node_killed_at_twenty_random_moments_costs_nothing_that_was_finished(
+    nodes: Callable[..., Any], asked: list[str], plain: Path, store: Path, tmp_path: Path
+) -> None:
+    """Twenty sweeps: about a quarter of an hour on two cores."""
+    cluster, random = nodes({}, {}), Random(0)
+    scores = {name: one for name, one in records(plain).items() if one["kind"] == "score" and one["status"] == "ok"}
+    for kill in range(1, 21):
+        out, own = tmp_path / f"out{kill}", tmp_path / f"store{kill}"
+        bring(store, own)
+        where = ["--scenarios", "none", "--store", str(own), "--out", str(out), "--on", f"ray://{cluster.address}"]
+        run = bob([*asked, *where], cluster.environment)
+        assert run.stderr is not None
+        said = [next(line for line in run.stderr if line.startswith("node "))]
+        moment = Timer(random.uniform(0, 12), lambda kill=kill: cluster.tell(f"kill {kill}"))  # type: ignore[misc]
+        moment.start()
+        said += list(run.stderr)
+        assert run.wait(300) == 0, "".join(said)
+        moment.join()
+        assert {n: one for n, one in records(out).items() if one["status"] == "ok"} == scores
+        assert "".join(said).count(": accuracy ") == len(scores), "nothing finished is done again"
+        shutil.rmtree(own)
+        cluster.tell("add")
