@@ -96,7 +96,9 @@ class Driver:
                 if piece is None:
                     break
                 self._last[node.id] = piece.cell
-                ref = self.crew.submit(work.do, node, piece, self.crew.job, gpu=self.crew.on_gpu(piece))
+                ref = self.crew.submit(
+                    work.do, node, piece, self.crew.job, gpu=node.gpus >= 1 and self.crew.on_gpu(piece)
+                )
                 self._flights[ref] = _Flight(piece, node)
 
     def _flying(self, node: Node) -> list[Piece]:
