@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -19,22 +20,28 @@ from export.command import add_store, console, new_parser, print_table
 from export.errors import UserError
 
 if TYPE_CHECKING:
+    from bench.cluster.start import Gathered
     from bench.records.record import Record
     from bench.sweep.assembly import Assembly
     from bench.sweep.desk import Desk
     from bench.sweep.spec import SweepSpec
     from bench.verdict.ranking import Ranking
+    from export.store import Store
 
 EXAMPLES = """\
 examples:
   bob run                                            the demo: real backbones, real photographs
   bob run --engines ort --models efficientnet_lite0,vit_s --data ~/photos --tasks knn,linear_probe
   bob run --data ~/photos --out-of-scope ~/others --tasks knn,out_of_scope
+  bob run --config sweep.yaml --on ray://auto        on the nodes of a Ray cluster (docs/cluster.md)
   bob run --config sweep.yaml --dry-run              what would run, and what is finished
 
 A run that was stopped is resumed by the same command: it does only what is missing.
 Exit code: 0 done, 1 some result failed, 2 a user error (options, files), 3 a bug.
 """
+
+
+ON = "have the nodes of a Ray cluster do it: ray (this machine alone), ray://auto, ray://HOST:PORT (docs/cluster.md)"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,6 +55,10 @@ def parser() -> argparse.ArgumentParser:
     where = p.add_argument_group("output")
     where.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="records and report (results)")
     add_store(where)
+    where.add_argument("--on", default="", metavar="CLUSTER", help=ON)
+    where.add_argument(
+        "--shared-store", action="store_true", help="with --on: leave out nodes that do not see the store"
+    )
     where.add_argument("--dry-run", action="store_true", help="list the cells and what is finished, then stop")
     where.add_argument("--fresh", action="store_true", help="score and time finished cells again")
     where.add_argument("--json", action="store_true", help="print the final table as JSON")
@@ -59,6 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     sweep = _sweep(args)
 
+    if args.on:
+        from bench.cluster.connect import look_for
+
+        look_for(args.on)
+
     from bench.sweep.assembly import assemble
     from bench.sweep.desk import Desk
     from bench.sweep.looks import Looks
@@ -68,30 +84,55 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     store = Store(args.store, say)
     desk = Desk.open(args.out, sweep, store, args.fresh)
-    if args.dry_run:
-        return _dry_run(assemble(sweep, store), desk, args.json)
-    with desk.alone():
+    with ExitStack() as stack:
+        if not args.dry_run:
+            stack.enter_context(desk.alone())
         asked = assemble(sweep, store)
+        cluster = stack.enter_context(_joined(args, sweep, asked, desk, store)) if args.on else None
+        asked = cluster.asked if cluster else asked
+        if args.dry_run:
+            return _dry_run(asked, desk, args.json, cluster.where if cluster else ())
         say(f"{desk.environment.name}, {desk.environment.cores} cores; records in {desk.records}")
         protocols = asked.protocols(desk.machine)
-        tally = run(asked, desk, Looks(lambda timings: _so_far(desk.folder, timings, protocols)))
+        looks = Looks(lambda timings: _so_far(desk.folder, timings, protocols))
+        tally = cluster.run(desk, looks) if cluster else run(asked, desk, looks)
         if tally.bugs:
             say(f"{tally.bugs} results failed because of a bug: please report it; the tracebacks are in their records")
         _verdict(desk.folder, args.json, protocols)
     return tally.exit_code
 
 
+@contextmanager
+def _joined(
+    args: argparse.Namespace, sweep: SweepSpec, asked: Assembly, desk: Desk, store: Store
+) -> Iterator[Gathered]:
+    """The nodes of the cluster that ``--on`` names, while it is used."""
+    from bench.cluster.connect import connected
+
+    with connected(args.on):
+        from bench.cluster.start import gathered
+
+        with gathered(sweep, asked, desk, store, args.store is None, args.shared_store) as found:
+            yield found
+
+
 def _sweep(args: argparse.Namespace) -> SweepSpec:
     return read(args.config, **{one.name: getattr(args, one.name) for one in declared()})
 
 
-def _dry_run(asked: Assembly, desk: Desk, as_json: bool) -> int:
-    """What each cell still owes. Weights may be looked for (a key needs their hash), but nothing is built."""
+def _dry_run(asked: Assembly, desk: Desk, as_json: bool, where: Sequence[str] = ()) -> int:
+    """What each cell still owes. Weights may be looked for (a key needs their hash), but nothing is built.
+
+    Args:
+        where: the nodes that would do each cell, on a cluster.
+    """
     rows = []
-    for planned in asked.cells:
+    for number, planned in enumerate(asked.cells):
         timings, note = planned.timed(asked.data), planned.availability.reason
         owed = planned.owed(asked.data)
         row = {"cell": str(planned.cell), "scores": len(owed), "timings": len(timings), "note": note}
+        if where:
+            row["nodes"] = where[number]
         try:
             if planned.availability.ok:
                 due = [(images, scorer) for images, scorer in owed if not planned.unscored(scorer)]
@@ -109,11 +150,13 @@ def _dry_run(asked: Assembly, desk: Desk, as_json: bool) -> int:
         [
             str(row["cell"]),
             *(f"{row.get(f'{kind}_left', '–')} of {row[kind]}" for kind in ("scores", "timings")),
+            *([str(row["nodes"])] if where else []),
             str(row["note"]),
         ]
         for row in rows
     ]
-    print_table(("cell", "scores left", "timings left", "note"), lines)
+    heads = ("cell", "scores left", "timings left", *(["nodes"] if where else []), "note")
+    print_table(heads, lines)
     return 0
 
 

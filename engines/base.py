@@ -164,6 +164,11 @@ class Standalone:
     options: Mapping[str, Any]
 
 
+def plan_key(artifact_key: str, profile: Profile, identity: Mapping[str, Any]) -> str:
+    """The key of a plan; ``identity``: see :meth:`Engine.identity`, of whichever machine makes it."""
+    return key("plan", onnx=artifact_key, profile=list(profile.batches), **identity)
+
+
 class Engine(ABC):
     """Builds plans from artifacts and opens sessions on them.
 
@@ -215,7 +220,11 @@ class Engine(ABC):
 
     def plan_key(self, artifact_key: str, profile: Profile) -> str:
         """The plan's key: everything that can move its output or its speed. Loads nothing heavy."""
-        return key("plan", onnx=artifact_key, profile=list(profile.batches), **self._identity())
+        return plan_key(artifact_key, profile, self.identity())
+
+    def identity(self) -> dict[str, Any]:
+        """What of this engine and of this machine belongs into every plan's key, as JSON values."""
+        return self._identity()
 
     def plan(self, artifact: Artifact, profile: Profile, store: Store) -> Plan:
         """The plan from the store, built if it is not there: only then is a builder asked for.

@@ -53,6 +53,7 @@ EXTRAS = {
     "loadgen": ("The judge of the issuer needs", "mlperf_loadgen"),
     "parquet": ("Parquet needs", "pyarrow"),
     "plot": ("A plot needs", "matplotlib"),
+    "ray": ("A sweep over several machines needs", "ray"),
     "search": ("The scenario search needs", "faiss"),
     "study": ("Stable Diffusion's encoder needs", "diffusers"),
 }

@@ -34,8 +34,16 @@ def now_and_then(what: str) -> Callable[[int, int], None]:
 
 
 @contextmanager
-def counting(what: str, total: int, unit: str = "images") -> Iterator[Callable[[int], None]]:
-    """A counter to be called with the number of things finished since the last call."""
+def counting(what: str | Callable[[], str], total: int, unit: str = "images") -> Iterator[Callable[[int], None]]:
+    """A counter to be called with the number of things finished since the last call.
+
+    Args:
+        what: the line's beginning; or what gives it, where it changes.
+    """
+
+    def said() -> str:
+        return what if isinstance(what, str) else what()
+
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -48,14 +56,14 @@ def counting(what: str, total: int, unit: str = "images") -> Iterator[Callable[[
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=total, rate="")
+            task = bar.add_task(said(), total=total, rate="")
             start, done = time.monotonic(), 0
 
             def advance(count: int) -> None:
                 nonlocal done
                 done += count
                 rate = done / max(time.monotonic() - start, 1e-9)
-                bar.update(task, advance=count, rate=f"{rate:,.0f} {unit}/s")
+                bar.update(task, description=said(), advance=count, rate=f"{rate:,.0f} {unit}/s")
 
             yield advance
         return
@@ -69,6 +77,6 @@ def counting(what: str, total: int, unit: str = "images") -> Iterator[Callable[[
         if now - last >= LINE_SECONDS and done < total:
             last = now
             rate = done / (now - start)
-            say(f"{what}: {done} of {total} {unit}, {rate:,.1f} {unit}/s, {(total - done) / rate:,.0f} s left")
+            say(f"{said()}: {done} of {total} {unit}, {rate:,.1f} {unit}/s, {(total - done) / rate:,.0f} s left")
 
     yield line

@@ -17,9 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from export.errors import UserError, disk_full, not_written
 from export.places import cache_home, expanded, not_writable, require_writable
@@ -108,6 +109,16 @@ class Entry:
         return key("content", files=dict(self.files))
 
 
+class Peers(Protocol):
+    """Other stores, of which an entry may be had that is not in this one."""
+
+    def files(self, kind: str, key: str, /) -> Mapping[str, bytes] | None:
+        """The entry's files by name, its manifest among them; None where nobody has it."""
+
+    def built(self, kind: str, key: str, /) -> None:
+        """Hear of an entry that was built here."""
+
+
 class _Damaged(Exception):
     """An entry is there and is not what its manifest says."""
 
@@ -117,7 +128,8 @@ class Store:
 
     That it can be written is checked when it is opened, so that no work is done first. ``verified`` says that another
     process has just checked this, and compared the files with their hashes: a plan of 300 MB takes a second. Only files
-    that were touched after their entry was published are then compared again.
+    that were touched after their entry was published are then compared again. ``peers``, where they are set, are asked
+    for what is not there; what they give is compared with its hashes when it arrives.
 
     Raises:
         UserError: the folder cannot be written, or no folder was given and the user's cache folder is not known.
@@ -132,24 +144,52 @@ class Store:
         if not verified:
             require_writable(self.root, "--store", LEAST_BYTES)
         self.say = say or (lambda line: print(line, file=sys.stderr))
+        self.peers: Peers | None = None
 
     def folder(self, kind: str, key: str) -> Path:
         return self.root / kind / key
 
     def try_load(self, kind: str, key: str) -> Entry | None:
-        """The entry if it is there and whole, else None. Changes nothing: only a builder sets a damaged one aside.
+        """The entry if it is there and whole, or a peer has it, else None. Only a builder sets a damaged one aside.
 
         Raises:
             UserError: the store cannot be read.
         """
         try:
-            return self._load(kind, key)
+            return self._load(kind, key) or self._brought(kind, key)
         except _Damaged:
             return None
         except OSError as error:
             raise UserError(
                 f"The store {self.root} cannot be read.", str(error), "another folder with --store DIR"
             ) from error
+
+    def _brought(self, kind: str, key: str) -> Entry | None:
+        """The entry from a peer, once it is here and matches its hashes."""
+        files = self.peers.files(kind, key) if self.peers else None
+        if files is None:
+            return None
+        folder = self.folder(kind, key)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=folder.parent))
+        try:
+            for name in sorted(files, key=lambda name: name == MANIFEST):  # last, as it was written
+                (work / name).parent.mkdir(parents=True, exist_ok=True)
+                (work / name).write_bytes(files[name])
+            try:
+                manifest = json.loads((work / MANIFEST).read_bytes())
+                wrong = [n for n, digest in manifest["files"].items() if sha256_file(work / n) != digest]
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                wrong = [str(error)]
+            if wrong:
+                self.say(f"{kind} {key[:8]} arrived damaged ({wrong[0]}); it is built here")
+                return None
+            work.chmod(0o755)
+            with suppress(OSError):  # another process may have brought it meanwhile
+                os.rename(work, folder)
+            return self._load(kind, key)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
     def _load(self, kind: str, key: str) -> Entry | None:
         folder = self.folder(kind, key)
@@ -240,6 +280,8 @@ class Store:
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
+        if self.peers:
+            self.peers.built(kind, key)
         return Entry(kind, key, folder, fields, files)
 
     def _set_aside(self, folder: Path, reason: str) -> None:

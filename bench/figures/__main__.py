@@ -37,6 +37,7 @@ FIGURES: Registry[Callable[[Store, Path], Iterator[Figure]]] = Registry(
         "precision": "bench.figures.precision:figures",
         "joint": "bench.figures.joint:figures",
         "page": "bench.figures.page:figures",
+        "cluster": "bench.figures.cluster:figures",
     },
     listing="python -m bench.figures --help",
 )

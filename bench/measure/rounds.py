@@ -9,6 +9,7 @@ is missing.
 
 from __future__ import annotations
 
+import platform
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,8 @@ from export.errors import OutOfSpace
 from export.progress import say
 from export.store import write_atomic
 
-LOCK = "timing.lock"
+LOCK = f"timing-{platform.node()}.lock"
+"""In the store. Machines that share it do not wait for each other."""
 CHILD_SECONDS = 2.0
 """What a child process takes besides measuring, about."""
 ATTEMPTS = 3
@@ -32,6 +34,9 @@ ATTEMPTS = 3
 EXTRA = 0.25
 """Further attempts begin until they have taken this share of the time of all first ones: on a machine that is always
 busy they help nothing."""
+
+
+Measure = Callable[[Job], Outcome]
 
 
 @dataclass(frozen=True)
@@ -69,16 +74,19 @@ def measured(
     part: Callable[[int, int], Path],
     seed: int,
     left_out: Callable[[int], bool],
+    measure: Measure | None = None,
 ) -> Iterator[tuple[Turn, Outcome]]:
     """Every turn of every job; and at the end of each round, the worst first, those again that something disturbed.
 
     Args:
         jobs: the turns of each. part: job and turn, by their places → the file in which what the child saw is kept.
         left_out: asked when a job's turn comes: whether it is left out, because it failed.
+        measure: how a job is measured; by default :func:`alone`, on this machine.
 
     Raises:
         OutOfSpace: the disk is full.
     """
+    measure = measure or alone
     rounds, total, number = max(map(len, jobs), default=0), sum(map(len, jobs)), 0
     missing = [set(range(len(turns))) for turns in jobs]
     doubtful: dict[tuple[int, int], Outcome] = {}  # those that may be measured again
@@ -103,7 +111,7 @@ def measured(
             if left_out(index):
                 continue
             kept = part(index, turn).exists()
-            seen = _whole(jobs[index][turn], part(index, turn))
+            seen = _whole(jobs[index][turn], part(index, turn), measure)
             left += (EXTRA - (seen.attempts - 1)) * seen.seconds
             yield Turn(index, turn, number, total, 1, kept, complete(index, turn, seen)), seen
         while left > 0 and (worst := again()):
@@ -111,7 +119,7 @@ def measured(
             for index, own in worst:
                 if left > 0:
                     before = doubtful[index, own]
-                    seen = _again(jobs[index][own], part(index, own))
+                    seen = _again(jobs[index][own], part(index, own), measure)
                     left -= seen.seconds
                     kept, whole = seen.series == before.series, complete(index, own, seen)
                     yield Turn(index, own, number, total, seen.attempts, kept, whole), seen
@@ -121,10 +129,10 @@ def measured(
         say(f"{len(worst)} stay disturbed: further attempts may take {EXTRA:.0%} of the time")
 
 
-def _whole(job: Job, kept: Path) -> Outcome:
+def _whole(job: Job, kept: Path, measure: Measure) -> Outcome:
     """As :func:`outcome`; a bug is the job's failure, not the others' end."""
     try:
-        return outcome(job, kept)
+        return outcome(job, kept, measure)
     except OutOfSpace:
         raise
     except Exception as error:
@@ -137,7 +145,7 @@ def takes(turns: Iterable[Job]) -> str:
     return f"about {seconds / 60:,.0f} min" if seconds > 90 else f"about {seconds:.0f} s"
 
 
-def outcome(job: Job, kept: Path) -> Outcome:
+def outcome(job: Job, kept: Path, measure: Measure | None = None) -> Outcome:
     """What a child saw of one turn of a job: kept in that file, or measured now and kept there, unless it failed.
 
     Raises:
@@ -148,26 +156,27 @@ def outcome(job: Job, kept: Path) -> Outcome:
             return msgspec.json.decode(kept.read_bytes(), type=Outcome)
         except msgspec.DecodeError:
             kept.unlink()
-    seen = _alone(job)
+    seen = (measure or alone)(job)
     if not seen.failure:
         write_atomic(kept, msgspec.json.encode(seen))
     return seen
 
 
-def _again(job: Job, kept: Path) -> Outcome:
+def _again(job: Job, kept: Path, measure: Measure) -> Outcome:
     """Measure the job once more, and keep the less disturbed of this attempt and the one that is kept; it.
 
     Raises:
         OutOfSpace: the disk is full.
     """
-    before, seen = msgspec.json.decode(kept.read_bytes(), type=Outcome), _alone(job)
+    before, seen = msgspec.json.decode(kept.read_bytes(), type=Outcome), measure(job)
     best = before if seen.failure else min(before, seen, key=lambda one: one.disturbance)
     best = replace(best, attempts=before.attempts + 1)
     write_atomic(kept, msgspec.json.encode(best))
     return best
 
 
-def _alone(job: Job) -> Outcome:
+def alone(job: Job) -> Outcome:
+    """Measure a job in a child process while no other run on this machine does."""
     # two runs on one machine may share a store, but not the clock: each would be the other's noisy neighbour
     lock = FileLock(Path(job.store) / LOCK)
     try:

@@ -48,6 +48,7 @@ class Job:
     repeats: int = 1
     meter: str = ""
     pin: tuple[int, ...] = ()
+    plan_key: str = ""
 
     @property
     def turns(self) -> tuple[Job, ...]:
@@ -57,6 +58,11 @@ class Job:
         repeated = tuple(name for name in self.scenarios if name not in once)
         parts = [repeated] * self.repeats if repeated else []
         return tuple(replace(self, scenarios=names) for names in (*parts, *((name,) for name in once)))
+
+    @property
+    def entries(self) -> tuple[tuple[str, str], ...]:
+        """Kind and key of what it needs of the store."""
+        return ("onnx", self.onnx_key), ("plan", self.plan_key), ("queries", self.queries_key)
 
     @property
     def takes(self) -> float:
@@ -70,6 +76,7 @@ class Outcome:
 
     ``failure`` says why where it could not measure. Whoever watched it adds, by scenario, ``monitoring`` (the machine
     during each series) and ``energy``; and ``attempts``, how often it was measured until it was this undisturbed.
+    ``node`` names the machine of a cluster that it was measured on.
     """
 
     series: dict[str, dict[str, Series]] = field(default_factory=dict)
@@ -80,6 +87,7 @@ class Outcome:
     monitoring: dict[str, tuple[Monitoring, ...]] = field(default_factory=dict)
     energy: dict[str, Energy] = field(default_factory=dict)
     attempts: int = 1
+    node: str = ""
 
     @property
     def disturbance(self) -> tuple[int, float]:

@@ -257,6 +257,7 @@ class Environment:
         governor: who chooses the processor's clock. It is not in the id.
         cpu_quota: how many cores' time a container may use on average; 0 where nothing limits it.
         gpu: name, compute capability and driver; None where there is none.
+        node: what the cluster calls the machine, where the result was made on one of a cluster. It is not in the id.
     """
 
     id: str = ""
@@ -275,6 +276,7 @@ class Environment:
     clock_cap_mhz: tuple[int, ...] = ()
     governor: str = ""
     cpu_quota: float = 0.0
+    node: str = ""
 
     @property
     def name(self) -> str:

@@ -52,6 +52,11 @@ class Emitter:
     keys: Mapping[str, str]
 
 
+def shards_of(data: DataSet) -> range:
+    """The first row of each shard of a data set."""
+    return range(0, len(data.samples), SHARD)
+
+
 def extract(
     open_session: Callable[[], Session],
     keys: Mapping[str, str],
@@ -71,6 +76,7 @@ def together(
     data: DataSet,
     store: Store,
     progress: Progress = lambda done: None,
+    starts: Sequence[int] | None = None,
 ) -> list[tuple[dict[str, ShardedRows], Extraction]]:
     """The outputs that each plan emits for every sample of ``data``, in its order: all of them from the same runs.
 
@@ -78,6 +84,7 @@ def together(
 
     Args:
         progress: called with the number of images finished since the last call.
+        starts: the first rows of the shards that are wanted; all of :func:`shards_of` by default.
 
     Returns:
         For each plan its outputs by name, float32 [n, …], memory-mapped; and how it went, of the shards as they were
@@ -92,7 +99,7 @@ def together(
     seconds = [0.0] * len(emitters)
     sessions: dict[int, Session] = {}
     with ExitStack() as stack:
-        for start in range(0, len(data.samples), SHARD):
+        for start in shards_of(data) if starts is None else starts:
             samples = data.samples[start : start + SHARD]
             own = {(i, name): shard_key(emitters[i].keys[name], start, SHARD) for i, name in shards}
             entries = {place: store.try_load(KIND, of) for place, of in own.items()}

@@ -69,12 +69,10 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
     sound: list[Planned] = []
     scored = glanced = 0
     for number, asked in enumerate(sweep.cells, 1):
-        planned = _of_a_sound_file(asked, sound)
+        planned = of_a_sound_file(asked, sound)
         say(f"[{number}/{len(sweep.cells)}] {planned.cell}")
         try:
-            if not planned.availability.ok:
-                found = planned.availability
-                raise Skip(f"{planned.cell.engine} cannot run {planned.precision} here.", found.reason, found.remedy)
+            require_available(planned)
             if planned.backbone.depth and (group := passes.depths_of(planned, sweep.cells))[0] is planned:
                 passes.read_once(group, sweep.data, desk)
             score(planned, sweep.data, desk, tally)
@@ -82,7 +80,7 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
             raise
         except BaseException as error:  # a bug in one cell is that cell's result, not the sweep's end
             keyed = "plan_key" in vars(planned)
-            owed = [*scores(planned, sweep.data, desk, keyed), *_timings(planned, sweep.data, desk, keyed)]
+            owed = [*scores(planned, sweep.data, desk, keyed), *timings(planned, sweep.data, desk, keyed)]
             give_up(owed, error, desk, tally)
             continue
         try:
@@ -90,19 +88,30 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
         except ENDS:
             raise
         except BaseException as error:
-            give_up(_timings(planned, sweep.data, desk, keyed=True), error, desk, tally)
+            give_up(timings(planned, sweep.data, desk, keyed=True), error, desk, tally)
             continue
         sound.append(planned)
         scored += planned.scored
         if looks and number < len(sweep.cells) and looks.due(scored):
-            _look(looks, scored, timing.glance(timed[glanced:], desk))
+            look(looks, scored, timing.glance(timed[glanced:], desk))
             glanced = len(timed)
     for failure in timing.run(timed, desk):
         tally.count(failure)
     return tally
 
 
-def _of_a_sound_file(planned: Planned, sound: Sequence[Planned]) -> Planned:
+def require_available(planned: Planned) -> None:
+    """Leave out a cell whose engine does not run here, or not in its precision.
+
+    Raises:
+        Skip: it does not; the reason is the engine's own.
+    """
+    found = planned.availability
+    if not found.ok:
+        raise Skip(f"{planned.cell.engine} cannot run {planned.precision} here.", found.reason, found.remedy)
+
+
+def of_a_sound_file(planned: Planned, sound: Sequence[Planned]) -> Planned:
     """The cell; the baseline, which would compute nothing of any backbone, with the first whose cell did not fail."""
     if planned.engine.computes or not sound or any(one.backbone == planned.backbone for one in sound):
         return planned
@@ -110,10 +119,10 @@ def _of_a_sound_file(planned: Planned, sound: Sequence[Planned]) -> Planned:
     return replace(first, engine=planned.engine, availability=planned.availability)
 
 
-def _look(looks: Looks, scored: int, timings: Sequence[Record]) -> None:
+def look(looks: Looks, scored: int, measured: Sequence[Record]) -> None:
     """Show the table so far; one that cannot be shown costs no cell."""
     try:
-        looks.show(scored, timings)
+        looks.show(scored, measured)
     except Exception as error:
         say(f"no table yet: {error.what if isinstance(error, UserError) else first_line(error)}")
 
@@ -122,28 +131,37 @@ def score(
     planned: Planned, data: Sequence[DataSet], desk: Desk, tally: Tally, scoring: type[Scoring] = Scoring
 ) -> None:
     """Score one cell with every task on every data set that is not finished."""
-    due: list[tuple[DataSet, Task]] = []
+    if wanted := due(planned, data, desk, tally):
+        with scoring(planned, wanted) as opened:
+            opened.open()
+            judge(opened, wanted, desk, tally)
+
+
+def due(planned: Planned, data: Sequence[DataSet], desk: Desk, tally: Tally) -> list[tuple[DataSet, Task]]:
+    """The scores of a cell that are not finished; those that it never has become records that say why."""
+    found: list[tuple[DataSet, Task]] = []
     left: dict[str, list[Asked]] = {}
     for images, scorer in planned.owed(data):
         if why := planned.unscored(scorer):
             left.setdefault(why, []).append(desk.score(planned, images, scorer))
         elif not desk.finished(planned.score_key(images, scorer)):
-            due.append((images, scorer))
+            found.append((images, scorer))
     for why, asked in left.items():
         give_up(asked, Skip(why), desk, tally)
-    if not due:
-        return
-    with scoring(planned, due) as opened:
-        opened.open()
-        for images, scorer in due:
-            one = desk.score(planned, images, scorer)
-            try:
-                _score(opened, images, scorer, one, desk)
-            except ENDS:
-                raise
-            except BaseException as error:
-                say(f"  {scorer.meta.name} on {images.name} failed")
-                give_up([one], error, desk, tally)
+    return found
+
+
+def judge(scoring: Scoring, wanted: Sequence[tuple[DataSet, Task]], desk: Desk, tally: Tally) -> None:
+    """Make the scores of an open cell one by one; what fails is that score's."""
+    for images, scorer in wanted:
+        one = desk.score(scoring.planned, images, scorer)
+        try:
+            _score(scoring, images, scorer, one, desk)
+        except ENDS:
+            raise
+        except BaseException as error:
+            say(f"  {scorer.meta.name} on {images.name} failed")
+            give_up([one], error, desk, tally)
 
 
 def _score(scoring: Scoring, images: DataSet, scorer: Task, asked: Asked, desk: Desk) -> None:
@@ -192,7 +210,7 @@ def scores(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) -
     ]
 
 
-def _timings(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) -> list[Asked]:
+def timings(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) -> list[Asked]:
     """The timings likewise."""
     return [
         desk.timing(planned, data[0], timed, head)
@@ -201,9 +219,9 @@ def _timings(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool)
     ]
 
 
-def give_up(owed: Sequence[Asked], error: BaseException, desk: Desk, tally: Tally) -> None:
+def give_up(owed: Sequence[Asked], error: BaseException | Failure, desk: Desk, tally: Tally) -> None:
     """Write a record with the reason for each result that is missing."""
-    failure = Failure.of(error)
+    failure = error if isinstance(error, Failure) else Failure.of(error)
     skipped = isinstance(error, Skip)
     if owed:
         say(f"  {'skipped' if skipped else 'failed'}: {error if isinstance(error, UserError) else failure.what}")

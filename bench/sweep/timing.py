@@ -125,6 +125,7 @@ def _timed(planned: Planned, plan: Plan, missing: Sequence[Missing], images: Dat
         repeats=sweep.repeats,
         meter=sweep.meter,
         pin=sweep.cores,
+        plan_key=plan.key,
     )
     timed = Timed(planned, plan, tuple(one.shown(shown) for one in missing), job, parity)
     if desk.fresh:
@@ -154,8 +155,12 @@ def glance(cells: Sequence[Timed], desk: Desk) -> list[Record]:
     return found
 
 
-def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
-    """Measure every cell in its child processes, and write the records; yields each result that failed."""
+def run(cells: Sequence[Timed], desk: Desk, measure: rounds.Measure | None = None) -> Iterator[Failure]:
+    """Measure every cell in its child processes, and write the records; yields each result that failed.
+
+    Args:
+        measure: as for :func:`bench.measure.rounds.measured`.
+    """
     if not cells:
         return
     repeats, seed = cells[0].planned.sweep.repeats, cells[0].planned.sweep.seed
@@ -168,7 +173,7 @@ def run(cells: Sequence[Timed], desk: Desk) -> Iterator[Failure]:
     def part(index: int, turn: int) -> Path:
         return cells[index].part(turn, desk)
 
-    for turn, outcome in rounds.measured(jobs, part, seed, done.__contains__):
+    for turn, outcome in rounds.measured(jobs, part, seed, done.__contains__, measure):
         timed = cells[turn.index]
         where = f"{turn} {timed.planned.cell}{timed.head}"
         failure = _reported(timed, outcome, where, turn.note, turn.complete, desk)
@@ -222,7 +227,9 @@ def _record(timed: Timed, one: Missing, outcomes: Sequence[Outcome]) -> Record:
     outcomes = [outcome for outcome in outcomes if one.scenario.name in outcome.series]
     runs = [outcome.series[one.scenario.name] for outcome in outcomes]
     energy = costs.joined([outcome.energy.get(one.scenario.name) for outcome in outcomes])
-    return one.asked.done(
+    node = ", ".join(sorted({outcome.node for outcome in outcomes} - {""}))
+    asked = replace(one.asked, environment=replace(one.asked.environment, node=node))
+    return asked.done(
         one.key,
         (
             *one.scenario.metrics(runs, settings),

@@ -14,7 +14,7 @@ def test_every_name_stands_for_a_figure() -> None:
     names = (
         "extraction corruption preprocessing probe neighbours scoring start child bootstrap top1 precision joint page"
     )
-    assert list(FIGURES) == ["harness", "loadgen", "server", *names.split()]
+    assert list(FIGURES) == ["harness", "loadgen", "server", *names.split(), "cluster"]
     assert all(callable(FIGURES.get(name)) for name in FIGURES)
 
 
