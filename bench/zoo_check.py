@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--models", default="all", metavar="NAMES", help="zoo names, comma-separated (all)")
     p.add_argument("--precisions", default="fp32,int8", metavar="NAMES", help="precisions (fp32,int8)")
-    p.add_argument("--engines", default="ort,openvino", metavar="NAMES", help="engines (ort,openvino)")
+    p.add_argument("--engines", metavar="NAMES", help="engines, comma-separated (those of the demo)")
     p.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="time limit of one process (1800)")
     p.add_argument("--memory-gib", type=float, default=8, metavar="GIB", help="memory limit of one process (8)")
     p.add_argument("--fresh", action="store_true", help="repeat finished checks")
@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         UserError: an unknown name, or an engine that cannot run here.
     """
     args = parser().parse_args(argv)
+    from bench.sweep.spec import read
     from bench.zoo.check import PHOTOGRAPHS, Conditions, check, sample
     from bench.zoo.page import markdown
     from engines.architectures import architectures
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from export.store import Store, write_atomic
 
     precisions = [precision_of(name) for name in listed(args.precisions)]
-    engines = tuple(engine(name) for name in listed(args.engines))
+    engines = tuple(engine(name) for name in (listed(args.engines) if args.engines else read().engines))
     for one in engines:
         one.require("build")
     networks = architectures(args.models)

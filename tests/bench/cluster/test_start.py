@@ -176,7 +176,7 @@ def test_a_node_killed_at_twenty_random_moments_costs_nothing_that_was_finished(
         run = bob([*asked, *where], cluster.environment)
         assert run.stderr is not None
         said = [next(line for line in run.stderr if line.startswith("node "))]
-        moment = Timer(random.uniform(0, 12), lambda kill=kill: cluster.tell(f"kill {kill}"))  # type: ignore[misc]
+        moment = Timer(random.uniform(0, 12), lambda kill=kill: cluster.tell(f"kill {kill}"))
         moment.start()
         said += list(run.stderr)
         assert run.wait(300) == 0, "".join(said)

@@ -84,7 +84,7 @@ def test_the_command_prints_all_of_it(store: Store, tmp_path: Path, capsys: pyte
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     for words in (
-        "model.layer1.0…2.conv1.weight",
+        "model.layer1.0…2.conv2.weight",
         "a file of torch.save",
         "args",
         "bob export resnet50 --weights",

@@ -76,7 +76,7 @@ def test_a_wrong_layout_in_a_row_gets_a_sentence(layout: str, says: str, tmp_pat
     (tmp_path / "x.pth").write_bytes(b"x")
     zoo = tmp_path / "zoo.yaml"
     zoo.write_text(ROW % layout)
-    with pytest.raises(UserError, match=says):
+    with pytest.raises(UserError, match=f"(?s){says}"):
         resolve("x", zoo_files=[zoo])
 
 
@@ -92,7 +92,7 @@ def test_a_wrong_layout_in_a_row_gets_a_sentence(layout: str, says: str, tmp_pat
 def test_a_place_without_a_meaning_gets_a_sentence(fields: str, says: str, tmp_path: Path) -> None:
     zoo = tmp_path / "zoo.yaml"
     zoo.write_text(f"- {{name: x, timm: resnet18, {fields}}}")
-    with pytest.raises(UserError, match=says):
+    with pytest.raises(UserError, match=f"(?s){says}"):
         resolve("x", zoo_files=[zoo])
 
 
