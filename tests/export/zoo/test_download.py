@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import pytest
 
 from export.errors import OutOfSpace, Unavailable, UserError
 from export.store import Store
-from export.zoo import download, weights
+from export.zoo import weights
 from export.zoo.backbones import Backbone
 from export.zoo.download import fetched, here, recorded
 from export.zoo.sources import ByLayout, Checkpoint, TimmModel, UrlFile
@@ -145,7 +146,7 @@ def test_a_disk_that_is_too_small_is_said_before_the_download(
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage(10, 9, 1 << 20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1 << 20))
     with pytest.raises(OutOfSpace, match=r"Too little space is free for net.pth.tar(.|\n)*2 MiB are needed"):
         fetched(server.file, "", store)
 

@@ -18,7 +18,7 @@ from export.store import Store
 from export.zoo.backbones import resolve
 from export.zoo.loaders import Loaded, eager
 
-VICREGL = {"ls_init_value": None, "head_norm_first": True}
+VICREGL: dict[str, Any] = {"ls_init_value": None, "head_norm_first": True}
 SWIN = "swinv2_tiny_window16_256"
 
 
