@@ -94,12 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.study and not args.list:
         raise UserError("--study lists rows of the study.", "It goes with --list.", "bob export --list --study")
     if args.list and args.study:
-        from export.inspecting import list_study
+        from export.zoo.printing import list_study
 
         list_study(args.store, args.zoo, args.json)
         return 0
     if args.inspect:
-        from export.inspecting import inspect
+        from export.zoo.printing import inspect
 
         inspect(args.inspect, args.store, args.zoo, args.json)
         return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,7 +135,7 @@ def layout_of(values: Mapping[str, Any], where: str) -> Layout:
     for name in values:
         if name not in known:
             raise unknown("field of a layout", str(name), known, f"correct the {where}")
-    found = Layout("own")
+    found: dict[str, Any] = {"name": "own"}
     for name, value in values.items():
         text = name in ("name", "keep")
         pairs = name == "rename"
@@ -145,9 +145,8 @@ def layout_of(values: Mapping[str, Any], where: str) -> Layout:
             raise UserError(f"The field {name} of the {where} is {value!r}.", f"It must be {wanted}.")
         for one in given if name in ("keep", "drop", "rename") else ():
             _compiled(one[0] if pairs else one, one[1] if pairs else "", where)
-        one_field: dict[str, Any] = {name: value if text else tuple(tuple(one) if pairs else one for one in value)}
-        found = replace(found, **one_field)
-    return found
+        found[name] = value if text else tuple(tuple(one) if pairs else one for one in value)
+    return Layout(**found)
 
 
 def _fits(value: Any, pair: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -146,7 +147,7 @@ def test_a_disk_that_is_too_small_is_said_before_the_download(
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10, 9, 1 << 20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1 << 20))
     with pytest.raises(OutOfSpace, match=r"Too little space is free for net.pth.tar(.|\n)*2 MiB are needed"):
         fetched(server.file, "", store)
 

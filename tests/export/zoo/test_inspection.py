@@ -84,10 +84,10 @@ def test_the_command_prints_all_of_it(store: Store, tmp_path: Path, capsys: pyte
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     for words in (
-        "model.layer1.0…2.conv2.weight",
+        "model.layer1.1…2.conv1.weight",
         "a file of torch.save",
         "args",
-        "bob export resnet50 --weights",
+        "bob export dino_resnet50 --weights",
         "ema",
     ):
         assert words in printed, words
@@ -96,7 +96,9 @@ def test_the_command_prints_all_of_it(store: Store, tmp_path: Path, capsys: pyte
 
 
 def test_numbers_in_names_are_folded_where_they_stand_alone() -> None:
-    tensors = {f"layer{i}.{j}.w": ((2,), "float32") for i in (1, 2) for j in (0, 1)}
+    tensors: dict[str, tuple[tuple[int, ...], str]] = {
+        f"layer{i}.{j}.w": ((2,), "float32") for i in (1, 2) for j in (0, 1)
+    }
     assert list(folded(tensors)) == [
         Folded("layer1.0…1.w", (2,), "float32", 2),
         Folded("layer2.0…1.w", (2,), "float32", 2),
