@@ -14,6 +14,8 @@ from typing import Any
 
 def main() -> None:
     folder, given = sys.argv[1], json.loads(sys.argv[2])
+    os.environ["RAY_TMPDIR"] = folder
+    os.mkdir(f"{folder}/ray")  # where the address is written
     from ray.cluster_utils import Cluster
 
     own = sorted(os.sched_getaffinity(0))
