@@ -16,7 +16,7 @@ from export.errors import UserError
 
 pytest.importorskip("matplotlib")
 
-DOCUMENTS = ("README.md", "docs/dense.md", "docs/load.md", "docs/race.md", "docs/tasks.md")
+DOCUMENTS = ("README.md", "docs/dense.md", "docs/load.md", "docs/race.md", "docs/study.md", "docs/tasks.md")
 INSIDE = re.compile(r"<!-- \w+: make readme -->\n.*?<!-- end of \w+ -->", re.DOTALL)
 
 
