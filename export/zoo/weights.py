@@ -164,10 +164,9 @@ class _Place:
         """The file in the cache of the hub's own library."""
         from huggingface_hub import try_to_load_from_cache
 
+        repository = self.repository or f"timm/{self.called}"  # what timm names them, without asking it
         for name in self.names:
-            if self.repository and isinstance(
-                found := try_to_load_from_cache(self.repository, name, revision=self.revision), str
-            ):
+            if isinstance(found := try_to_load_from_cache(repository, name, revision=self.revision), str):
                 return Path(found)
         return None
 
