@@ -130,7 +130,15 @@ class Driver:
         self.heard(piece)
 
     def _lost(self, piece: Piece, node: Node, error: Exception, deal: Deal) -> None:
+        if isinstance(error, ray.exceptions.WorkerCrashedError):
+            time.sleep(STEP_SECONDS)  # of a node that is gone, the processes are missed first
         alive = self.crew.alive(node)
+        if not alive:
+            self.crew.leave_out(node)
+        if isinstance(error, ray.exceptions.TaskUnschedulableError):  # it never began
+            self.crew.leave_out(node)
+            deal.back(piece)
+            return
         where = f"{node.name}: its process died" if alive else f"{node.name} is gone"
         if deal.died(piece, with_node=not alive):
             say(f"{where}; {piece} goes elsewhere")

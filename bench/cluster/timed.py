@@ -28,22 +28,28 @@ class Watch:
 
     def __call__(self, job: Job) -> Outcome:
         """What a child process saw there; why not, where every process that watched it died."""
-        for _ in range(WORKERS):
+        died, why = 0, ""
+        while died < WORKERS:
             ref = self.crew.submit(work.measure, self.node, job, self.crew.job, machine=True)
             try:
                 outcome: Outcome = ray.get(ref)
                 return outcome
             except LOST as error:
                 why = next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:200]
+                died += self.crew.alive(self.node)
                 say(f"{self.node.name}: a timing was lost; it is measured again")
-                self._elsewhere()
+                if not self._elsewhere():
+                    break
         return Outcome(failure=Failure("Died", "Every process that should have measured it died.", why))
 
-    def _elsewhere(self) -> None:
-        self.crew.refresh()
-        alike = [node for node in self.crew.nodes if node.machine == self.node.machine]
-        if alike and self.node not in alike:
-            self.node = alike[0]
+    def _elsewhere(self) -> bool:
+        """Choose another node where this one is gone; whether there is one."""
+        if self.crew.alive(self.node):
+            return True
+        self.crew.leave_out(self.node)
+        alike = [node for node in self.crew.nodes if node.machine == self.node.machine and self.crew.alive(node)]
+        self.node = alike[0] if alike else self.node
+        return bool(alike)
 
 
 def run(cells: Sequence[timing.Timed], places: Sequence[Sequence[Node]], desk: Desk, crew: Crew) -> list[Failure]:

@@ -49,6 +49,8 @@ class Nodes:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(60)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
