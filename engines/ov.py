@@ -117,13 +117,15 @@ class OpenVinoEngine(Engine):
         with failing("OpenVINO cannot read this file."):
             model = _core().read_model(artifact.onnx)
             _openvino().save_model(model, folder / IR, compress_to_fp16=False)
+            del model  # as each compilation below before the next: all of them hold the weights
+        fields: dict[str, Any] = {}
         for batch in profile.batches:  # what does not compile is never published
             compiled = _compile(folder / IR, artifact, batch, self.spec)
+            precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+            fields = {"precision": precision, "arithmetic": _arithmetic(compiled)}
+            del compiled
         np.save(folder / PROBE, _agreed(folder / IR, artifact, profile, self.spec))
-        return {
-            "precision": str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()),
-            "arithmetic": _arithmetic(compiled),
-        }
+        return fields
 
 
 class OpenVinoSession(Session):
@@ -210,8 +212,7 @@ def _agreed(file: Path, artifact: Artifact, profile: Profile, spec: EngineSpec) 
     seen: list[npt.NDArray[np.float32]] = []
     for attempt in range(ATTEMPTS):
         batch = profile.batches[attempt % len(profile.batches)]
-        request = _compile(file, artifact, batch, spec).create_infer_request()
-        [found] = _probed([request], artifact, batch)
+        [found] = _probed([_compile(file, artifact, batch, spec).create_infer_request()], artifact, batch)
         if any(_agree(found, earlier) for earlier in seen):
             return found
         seen.append(found)
