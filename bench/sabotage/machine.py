@@ -63,7 +63,7 @@ def order(bed: Bed) -> Answer:
     """Simulated over the harness's own order of repeats."""
     cells, repeats = 4, 6
     ours: dict[int, list[float]] = {cell: [] for cell in range(cells)}
-    with replaced(rounds, "_whole", lambda job, kept: Outcome()):
+    with replaced(rounds, "_whole", lambda *_: Outcome()):
         jobs: list[list[Job]] = [[cast(Job, None)] * repeats] * cells
         turns = [turn for turn, _ in rounds.measured(jobs, lambda *_: bed.folder / "none", 0, lambda index: False)]
     before = -1
