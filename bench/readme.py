@@ -59,7 +59,7 @@ def contents(root: Path) -> dict[str, bytes]:
     from bench.records.results import PUBLISHED, Results
     from bench.verdict.choose import ranking_of
 
-    dense = _filled(root, {**_dense(root), **_tables(root), **_study()})
+    dense = _filled(root, {**_dense(root), **_tables(root), **_cluster(), **_study()})
     if not PUBLISHED.is_file():
         return {**_filled(root, _absent()), **dense}
     results = Results.load(PUBLISHED)
@@ -152,6 +152,16 @@ def _tables(root: Path) -> Blocks:
         else:
             blocks[f"docs/{name}.md"] = {"machine": ABSENT, name: ""}
     return blocks
+
+
+def _cluster() -> Blocks:
+    """How the published sweep would spread over many nodes."""
+    from bench.cluster.simulate import HEADS, NODES, lines
+    from bench.records.results import PUBLISHED, Results
+    from bench.verdict.markdown import table
+
+    made = table(HEADS, lines(Results.load(PUBLISHED), NODES), range(len(HEADS))) if PUBLISHED.is_file() else ""
+    return {"docs/cluster.md": {"simulated": made}}
 
 
 def _study() -> Blocks:

@@ -1,4 +1,4 @@
-"""``make zoo-check``: every network of the zoo, exported with random weights, and held to parity on engines."""
+"""``make zoo-check``: every network of the zoo, exported with random weights, and compared with PyTorch on engines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.command import add_store, console, listed, new_parser
+from export.command import add_checks, console, listed, new_parser
 
 if TYPE_CHECKING:
     from bench.zoo.check import Row
@@ -34,15 +33,9 @@ def parser() -> argparse.ArgumentParser:
         "Export every network of the zoo, and compare what engines compute with eager PyTorch.",
         EXAMPLES,
     )
-    p.add_argument("--models", default="all", metavar="NAMES", help="zoo names, comma-separated (all)")
-    p.add_argument("--precisions", default="fp32,int8", metavar="NAMES", help="precisions (fp32,int8)")
+    add_checks(p, "fp32,int8")
     p.add_argument("--engines", metavar="NAMES", help="engines, comma-separated (those of the demo)")
-    p.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="time limit of one process (1800)")
     p.add_argument("--memory-gib", type=float, default=8, metavar="GIB", help="memory limit of one process (8)")
-    p.add_argument("--fresh", action="store_true", help="repeat finished checks")
-    add_store(p)
-    p.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
-    p.add_argument("--json", action="store_true", help="print the rows as JSON")
     return p
 
 

@@ -70,6 +70,17 @@ def add_store(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     )
 
 
+def add_checks(p: argparse.ArgumentParser, precisions: str) -> None:
+    """What the checks of the zoo's networks share: which, how long, where they are kept, and how they are shown."""
+    p.add_argument("--models", default="all", metavar="NAMES", help="zoo names, comma-separated (all)")
+    p.add_argument("--precisions", default=precisions, metavar="NAMES", help=f"precisions ({precisions})")
+    p.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="time limit of one process (1800)")
+    p.add_argument("--fresh", action="store_true", help="repeat finished checks")
+    add_store(p)
+    p.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
+    p.add_argument("--json", action="store_true", help="print the rows as JSON")
+
+
 def add_zoo(p: argparse.ArgumentParser) -> None:
     """``--zoo``: rows of the user's own."""
     p.add_argument(

@@ -28,6 +28,11 @@ class UserError(Exception):
         self.what, self.why, self.remedy = what, why, remedy
         super().__init__(str(self))
 
+    @property
+    def sentence(self) -> str:
+        """What and why, in one line and without a remedy: for a table, or a process that reports to another."""
+        return " ".join(part for part in (self.what, self.why) if part)
+
     def __str__(self) -> str:
         lines = [self.what, self.why, f"Try: {self.remedy}" if self.remedy else ""]
         return "\n".join(line for line in lines if line)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -211,15 +211,15 @@ def _blocks(tensor: onnx.TensorProto) -> Iterator[bytes]:
 # -- the graph without its weights -------------------------------------------------------------------------------------
 
 
-def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of which the initializers that lie in files are inputs without values, for what must not look for them."""
+def without(model: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
+    """A copy of which these initializers are inputs without values, for what must not look at them."""
     from onnx import helper
 
     bare = type(model)()
     bare.CopyFrom(model)
     kept = []
     for tensor in bare.graph.initializer:
-        if is_external(tensor):
+        if tensor.name in names:
             bare.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
         else:
             kept.append(tensor)
@@ -227,17 +227,13 @@ def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return bare
 
 
-def with_weights(bare: onnx.ModelProto, model: onnx.ModelProto) -> onnx.ModelProto:
-    """The inverse, after ``bare`` was rewritten: what it still reads of the weights of ``model`` are initializers."""
-    if not is_open(model):
-        return bare
-    whole = type(bare)()
-    whole.CopyFrom(bare)
-    weights = {tensor.name: tensor for tensor in model.graph.initializer if is_external(tensor)}
-    read = {name for node in nodes(whole) for name in node.input} | {o.name for o in whole.graph.output}
-    _replace(whole.graph.input, [value for value in whole.graph.input if value.name not in weights])
-    whole.graph.initializer.extend(tensor for name, tensor in weights.items() if name in read)
-    return whole
+def given_back(bare: onnx.ModelProto, tensors: Mapping[str, onnx.TensorProto]) -> None:
+    """The inverse, in place, after ``bare`` was rewritten: those of the tensors that it still reads are initializers.
+    All of these stand in the order in which they are read, as onnxslim leaves them."""
+    place = {name: n for n, name in enumerate(dict.fromkeys(name for node in nodes(bare) for name in node.input))}
+    _replace(bare.graph.input, [value for value in bare.graph.input if value.name not in tensors])
+    bare.graph.initializer.extend(tensor for name, tensor in tensors.items() if name in place)
+    bare.graph.initializer.sort(key=lambda tensor: place.get(tensor.name, len(place)))
 
 
 def _replace(repeated: Any, kept: list[Any]) -> None:
@@ -256,7 +252,8 @@ def check(model: onnx.ModelProto) -> None:
     """
     import onnx
 
-    onnx.checker.check_model(without_weights(model) if is_open(model) else model)
+    apart = {tensor.name for tensor in model.graph.initializer if is_external(tensor)}
+    onnx.checker.check_model(without(model, apart) if apart else model)
 
 
 def below(model: onnx.ModelProto) -> tuple[bytes, Path | None]:

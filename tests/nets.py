@@ -67,6 +67,20 @@ def small() -> nn.Module:
     return net
 
 
+def saved(folder: Path, *models: str) -> dict[str, str]:
+    """Checkpoints of functions of this file and of networks of timm, with seeded weights: they count as trained."""
+    from export.torchvision_ops import import_timm
+
+    found = {}
+    torch.manual_seed(3)
+    for model in models:
+        ours = model.startswith("nets:")
+        net = tiny() if ours else import_timm().create_model(model.partition(".")[0], num_classes=0)
+        found[model] = str(folder / f"{model.replace(':', '.')}.pth")
+        torch.save(net.state_dict(), found[model])
+    return found
+
+
 def aborting() -> nn.Module:
     """A function that takes its process with it, as a bug in a library would."""
     import os

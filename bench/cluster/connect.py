@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from export.errors import UserError, not_installed
+from engines.processor import cores
+from export.errors import UserError, first_line, not_installed
 from export.progress import say
 
 HERE = "ray"
@@ -106,21 +107,14 @@ def _start(place: str, on: str, folder: str) -> None:
         else:
             say("starting Ray on this machine")
             here: dict[str, Any] = {
-                "num_cpus": _cores(),
+                "num_cpus": cores(),
                 "object_store_memory": OBJECTS_BYTES,
                 "include_dashboard": False,
             }
             ray.init(address="local", _temp_dir=folder, **here, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         what = f"No cluster can be joined at {on}." if place else "Ray does not start on this machine."
-        raise UserError(what, first[:200], "ray status, on a node of the cluster" if place else "") from error
-
-
-def _cores() -> int:
-    from engines.processor import cores
-
-    return cores()
+        raise UserError(what, first_line(error), "ray status, on a node of the cluster" if place else "") from error
 
 
 def _require_listener(place: str) -> None:

@@ -19,12 +19,12 @@ from bench.cluster.deal import Deal
 from bench.cluster.nodes import Node
 from bench.cluster.pieces import Piece
 from bench.records.parts import Failure, TaskSubject
-from bench.records.record import KINDS
+from bench.records.record import ScoreRecord
 from bench.sweep import pipeline
 from bench.sweep.assembly import Assembly
 from bench.sweep.desk import Desk
 from bench.sweep.pipeline import Tally
-from export.errors import OutOfSpace, UserError
+from export.errors import OutOfSpace, UserError, first_line
 from export.progress import say
 from export.store import write_atomic
 from tasks.base import Task
@@ -144,9 +144,8 @@ class Driver:
             say(f"{where}; {piece} goes elsewhere")
             return
         say(f"{where}; {piece} is given up")
-        why = next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:200]
-        failure = Failure("Died", f"Every process that did the {piece.kind} of this cell died.", why)
-        self._drop(deal.drop(piece), failure)
+        what = f"Every process that did the {piece.kind} of this cell died."
+        self._drop(deal.drop(piece), Failure("Died", what, first_line(error)))
 
     def take(self, piece: Piece, answer: work.Answer) -> None:
         """Write what came of a piece, under what was asked here."""
@@ -154,9 +153,7 @@ class Driver:
         for name, sheet in answer.pictures.items():
             write_atomic(self.desk.pictures / name, sheet)
         for document in answer.records:
-            kind = msgspec.json.decode(document)["kind"]
-            record = msgspec.json.decode(document, type=KINDS[kind])
-            assert isinstance(record.subject, TaskSubject)
+            record = msgspec.json.decode(document, type=ScoreRecord)
             images, scorer = self._of(piece, record.subject)
             asked = self.desk.score(planned, images, scorer)
             key = record.key if record.status == "ok" else asked.key

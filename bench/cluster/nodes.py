@@ -15,7 +15,8 @@ from typing import Any, cast
 from bench.records.parts import Environment
 from bench.sweep.assembly import Assembly
 from bench.sweep.cells import Planned
-from engines.base import Availability, Engine, Plan, Profile, Session, plan_key
+from engines.base import Availability, Engine, EngineSpec, Plan, Profile, Session, plan_key
+from engines.catalog import engine
 from export.errors import Unavailable
 from export.store import key
 
@@ -163,15 +164,12 @@ def _as_there(planned: Planned, report: Report) -> Planned:
     has = report.engines[str(planned.engine.spec)]
     first = planned.first
     if report.first and first is not None:
-        first = _engine(replace_spec(first, report.first), report.engines[report.first])
+        first = _engine(_named(first, report.first), report.engines[report.first])
     return replace(planned, engine=_engine(planned.engine, has), availability=has.available, first=first)
 
 
-def replace_spec(of: Engine, name: str) -> Engine:
+def _named(of: Engine, name: str) -> Engine:
     """The engine of that name and provider, with the threads of another."""
-    from engines.base import EngineSpec
-    from engines.catalog import engine
-
     return of if str(of.spec) == name else engine(EngineSpec.parse(name, of.spec.threads))
 
 

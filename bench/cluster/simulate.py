@@ -27,6 +27,8 @@ from bench.records.results import PUBLISHED, Results
 from export.command import console, new_parser, print_table, sizes
 from export.errors import UserError
 
+CELLS, NODES = 1000, (4, 16, 64, 128)
+HEADS = ("nodes", "work, h", "takes, h", "share of the ideal speed")
 EXPORT_SECONDS, PLAN_SECONDS, START_SECONDS, DRIVER_SECONDS = 30.0, 5.0, 30.0, 0.05
 
 
@@ -60,6 +62,12 @@ def simulate(results: Results, cells: int, nodes: int) -> Simulated:
     for own in sorted(timings, reverse=True):
         heapq.heapreplace(free, free[0] + own)
     return Simulated(nodes, max(free), busy + sum(timings))
+
+
+def lines(results: Results, nodes: Sequence[int], cells: int = CELLS) -> list[tuple[str, ...]]:
+    """A table of :func:`simulate`, a line for each number of nodes."""
+    found = [simulate(results, cells, number) for number in nodes]
+    return [(f"{s.nodes}", f"{s.work / 3600:.1f}", f"{s.seconds / 3600:.2f}", f"{s.of_ideal:.2f}") for s in found]
 
 
 def _scored(pieces: Sequence[Piece], seconds: Sequence[float], nodes: int) -> tuple[float, float]:
@@ -137,23 +145,21 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--results", type=Path, default=PUBLISHED, metavar="DIR", help="finished records (the published ones)"
     )
-    p.add_argument("--cells", type=int, default=1000, metavar="N", help="cells of the sweep (1000)")
-    p.add_argument("--nodes", default="4,16,64,128", metavar="A,B", help="numbers of nodes (4,16,64,128)")
+    p.add_argument("--cells", type=int, default=CELLS, metavar="N", help=f"cells of the sweep ({CELLS})")
+    some = ",".join(map(str, NODES))
+    p.add_argument("--nodes", default=some, metavar="A,B", help=f"numbers of nodes ({some})")
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print a table in Markdown.
+    """Print the table.
 
     Raises:
         UserError: there are no results, or none was scored.
     """
     args = parser().parse_args(argv)
-    found = [simulate(Results.load(args.results), args.cells, nodes) for nodes in sizes(args.nodes, "--nodes")]
-    heads = (">nodes", ">work, h", ">takes, h", ">share of the ideal speed")
-    print_table(
-        heads, [(f"{s.nodes}", f"{s.work / 3600:.1f}", f"{s.seconds / 3600:.2f}", f"{s.of_ideal:.2f}") for s in found]
-    )
+    found = lines(Results.load(args.results), sizes(args.nodes, "--nodes"), args.cells)
+    print_table([f">{head}" for head in HEADS], found)
 
 
 if __name__ == "__main__":

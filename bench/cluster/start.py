@@ -69,13 +69,7 @@ class Gathered:
             driver.heard = heard
             driver.run(todo.made)
         for number, error in todo.trouble.items():
-            planned = asked.cells[number]
-            keyed = "plan_key" in vars(planned)
-            owed = [
-                *pipeline.scores(planned, asked.data, desk, keyed),
-                *pipeline.timings(planned, asked.data, desk, keyed),
-            ]
-            pipeline.give_up(owed, error, desk, tally)
+            pipeline.give_up(pipeline.owed(asked.cells[number], asked.data, desk), error, desk, tally)
         _time(self, driver, frozenset(todo.trouble), desk, tally)
         return tally
 

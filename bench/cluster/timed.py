@@ -16,6 +16,7 @@ from bench.measure.worker import Job, Outcome
 from bench.records.parts import Failure
 from bench.sweep import timing
 from bench.sweep.desk import Desk
+from export.errors import first_line
 from export.progress import say
 
 
@@ -35,7 +36,7 @@ class Watch:
                 outcome: Outcome = ray.get(ref)
                 return outcome
             except LOST as error:
-                why = next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:200]
+                why = first_line(error)
                 died += self.crew.alive(self.node)
                 say(f"{self.node.name}: a timing was lost; it is measured again")
                 if not self._elsewhere():

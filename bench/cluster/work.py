@@ -11,12 +11,10 @@ import json
 import shutil
 import socket
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ from bench.cluster.entries import Others, listed
 from bench.cluster.nodes import Has, Report
 from bench.cluster.pieces import Piece
 from bench.measure import rounds, worker
-from bench.measure.machine import environment
+from bench.measure.machine import environment, versions
 from bench.records.asked import Asked
 from bench.records.parts import Environment, Failure
 from bench.records.record import Record
@@ -87,7 +85,6 @@ class Answer:
     Attributes:
         records: as JSON. pictures: their sheets by file name.
         failure: why nothing of it could be done. full: that is the node's disk.
-        seconds: that it took.
     """
 
     node: str
@@ -95,7 +92,6 @@ class Answer:
     pictures: dict[str, bytes] = field(default_factory=dict)
     failure: Failure | None = None
     full: bool = False
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def report(job: Job) -> Report:
         made = {**made, "preprocess": identity(_sweep(job.sweep).preprocess)}
         asked = _assembled(job.sweep, job.store)
     except UserError as error:
-        return Report(here, _project(), made, trouble=" ".join(filter(None, (error.what, error.why))))
+        return Report(here, _project(), made, trouble=error.sentence)
     engines = {str(cell.engine.spec): cell.engine for cell in asked.cells}
     fed = {str(c.engine.spec): c.availability for c in asked.cells if c.precision in c.engine.precisions}
     first = next((cell.first for cell in asked.cells if cell.first), None)
@@ -143,7 +139,6 @@ def report(job: Job) -> Report:
 
 def do(piece: Piece, job: Job) -> Answer:
     """Do one piece here."""
-    begin, node = time.perf_counter(), socket.gethostname()
     with _outbox(piece) as desk:
         failure, full = None, False
         try:
@@ -163,7 +158,7 @@ def do(piece: Piece, job: Job) -> Answer:
             failure = Failure.of(error)
         pictures = {path.name: path.read_bytes() for path in sorted(desk.pictures.glob("*")) if path.is_file()}
         records = tuple(msgspec.json.encode(record) for record in desk.kept)
-    return Answer(node, records, pictures, failure, full, time.perf_counter() - begin)
+    return Answer(socket.gethostname(), records, pictures, failure, full)
 
 
 def measure(child: worker.Job, job: Job) -> worker.Outcome:
@@ -226,13 +221,7 @@ def _project() -> str:
 
 @cache
 def _making() -> dict[str, Any]:
-    found = {}
-    for name in MAKING:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return dict(versions(MAKING))
 
 
 @cache

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.cluster.simulate import EXPORT_SECONDS, PLAN_SECONDS, START_SECONDS, simulate
+from bench.cluster.simulate import CELLS, EXPORT_SECONDS, PLAN_SECONDS, START_SECONDS, simulate
 from bench.figures.figure import Figure, figure
 from bench.figures.scoring import FETCHED
 from bench.records.results import PUBLISHED, Results
@@ -34,7 +34,7 @@ PHOTOGRAPHS, REPEATS = 5000, 2
 LOOK_SECONDS = 0.2
 """Between looks at the processor time of all processes of a run: what one takes after the last look is not seen."""
 MADE = ("features", "fit")
-CELLS, NODES = 1000, 64
+NODES = 64
 
 
 @dataclass(frozen=True)

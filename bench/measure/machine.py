@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,13 @@ def board(root: Path = Path("/")) -> str:
 
 def libraries() -> dict[str, str]:
     """Installed versions of the libraries that a result may depend on."""
-    found = {"backbones-deployed": __version__}
-    for name in LIBRARIES:
+    return {"backbones-deployed": __version__, **versions(LIBRARIES)}
+
+
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """Those of the distributions that are installed."""
+    found = {}
+    for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

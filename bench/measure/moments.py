@@ -17,7 +17,7 @@ the hypervisor did."""
 HELD_SHARE = 0.01
 """A series whose container was stopped by its quota for more than this share of the time is throttled."""
 SPAN_NS = 1_000_000_000
-"""Systems count work in ticks of 10 ms or 4 ms: over less than a second they cannot tell such a share."""
+"""Systems count work in ticks of 10 ms or 4 ms: over less than a second they cannot resolve such a share."""
 
 
 @dataclass(frozen=True)

@@ -79,9 +79,7 @@ def run(sweep: Assembly, desk: Desk, looks: Looks | None = None) -> Tally:
         except ENDS:
             raise
         except BaseException as error:  # a bug in one cell is that cell's result, not the sweep's end
-            keyed = "plan_key" in vars(planned)
-            owed = [*scores(planned, sweep.data, desk, keyed), *timings(planned, sweep.data, desk, keyed)]
-            give_up(owed, error, desk, tally)
+            give_up(owed(planned, sweep.data, desk), error, desk, tally)
             continue
         try:
             timed += timing.prepare(planned, sweep.data[:1], desk)
@@ -219,13 +217,19 @@ def timings(planned: Planned, data: Sequence[DataSet], desk: Desk, keyed: bool) 
     ]
 
 
-def give_up(owed: Sequence[Asked], error: BaseException | Failure, desk: Desk, tally: Tally) -> None:
+def owed(planned: Planned, data: Sequence[DataSet], desk: Desk) -> list[Asked]:
+    """All of both; what is finished is left out as far as the cell's keys are known."""
+    keyed = "plan_key" in vars(planned)
+    return [*scores(planned, data, desk, keyed), *timings(planned, data, desk, keyed)]
+
+
+def give_up(missing: Sequence[Asked], error: BaseException | Failure, desk: Desk, tally: Tally) -> None:
     """Write a record with the reason for each result that is missing."""
     failure = error if isinstance(error, Failure) else Failure.of(error)
     skipped = isinstance(error, Skip)
-    if owed:
+    if missing:
         say(f"  {'skipped' if skipped else 'failed'}: {error if isinstance(error, UserError) else failure.what}")
-    for asked in owed:
+    for asked in missing:
         desk.keep(asked.gave_up(failure, "skipped" if skipped else "failed"), asked)
         if not skipped:
             tally.count(failure)

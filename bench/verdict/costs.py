@@ -40,8 +40,7 @@ def costs(found: Sequence[Row]) -> str:
 
 
 def _value(row: Row, name: str) -> float | None:
-    record = row.timings.get(SCENARIO)
-    metric = record.metric(name) if record else None
+    metric = row.timed(SCENARIO, name)
     return metric.value if metric else None
 
 

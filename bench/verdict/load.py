@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.records.energy import PER_IMAGE
-from bench.records.record import TimingRecord
 from bench.verdict import energies
 from bench.verdict.digits import number
 from bench.verdict.hot import hot
 from bench.verdict.markdown import bullets, table
 from bench.verdict.row import Row
-from export.spec import Metric
 
 LATENCIES = {"p50, ms": ("single_stream", "latency_p50_ms"), "p99, ms": ("single_stream", "latency_p99_ms")}
 SERVER, SOAK, CAMERA = "server", "soak", "camera"
@@ -61,18 +59,13 @@ def _settings(row: Row, scenario: str) -> dict[str, Any]:
     return dict(record.subject.settings) if record else {}
 
 
-def _metric(row: Row, scenario: str, name: str) -> Metric | None:
-    record: TimingRecord | None = row.timings.get(scenario)
-    return record.metric(name) if record else None
-
-
 def _value(row: Row, scenario: str, name: str) -> float | None:
-    metric = _metric(row, scenario, name)
+    metric = row.timed(scenario, name)
     return metric.value if metric else None
 
 
 def _text(row: Row, scenario: str, name: str) -> str:
-    metric = _metric(row, scenario, name)
+    metric = row.timed(scenario, name)
     if metric is None:
         return "–"
     return "n/a" if metric.value is None else number(metric.value)

@@ -9,6 +9,7 @@ from bench.records.parts import About, Cell, Monitoring
 from bench.records.record import Record, ScoreRecord, TimingRecord
 from bench.verdict.sheet import Flag, Status
 from export.parity import Parity
+from export.spec import Metric
 
 SHOWN = 3
 """Of the series of a timing that were disturbed, so many are named."""
@@ -47,6 +48,11 @@ class Row:
         """Closeness of the compiled engine to eager PyTorch, a failed one first; None where there is no eager twin."""
         known = [r.parity for r in self.records if r.parity]
         return min(known, key=lambda parity: parity.passed, default=None)
+
+    def timed(self, scenario: str, name: str) -> Metric | None:
+        """A metric of one scenario; None where it was not measured."""
+        record = self.timings.get(scenario)
+        return record.metric(name) if record else None
 
     @property
     def failed_parity(self) -> bool:

@@ -1,1 +1,1 @@
-"""The check of the zoo: every network exported with random weights, and held to parity on engines."""
+"""The check of the zoo: every network exported with random weights, and compared with eager PyTorch on engines."""

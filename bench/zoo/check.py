@@ -16,7 +16,7 @@ from engines.architectures import Architecture
 from engines.base import Engine
 from engines.checking import ENDED, Job, State, in_child, kept
 from export.convert.photographs import PACKAGE, photographs
-from export.errors import Unavailable, UserError
+from export.errors import Unavailable
 from export.lower.precision import artifact_key
 from export.spec import Precision
 from export.store import Store, key
@@ -118,7 +118,7 @@ def check(
         try:
             job = Job(one, precision, _key(one, precision, shared))
         except Unavailable as error:
-            later.append(_row(one, precision, count, "unavailable", _sentence(error)))
+            later.append(_row(one, precision, count, "unavailable", error.sentence))
             continue
         jobs.append(job)
         weights[job.key] = count
@@ -222,7 +222,3 @@ def _row(architecture: Architecture, precision: Precision, weights: int | None, 
         None if weights is None else round(weights / 1e6, 2),
         None if weights is None else round(need_gib(weights), 1),
     )
-
-
-def _sentence(error: UserError) -> str:
-    return " ".join(part for part in (error.what, error.why) if part)

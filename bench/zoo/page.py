@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.verdict.markdown import bullets, table
 from bench.zoo.check import COPIES, FILE, FIXED_GIB, Row
 
 
@@ -17,7 +18,7 @@ def markdown(rows: Sequence[Row], engines: Sequence[str], head: Sequence[str]) -
     precisions = list(dict.fromkeys(row.precision for row in rows))
     lines += [f"- {name}: {total([row for row in rows if row.precision == name])}" for name in precisions]
     for name in precisions:
-        lines += ["", f"## {name}", "", *_table([row for row in rows if row.precision == name], engines)]
+        lines += ["", f"## {name}", "", _table([row for row in rows if row.precision == name], engines)]
     lines += _list("Too large", _large(rows), [row for row in rows if row.status == "too large"])
     failed = [row for row in rows if row.status in ("failed", "unavailable")]
     lines += _list("Not passed", "Reasons, as they were reported.", failed)
@@ -31,19 +32,18 @@ def total(rows: Sequence[Row]) -> str:
     return f"of {len(rows)} networks {counts}"
 
 
-def _table(rows: Sequence[Row], engines: Sequence[str]) -> list[str]:
+def _table(rows: Sequence[Row], engines: Sequence[str]) -> str:
     columns = (FILE, *engines)
     heads = ["network", "input", "rows of the zoo", "params M", "MiB", "export s", "all s", "peak GiB", *columns]
-    lines = [f"| {' | '.join(heads)} |", "| --- | --- | --- |" + " --: |" * 5 + " --- |" * len(columns)]
+    lines = []
     for row in rows:
         if row.status in ("too large", "unavailable"):
             continue
         shared = ", ".join(f"`{name}`" for name in row.rows)
         weights = "" if row.parameters_m is None else f"{row.parameters_m:.1f}"
         numbers = [f"{row.onnx_mib:.0f}", f"{row.export_seconds:.0f}", f"{row.seconds:.0f}", f"{row.peak_gib:.1f}"]
-        cells = [_cell(row, name) for name in columns]
-        lines.append(f"| {' | '.join([f'`{row.architecture}`', row.input, shared, weights, *numbers, *cells])} |")
-    return lines
+        lines.append([f"`{row.architecture}`", row.input, shared, weights, *numbers, *(_cell(row, c) for c in columns)])
+    return table(heads, lines, range(3, 8))
 
 
 def _cell(row: Row, name: str) -> str:
@@ -65,9 +65,9 @@ def _large(rows: Sequence[Row]) -> str:
 def _list(title: str, about: str, rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
-    lines = ["", f"## {title}", "", about, ""]
+    lines = []
     for row in rows:
         weights = "" if row.parameters_m is None else f", {row.parameters_m:.0f} M weights"
         shared = ", ".join(f"`{name}`" for name in row.rows)
-        lines.append(f"- `{row.architecture}` {row.input} {row.precision} ({shared}{weights}): {row.why}")
-    return lines
+        lines.append(f"`{row.architecture}` {row.input} {row.precision} ({shared}{weights}): {row.why}")
+    return ["", f"## {title}", "", about + bullets(lines)]

@@ -29,8 +29,7 @@ def stage(job: Mapping[str, Any], state_file: Path) -> None:
         notes.doing(f"running {engine}" if engine else "exporting")
         found = _run(job, engine) if engine else _export(job)
     except UserError as error:
-        reason = " ".join(part for part in (error.what, error.why) if part)
-        found = {"unavailable" if isinstance(error, Unavailable) else "failed": reason}
+        found = {"unavailable" if isinstance(error, Unavailable) else "failed": error.sentence}
     notes.state |= {**found, "peak_bytes": peak_memory_bytes()}
     notes.doing(notes.state["doing"] if "parity" not in found else ENDED)
 

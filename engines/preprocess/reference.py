@@ -1,4 +1,4 @@
-"""A preprocessing path held to the reference, on one photograph, wherever it is about to prepare many."""
+"""A preprocessing path compared with the reference, on one photograph, wherever it is about to prepare many."""
 
 from __future__ import annotations
 

@@ -7,10 +7,9 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.command import add_store, console, listed, new_parser
+from export.command import add_checks, console, listed, new_parser
 from export.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,18 +36,12 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    c.add_argument("--models", default="all", metavar="NAMES", help="zoo names, comma-separated (all)")
-    c.add_argument("--precisions", default="fp32,fp16,int8", metavar="NAMES", help="precisions (fp32,fp16,int8)")
+    add_checks(c, "fp32,fp16,int8")
     c.add_argument("--targets", default=TARGETS, metavar="CAPABILITIES", help=f"compute capabilities ({TARGETS})")
     c.add_argument("--flavour", default="trt-rtx", metavar="NAME", help="only trt-rtx builds without a GPU (trt-rtx)")
-    c.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="time limit of one check (1800)")
     c.add_argument(
         "--memory-gib", type=float, metavar="GIB", help="memory limit of one check (90 %% of this machine's memory)"
     )
-    c.add_argument("--fresh", action="store_true", help="repeat finished checks")
-    add_store(c)
-    c.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
-    c.add_argument("--json", action="store_true", help="print the rows as JSON")
     return p
 
 

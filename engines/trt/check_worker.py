@@ -4,7 +4,7 @@ Its state (see :mod:`engines.checking`) says:
 
     parsed     whether the library took the file      built     targets
     failures   target → reason                        seconds, plan_bytes, layers
-    skipped, unavailable   why there is nothing to check
+    unavailable   why there is nothing to check
 """
 
 from __future__ import annotations
@@ -44,11 +44,10 @@ class Check(Notes):
                 return
             draft = self._draft()
         except UserError as error:
-            reason = " ".join(part for part in (error.what, error.why) if part)
             if isinstance(error, Unavailable):
-                self.state["unavailable"] = reason
+                self.state["unavailable"] = error.sentence
             else:
-                self.state["failures"] = dict.fromkeys(targets, f"No file: {reason}")
+                self.state["failures"] = dict.fromkeys(targets, f"No file: {error.sentence}")
             self.doing("exporting")
             return
         with TemporaryDirectory(prefix="preflight-file-") as folder:

@@ -73,7 +73,7 @@ class TensorRtEngine(Engine):
         try:
             self.flavour.load()
         except Unavailable as error:
-            return Availability(False, " ".join((error.what, error.why)).strip(), error.remedy, version, gpu)
+            return Availability(False, error.sentence, error.remedy, version, gpu)
         return Availability(True, version=version, device=gpu)
 
     def _request(self, profile: Profile) -> Request:

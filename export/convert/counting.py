@@ -7,8 +7,6 @@ from contextlib import suppress
 from math import prod
 from typing import TYPE_CHECKING
 
-from export import external
-
 if TYPE_CHECKING:
     import onnx
 
@@ -42,7 +40,7 @@ def gmacs(model: onnx.ModelProto) -> float | None:
     if found is None:  # reshapes that are worked out from the batch: with the batch fixed they fold into constants
         with warnings.catch_warnings(), suppress(Exception):  # a graph that it cannot simplify is not counted
             warnings.simplefilter("ignore")
-            found = _count(onnxslim.slim(external.without_weights(fixed)))
+            found = _count(onnxslim.slim(fixed))
     return found
 
 

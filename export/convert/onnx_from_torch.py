@@ -266,8 +266,7 @@ def _slimmed(backbone: Backbone, spec: PreprocessSpec, folder: Path, say: Callab
     """Make ``model.onnx`` of the traced file; its 10⁹ multiply-accumulates.
 
     Shape arithmetic is folded into constants. The result is used only if it computes what the traced file computes:
-    onnxslim has been seen to fold an integer division wrongly. It holds a model several times, and serializes it: of
-    one that is open it gets the graph, with the weights as inputs.
+    onnxslim has been seen to fold an integer division wrongly.
     """
     import numpy as np
 
@@ -280,7 +279,7 @@ def _slimmed(backbone: Backbone, spec: PreprocessSpec, folder: Path, say: Callab
     if not external.is_open(original) and external.size(original) > external.LARGEST:
         external.save(original, traced)
         original = external.load(traced)
-    model = external.with_weights(slimmed(external.without_weights(original)), original)
+    model = slimmed(original)
     model.producer_name, model.producer_version = "backbones-deployed", ""
     external.check(model)
     external.save(model, target)

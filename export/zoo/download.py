@@ -1,6 +1,6 @@
 """Files that a project serves at an address: downloaded once, resumed where it broke off, and always the same bytes.
 
-A file without a pinned SHA-256 is held to the one that it had when it was downloaded first into a store.
+A file without a pinned SHA-256 must keep the one that it had when it was downloaded first into a store.
 """
 
 from __future__ import annotations

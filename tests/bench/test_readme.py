@@ -17,6 +17,7 @@ pytest.importorskip("matplotlib")
 
 DOCUMENTS = (
     "README.md",
+    "docs/cluster.md",
     "docs/dense.md",
     "docs/diffusion.md",
     "docs/load.md",

@@ -106,11 +106,12 @@ def test_a_new_tensor_goes_into_the_scratch_folder_once(kind: type, opened: onnx
 
 def test_the_graph_alone_is_checked_and_gets_its_weights_again(opened: onnx.ModelProto) -> None:
     external.check(opened)
-    bare = external.without_weights(opened)
+    weights = {tensor.name: tensor for tensor in external.external(opened)}
+    bare = external.without(opened, weights)
     assert [i.name for i in bare.graph.initializer] == ["small"]
     assert [i.name for i in bare.graph.input] == ["x", "w", "other"]
-    whole = external.with_weights(bare, opened)
-    np.testing.assert_array_equal(output(whole), output(opened))
+    external.given_back(bare, weights)
+    np.testing.assert_array_equal(output(bare), output(opened))
     opened.graph.node[-1].op_type = "NoSuchOperator"
     with pytest.raises(onnx.checker.ValidationError, match="NoSuchOperator"):
         external.check(opened)

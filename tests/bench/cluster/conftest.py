@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from coloured import draw
+from nets import saved
 from project import ROOT
 
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT / "tests")}
@@ -74,17 +75,9 @@ def nodes() -> Iterator[Callable[..., Nodes]]:
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The options of a sweep of two backbones on two engines, with weights, and one data set beside its corruption."""
-    import torch
-    from nets import tiny
-
-    from export.torchvision_ops import import_timm
-
     folder = tmp_path_factory.mktemp("sweep")
     photos = draw(folder / "photos", 3, 15, 60, 70)
-    torch.manual_seed(3)
-    torch.save(tiny().state_dict(), folder / "tiny.pth")
-    torch.save(import_timm().create_model("test_resnet", num_classes=0).state_dict(), folder / "resnet.pth")
-    models = {"nets:small": folder / "tiny.pth", "test_resnet.r160_in1k": folder / "resnet.pth"}
+    models = saved(folder, "nets:small", "test_resnet.r160_in1k")
     weights = [word for model, file in models.items() for word in ("--weights", f"{model}={file}")]
     return [
         *("--models", ",".join(models), *weights, "--engines", "ort,openvino", "--data", str(photos)),

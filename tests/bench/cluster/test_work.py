@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from coloured import draw
+from nets import saved
 
 from bench.measure.machine import environment
 from bench.sweep.assembly import assemble
@@ -37,16 +38,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    import torch
-    from nets import tiny
-
-    from export.torchvision_ops import import_timm
-
-    folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(3)
-    torch.save(tiny().state_dict(), folder / "tiny.pth")
-    torch.save(import_timm().create_model("test_resnet", num_classes=0).state_dict(), folder / "resnet.pth")
-    return {TINY: str(folder / "tiny.pth"), NET: str(folder / "resnet.pth")}
+    return saved(tmp_path_factory.mktemp("weights"), TINY, NET)
 
 
 Asked = Callable[..., SweepSpec]

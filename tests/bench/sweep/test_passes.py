@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from coloured import draw
+from nets import saved
 
 import bench.sweep.features
 from bench.measure.machine import environment
@@ -29,16 +30,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    import torch
-    from nets import tiny
-
-    from export.torchvision_ops import import_timm
-
-    folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(3)
-    torch.save(import_timm().create_model("test_efficientnet", num_classes=0).state_dict(), folder / "net.pth")
-    torch.save(tiny().state_dict(), folder / "tiny.pth")
-    return {NET: str(folder / "net.pth"), MODULE: str(folder / "tiny.pth")}
+    return saved(tmp_path_factory.mktemp("weights"), NET, MODULE)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from coloured import draw
 from fakes import photograph
+from nets import saved
 
 from bench.measure.machine import environment
 from bench.records.record import Record, ScoreRecord, TimingRecord, read
@@ -92,16 +93,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Checkpoints, so that the networks count as trained and are scored."""
-    import torch
-    from nets import tiny
-
-    from export.torchvision_ops import import_timm
-
-    folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(3)
-    torch.save(tiny().state_dict(), folder / "tiny.pth")
-    torch.save(import_timm().create_model("test_vit", num_classes=0).state_dict(), folder / "vit.pth")
-    return {TINY: str(folder / "tiny.pth"), VIT: str(folder / "vit.pth")}
+    return saved(tmp_path_factory.mktemp("weights"), TINY, VIT)
 
 
 @pytest.fixture(scope="module")
