@@ -115,7 +115,7 @@ class OpenVinoEngine(Engine):
     def _build(self, artifact: Artifact, profile: Profile, folder: Path) -> Mapping[str, Any]:
         needs.require_disk(f"the plan of {artifact.backbone}", needs.PLAN_DISK * artifact.onnx_bytes, folder)
         with failing("OpenVINO cannot read this file."):
-            model = _core().read_model(artifact.onnx)
+            model = _named(_core().read_model(artifact.onnx))
             _openvino().save_model(model, folder / IR, compress_to_fp16=False)
             del model  # as each compilation below before the next: all of them hold the weights
         fields: dict[str, Any] = {}
@@ -186,6 +186,18 @@ class OpenVinoSession(Session):
     def _close(self) -> None:
         self._requests.clear()
         self._compiled.clear()
+
+
+def _named(model: Any) -> Any:
+    """The model with a name for every operator that the file does not name.
+
+    OpenVINO names these by a number that counts through the process, so that the bytes of a plan would tell what
+    else was converted before it.
+    """
+    for number, operator in enumerate(model.get_ordered_ops()):
+        if operator.get_friendly_name() == operator.get_name():
+            operator.set_friendly_name(f"{operator.get_type_name()}_{number}")
+    return model
 
 
 def _products(compiled: Any) -> Counter[str]:

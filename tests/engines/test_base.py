@@ -107,6 +107,21 @@ def test_streams_and_threads_are_no_part_of_the_plan(planned: Planned) -> None:
     assert a.plan_key("k", Profile((1,))) == b.plan_key("k", Profile((1,)))
 
 
+@pytest.mark.parametrize("name", ["ort", "openvino", "ncnn"])
+def test_a_plan_does_not_tell_what_was_built_before_it(
+    name: str, artifact: Artifact, room: Store, tmp_path: Path
+) -> None:
+    for store in "ab":
+        (tmp_path / store).mkdir()
+        (tmp_path / store / "onnx").symlink_to(room.root / "onnx")
+    try:
+        first, second = (engine(name).plan(artifact, Profile((1,)), Store(tmp_path / store)) for store in "ab")
+    except Unavailable as error:
+        pytest.skip(str(error))
+    assert first.path != second.path
+    assert first.content == second.content
+
+
 def test_plan_key_holds_artifact_profile_engine_and_provider() -> None:
     keys = [
         engine(name).plan_key(onnx, Profile(batches))

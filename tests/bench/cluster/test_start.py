@@ -200,7 +200,8 @@ def test_a_node_killed_at_twenty_random_moments_costs_nothing_that_was_finished(
         run.stderr.close()
         assert run.wait(300) == 0, "".join(said)
         moment.join()
-        assert {n: one for n, one in records(out).items() if one["status"] == "ok"} == scores
+        done = {name: one for name, one in records(out).items() if one["status"] == "ok"}
+        assert not differences(done, scores)
         assert "".join(said).count(": accuracy ") == len(scores), "nothing finished is done again"
         shutil.rmtree(own)
         cluster.tell("add")
