@@ -184,7 +184,7 @@ def test_where_no_cluster_is_one_sentence_says_so(asked: list[str], tmp_path: Pa
 def test_a_node_killed_at_twenty_random_moments_costs_nothing_that_was_finished(
     nodes: Callable[..., Any], asked: list[str], plain: Path, store: Path, tmp_path: Path
 ) -> None:
-    """Twenty sweeps: about a quarter of an hour on two cores."""
+    """Twenty sweeps: about eight minutes on two cores."""
     cluster, random = nodes({}, {}), Random(0)
     scores = {name: one for name, one in records(plain).items() if one["kind"] == "score" and one["status"] == "ok"}
     for kill in range(1, 21):
