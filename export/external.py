@@ -77,8 +77,18 @@ def is_open(model: onnx.ModelProto) -> bool:
 
 
 def size(model: onnx.ModelProto) -> int:
-    """Bytes of the model, those in files included."""
-    return int(model.ByteSize()) + sum(span(tensor)[2] for tensor in external(model))
+    """Bytes of the model's constants, those in files included: all but the graph. Nothing is serialized for it."""
+    import math
+
+    from onnx import helper
+
+    found = 0
+    for tensor in tensors(model):
+        if is_external(tensor):
+            found += span(tensor)[2]
+        elif tensor.data_type:
+            found += math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    return found
 
 
 # -- walking -----------------------------------------------------------------------------------------------------------
@@ -245,14 +255,14 @@ def _replace(repeated: Any, kept: list[Any]) -> None:
 
 
 def check(model: onnx.ModelProto) -> None:
-    """ONNX's own checks; of an open model those of its graph.
+    """ONNX's own checks, without large constants: it would serialize them.
 
     Raises:
         onnx.checker.ValidationError: it breaks a rule.
     """
     import onnx
 
-    apart = {tensor.name for tensor in model.graph.initializer if is_external(tensor)}
+    apart = {tensor.name for tensor in model.graph.initializer if is_external(tensor) or len(tensor.raw_data) > SMALL}
     onnx.checker.check_model(without(model, apart) if apart else model)
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from importlib.metadata import version
@@ -28,6 +29,7 @@ from export.zoo.backbones import Backbone
 from export.zoo.sources import ModuleFunction, OnnxFile, without_places
 
 if TYPE_CHECKING:
+    import onnx
     import torch
 
 OPSET = 17
@@ -99,15 +101,27 @@ def artifact(backbone: Backbone, store: Store, *, taps: Sequence[str] = (), imag
         _require_room(backbone, size, folder, store)
         loaded = eager(backbone, store)
         if not size:
-            _require_room(backbone, bytes_of(loaded.module), folder, store)
+            size = bytes_of(loaded.module)
+            _require_room(backbone, size, folder, store)
         notes, spec = list(loaded.notes), loaded.preprocess
         for note in notes:
             store.say(f"  {backbone.name}: {note}")
-        fields = _traced(backbone, loaded.module, spec, taps, folder)
-        verify.keep_reference(folder, loaded, fields, store, images)
-        del loaded  # its weights are in a file now, and would lie in memory twice
-        fields["gmacs"] = _slimmed(backbone, spec, folder, store.say)
+        pixels, values = verify.inputs(spec, store, images)
+        wrapped, shapes = _wrapped(backbone, loaded.module, spec, taps)
+        with ThreadPoolExecutor(1) as beside:  # tracing and slimming take one core
+            eager_twin = beside.submit(verify.reference, loaded.module, list(shapes), pixels, values)
+            _trace(backbone, wrapped, _example(spec), list(shapes), folder / TRACED)
+            fields = _fields(backbone, loaded.module, spec, shapes)
+            if size > external.LARGEST:  # its weights are in a file now, and would lie in memory twice
+                eager_twin.result()
+            del loaded, wrapped
+            fields["gmacs"] = _slimmed(folder)
+            eager_twin.result().save(folder)
         parity = verify.verify(folder, spec)
+        if not parity.passed and _differs(spec, folder):
+            fields["gmacs"] = _as_traced(backbone, folder, store.say)
+            parity = verify.verify(folder, spec)
+        shutil.rmtree((folder / TRACED).parent)
         if not parity.passed:
             store.say(f"{backbone.name}: parity FAILED on real photographs: {parity}")
         return {
@@ -152,25 +166,32 @@ def unverified(backbone: Backbone, store: Store, folder: Path) -> dict[str, Any]
     from export.zoo.loaders import eager
 
     loaded = eager(backbone, store)
-    spec, fields = loaded.preprocess, _traced(backbone, loaded.module, loaded.preprocess, (), folder)
-    del loaded
-    return {**fields, "gmacs": _slimmed(backbone, spec, folder, store.say)}
+    spec = loaded.preprocess
+    wrapped, shapes = _wrapped(backbone, loaded.module, spec, ())
+    _trace(backbone, wrapped, _example(spec), list(shapes), folder / TRACED)
+    fields = _fields(backbone, loaded.module, spec, shapes)
+    del loaded, wrapped
+    fields["gmacs"] = _slimmed(folder)
+    if _differs(spec, folder):
+        fields["gmacs"] = _as_traced(backbone, folder, store.say)
+    shutil.rmtree((folder / TRACED).parent)
+    return fields
 
 
-def _traced(
-    backbone: Backbone, module: torch.nn.Module, spec: PreprocessSpec, taps: Sequence[str], folder: Path
-) -> dict[str, Any]:
-    """Write the module as it is traced, in a folder of its own within ``folder``; the manifest's fields."""
-    import torch
-
+def _wrapped(
+    backbone: Backbone, module: torch.nn.Module, spec: PreprocessSpec, taps: Sequence[str]
+) -> tuple[torch.nn.Module, dict[str, tuple[int, ...]]]:
+    """The module as it is traced, and its outputs: name → shape without the batch."""
     from export.convert.outputs import module_with_outputs
 
     wrapped = module_with_outputs(_exportable(module), backbone.output, taps)
-    example = _example(spec)
-    (folder / TRACED).parent.mkdir()
-    with torch.no_grad():
-        shapes = _shapes(backbone, wrapped, example)
-        _trace(backbone, wrapped, example, list(shapes), folder / TRACED)
+    return wrapped, _shapes(backbone, wrapped, _example(spec))
+
+
+def _fields(
+    backbone: Backbone, module: torch.nn.Module, spec: PreprocessSpec, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, Any]:
+    """What the manifest says of a file."""
     return {
         "backbone": backbone.name,
         "precision": str(Precision.FP32),
@@ -196,7 +217,8 @@ def _shapes(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor) 
     import torch
 
     try:
-        found = module(example)
+        with torch.no_grad():
+            found = module(example)
     except (AssertionError, RuntimeError, ValueError) as error:
         raise CellError(f"{backbone.name!r} does not run on {list(example.shape)}.", first_line(error)) from error
     tensors = found if isinstance(found, tuple) else (found,)
@@ -210,11 +232,13 @@ def _shapes(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor) 
 
 
 def _trace(backbone: Backbone, module: torch.nn.Module, example: torch.Tensor, names: list[str], path: Path) -> None:
+    """Write the file of the module as it is traced, in a folder of its own."""
     import torch
 
     axes = {name: {0: "batch"} for name in [INPUT, *names]}
+    path.parent.mkdir()
     try:
-        with warnings.catch_warnings(), _quiet():
+        with warnings.catch_warnings(), _quiet(), torch.no_grad():
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 module,
@@ -262,36 +286,45 @@ def _exportable(module: torch.nn.Module) -> torch.nn.Module:
     return copy.eval()
 
 
-def _slimmed(backbone: Backbone, spec: PreprocessSpec, folder: Path, say: Callable[[str], None]) -> float | None:
-    """Make ``model.onnx`` of the traced file; its 10⁹ multiply-accumulates.
+def _slimmed(folder: Path) -> float | None:
+    """Make ``model.onnx`` of the traced file, with shape arithmetic folded; its 10⁹ multiply-accumulates."""
+    from export.convert.slimming import slimmed
 
-    Shape arithmetic is folded into constants. The result is used only if it computes what the traced file computes:
+    traced = folder / TRACED
+    original = external.load(traced)
+    if not external.is_open(original) and traced.stat().st_size > external.LARGEST:
+        external.save(original, traced)
+        original = external.load(traced)
+    return _kept(slimmed(original), folder)
+
+
+def _differs(spec: PreprocessSpec, folder: Path) -> bool:
+    """Whether ``model.onnx`` computes something else than the traced file does.
+
     onnxslim has been seen to fold an integer division wrongly.
     """
     import numpy as np
 
-    from export.convert.counting import gmacs
-    from export.convert.slimming import slimmed
     from export.convert.verify import session
 
-    traced, target = folder / TRACED, folder / ONNX
-    original = external.load(traced)
-    if not external.is_open(original) and external.size(original) > external.LARGEST:
-        external.save(original, traced)
-        original = external.load(traced)
-    model = slimmed(original)
+    example = _example(spec).numpy()
+    before, after = (session(folder / f).run(None, {INPUT: example})[0] for f in (TRACED, ONNX))
+    return not np.allclose(before, after, rtol=1e-3, atol=1e-3 * float(np.abs(before).max()))
+
+
+def _as_traced(backbone: Backbone, folder: Path, say: Callable[[str], None]) -> float | None:
+    """Make ``model.onnx`` of the traced file as it is; its 10⁹ multiply-accumulates."""
+    say(f"{backbone.name}: simplification changed the result, so the file is kept as traced")
+    return _kept(external.load(folder / TRACED), folder)
+
+
+def _kept(model: onnx.ModelProto, folder: Path) -> float | None:
+    from export.convert.counting import gmacs
+
     model.producer_name, model.producer_version = "backbones-deployed", ""
     external.check(model)
-    external.save(model, target)
-    example = _example(spec).numpy()
-    before, after = (session(f).run(None, {INPUT: example})[0] for f in (traced, target))
-    if not np.allclose(before, after, rtol=1e-3, atol=1e-3 * float(np.abs(before).max())):
-        say(f"{backbone.name}: simplification changed the result, so the file is kept as traced")
-        model = original
-        external.save(original, target)
-    found = gmacs(model)
-    shutil.rmtree(traced.parent)
-    return found
+    external.save(model, folder / ONNX)
+    return gmacs(model)
 
 
 @contextmanager

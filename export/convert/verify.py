@@ -28,31 +28,25 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-    from export.zoo.loaders import Loaded
 
 BATCHES = (1, 5)
 """Two batch sizes, neither of which is the traced one: a frozen batch axis would show."""
 ALONE = 5
-"""Images that are run at the first batch size. Every image is run at the second: a size that is frozen breaks all."""
+"""Images that are run at the first batch size, half of them where there are few. The others are run at the second."""
 EAGER_BATCH = 8
 
 Float = npt.NDArray[np.float32]
 
 
-def keep_reference(
-    folder: Path, loaded: Loaded, fields: Mapping[str, Any], store: Store, images: Path | None = None
-) -> None:
-    """Leave photographs and the eager module's outputs for them in ``folder/parity.npz``.
+def reference(module: torch.nn.Module, names: Sequence[str], pixels: npt.NDArray[np.uint8], values: Float) -> Reference:
+    """Photographs and the eager module's outputs for them, as ``parity.npz`` keeps them; as :func:`eager_outputs`.
 
     Raises:
-        Unavailable: the photographs cannot be had.
         CellError: the module gives the same features for all photographs.
     """
-    names = [o["name"] for o in fields["outputs"]]
-    pixels, values = inputs(loaded.preprocess, store, images)
-    reference = Reference(pixels, eager_outputs(loaded.module, names, values))
-    require_different("The network", reference.outputs[names[0]], pixels, "its weights: they may be another network's")
-    reference.save(folder)
+    found = Reference(pixels, eager_outputs(module, names, values))
+    require_different("The network", found.outputs[names[0]], pixels, "its weights: they may be another network's")
+    return found
 
 
 def verify(folder: Path, spec: PreprocessSpec) -> Parity:
@@ -61,22 +55,22 @@ def verify(folder: Path, spec: PreprocessSpec) -> Parity:
     Raises:
         Unavailable: ONNX Runtime is not installed.
     """
-    reference = Reference.load(folder)
-    return closeness(session(folder / ONNX), reference.outputs, normalize(reference.pixels, spec))
+    kept = Reference.load(folder)
+    return closeness(session(folder / ONNX), kept.outputs, normalize(kept.pixels, spec))
 
 
 def closeness(runtime: Any, wanted: Mapping[str, Float], values: Float) -> Parity:
     """A session's outputs for ``values`` [n, …] compared with ``wanted``, name → float32 [n, …].
 
     Returns:
-        The worst of all outputs: of all images in batches of one size, and of the first of them at the other.
+        The worst of all outputs, of the first images at one batch size, and of the others at another.
     """
-    alone, together = BATCHES
-    few = {name: array[:ALONE] for name, array in wanted.items()}
-    found = (
-        compare_outputs(run(runtime, list(wanted), values[:ALONE], alone), few, Precision.FP32),
-        compare_outputs(run(runtime, list(wanted), values, together), wanted, Precision.FP32),
-    )
+    first = min(ALONE, max(1, len(values) // 2))
+    found = []
+    for batch, part in zip(BATCHES, (slice(first), slice(first, None)), strict=True):
+        if len(values[part]):
+            ours = run(runtime, list(wanted), values[part], batch)
+            found.append(compare_outputs(ours, {n: array[part] for n, array in wanted.items()}, Precision.FP32))
     return replace(worst(found), images=len(values))
 
 

@@ -10,7 +10,7 @@ import pytest
 from fake_clock import Scripted
 from fakes import MeanColour, PillowPath, photograph, plan
 
-from bench.figures.server import grid
+from bench.figures.server import grid, turn
 from bench.measure.arrivals import poisson
 from bench.measure.clock import Series
 from bench.measure.queries import Queries
@@ -80,6 +80,14 @@ def test_the_figures_grid_agrees(rotation: Queries) -> None:
     found = Server().metrics([Server().run(setup)], settings)[0].value or 0
     assert found / grid(setup, found, 0) == pytest.approx(1, abs=0.05)
     assert grid(setup, 1.5 * found, 0) < 1.5 * found < 2 * grid(setup, found / 1.5, 0)
+
+
+def test_one_stalled_trial_does_not_move_the_grid() -> None:
+    assert turn([2, 2, 2, 0, 0], 2) == 3
+    assert turn([2, 1, 2, 0, 0], 2) == 3
+    assert turn([2, 2, 2, 0, 1], 2) == 3
+    assert turn([0, 0], 2) == 0
+    assert turn([2, 2], 2) == 2
 
 
 def test_every_trial_lasts_for_the_queries_that_the_percentile_needs(rotation: Queries) -> None:
