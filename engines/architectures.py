@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from export.store import key
 from export.zoo.backbones import RANDOM, Backbone, listing, resolve
-from export.zoo.sources import OnnxFile
+from export.zoo.sources import ModuleFunction, OnnxFile
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Architecture:
 
     Attributes:
         backbone: with random weights; a module that brings its own, or a finished ONNX file, as it is.
-        name: timm's name of it, else the row's. input: "HEIGHTxWIDTH", empty where only its code knows.
+        name: timm's name of it, else the first row's. input: "HEIGHTxWIDTH", empty where only its code knows.
     """
 
     backbone: Backbone
@@ -53,7 +53,8 @@ def architectures(models: str) -> list[Architecture]:
         own = resolve(name)
         backbone = resolve(f"{name}{RANDOM}") if not own.untrained and not isinstance(own.source, OnnxFile) else own
         label, size = own.timm.split(".")[0] or own.name, _input(own)
-        shared = key("architecture", name=label, size=size, arguments=dict(own.arguments))
+        made = own.source.target if isinstance(own.source, ModuleFunction) else label
+        shared = key("architecture", name=made, size=size, arguments=dict(own.arguments), output=own.output)
         found.setdefault(shared, (backbone, label, size, []))[3].append(own.name)
     return [Architecture(backbone, label, size, tuple(rows)) for backbone, label, size, rows in found.values()]
 

@@ -137,8 +137,15 @@ def depths(backbone: Backbone, store: Store) -> tuple[int, ...]:
 
 
 def parameters(backbone: Backbone) -> int | None:
-    """How many numbers its weights are, classifier left out; none of them is made. None where only its own code, or its
-    file, knows."""
-    if not isinstance(backbone.source, TimmModel):
+    """How many numbers its weights are, classifier left out; none of them is made. None where only its file knows, or
+    where its own code looks at its numbers while it makes them."""
+    import torch
+
+    source = backbone.source
+    if isinstance(source, OnnxFile):
         return None
-    return sum(p.numel() for p in empty(backbone.source).parameters())
+    try:
+        with torch.device("meta"):
+            return sum(p.numel() for p in _unfilled(backbone, source).parameters())
+    except (NotImplementedError, RuntimeError):
+        return None
