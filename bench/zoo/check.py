@@ -20,6 +20,7 @@ from export.errors import Unavailable
 from export.lower.precision import artifact_key
 from export.spec import Precision
 from export.store import Store, key
+from export.zoo.sources import TimmModel
 from export.zoo.unloaded import parameters
 
 SHELF = "zoo-check"
@@ -90,7 +91,7 @@ def sample(asked: Sequence[Architecture]) -> list[Architecture]:
     """The smallest network of each kind, in the order of ``asked``."""
     least: dict[str, tuple[int, Architecture]] = {}
     for one in asked:
-        weights = parameters(one.backbone) or 0
+        weights = _weights(one) or 0
         if one.kind not in least or weights < least[one.kind][0]:
             least[one.kind] = weights, one
     return [one for one in asked if one is least[one.kind][1]]
@@ -105,15 +106,13 @@ def check(
     Raises:
         UserError, KeyboardInterrupt: as :func:`engines.checking.kept`.
     """
-    sized = sorted(((parameters(one.backbone), one, precision) for one, precision in asked), key=_size)
+    sized = sorted(((_weights(one), one, precision) for one, precision in asked), key=_size)
     jobs: list[Job] = []
     weights: dict[str, int | None] = {}
     later: list[Row] = []
     for count, one, precision in sized:
-        need = None if count is None else need_gib(count)
-        if need is not None and need * 2**30 > shared.memory_bytes:
-            why = f"needs about {need:.0f} GiB of memory"
-            later.append(_row(one, precision, count, "too large", why))
+        if count is not None and need_gib(count) * 2**30 > shared.memory_bytes:
+            later.append(_row(one, precision, count, "too large", large(count)))
             continue
         try:
             job = Job(one, precision, _key(one, precision, shared))
@@ -130,6 +129,12 @@ def check(
         yield _judged(job, state, weights[job.key], shared), known
     for row in later:
         yield row, False
+
+
+def _weights(architecture: Architecture) -> int | None:
+    """How many weights a network of timm's has. Others are made by code that may crash: by the child alone."""
+    backbone = architecture.backbone
+    return parameters(backbone) if isinstance(backbone.source, TimmModel) else None
 
 
 def _size(one: tuple[int | None, Architecture, Precision]) -> tuple[float, str, str]:
@@ -188,6 +193,9 @@ def _judged(job: Job, state: Mapping[str, Any], weights: int | None, shared: Con
     missing = [str(engine.spec) for engine in shared.engines if str(engine.spec) not in engines]
     if status == "passed" and missing:
         status, reasons = "failed", [f"{', '.join(missing)}: not run"]
+    weights = exported.get("weights", weights)
+    if exported.get("too large"):
+        return _row(job.architecture, job.precision, weights, "too large", exported["unavailable"])
     row = _row(job.architecture, job.precision, weights, status, state.get("unavailable") or "; ".join(reasons))
     return replace(
         row,
@@ -208,6 +216,11 @@ def _why(stage: Mapping[str, Any]) -> str:
         found = stage["parity"]
         return f"cosine {found['cosine_min']:.6f}, relative error {found['relative_error']:.1e}"
     return ""
+
+
+def large(weights: int) -> str:
+    """Why a network with so many weights is not tried."""
+    return f"needs about {need_gib(weights):.0f} GiB of memory"
 
 
 def _row(architecture: Architecture, precision: Precision, weights: int | None, status: Status, why: str = "") -> Row:

@@ -3,6 +3,8 @@
 Its state (see :mod:`engines.checking`) says:
 
     peak_bytes               memory that the stage took
+    weights                  numbers of a network that only its own code could tell of
+    too large                true: it needs more memory than there may be, and was not exported
     parity                   closeness of the file, or of the engine, to eager PyTorch
     parameters_m, onnx_mib   of the file
     failed, unavailable      why there is none
@@ -27,11 +29,31 @@ def stage(job: Mapping[str, Any], state_file: Path) -> None:
     engine = str(job["engine"])
     try:
         notes.doing(f"running {engine}" if engine else "exporting")
+        if not engine and _too_large(job, notes):
+            return
         found = _run(job, engine) if engine else _export(job)
     except UserError as error:
         found = {"unavailable" if isinstance(error, Unavailable) else "failed": error.sentence}
     notes.state |= {**found, "peak_bytes": peak_memory_bytes()}
     notes.doing(notes.state["doing"] if "parity" not in found else ENDED)
+
+
+def _too_large(job: Mapping[str, Any], notes: Notes) -> bool:
+    """Whether the network needs more memory than there may be, where the parent could not know."""
+    from bench.zoo.check import large, need_gib
+    from export.zoo.backbones import Backbone
+    from export.zoo.sources import ModuleFunction
+    from export.zoo.unloaded import parameters
+
+    backbone = Backbone.of_json(job["backbone"])
+    if not isinstance(backbone.source, ModuleFunction) or (weights := parameters(backbone)) is None:
+        return False
+    notes.state["weights"] = weights
+    if need_gib(weights) * 2**30 <= job["memory_bytes"]:
+        return False
+    notes.state |= {"too large": True, "unavailable": large(weights)}
+    notes.doing("leaving it out")
+    return True
 
 
 def _artifact(job: Mapping[str, Any]) -> tuple[Any, Any]:

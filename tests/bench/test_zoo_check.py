@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from fakes import photograph
+from nets import tiny
 
 from bench.zoo import check as checks
+from bench.zoo import worker
 from bench.zoo.check import Conditions, Row, need_gib, sample
 from bench.zoo.page import markdown
 from bench.zoo_check import main
@@ -72,7 +74,8 @@ def test_the_sample_holds_the_smallest_of_each_kind() -> None:
 
 def test_weights_are_counted_without_being_made() -> None:
     assert parameters(resolve("resnet18@random")) == 11_176_512
-    assert parameters(resolve("mine:net")) is None
+    assert parameters(resolve("nets:tiny")) == sum(p.numel() for p in tiny().parameters())
+    assert parameters(resolve("open_nsfw")) is None  # a finished file
 
 
 def test_the_need_grows_with_the_weights() -> None:
@@ -162,6 +165,15 @@ def test_a_network_of_timm_in_two_precisions(shelf: Store, capsys: pytest.Captur
 
 def job(one: Architecture) -> Job:
     return Job(one, Precision.FP32, "key")
+
+
+def test_code_of_ones_own_that_is_too_large_is_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {"backbone": resolve("nets:tiny").as_json(), "memory_bytes": 2**30, "engine": ""}
+    monkeypatch.setattr(worker, "_export", lambda _: pytest.fail("it was tried"))
+    worker.stage(job, tmp_path / "state.json")
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert state["too large"]
+    assert state["unavailable"] == "needs about 1 GiB of memory"
 
 
 def test_too_little_memory_is_a_state(shelf: Store, tmp_path: Path) -> None:
