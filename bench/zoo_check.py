@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for row, was_known in check(asked, shared, args.fresh):
             rows.append(row)
             known += was_known
-            if not was_known:
+            if not was_known and row.status != "too large":
                 print(f"  {_line(row)}", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         interrupted = True
@@ -79,12 +79,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         for row in rows:
             print(f"{row.architecture} {row.input} {row.precision}: {_line(row)}")
     taken = sum(row.seconds for row in rows) / 60
-    if args.markdown and rows and not interrupted:
+    if args.markdown and rows:
         command = f"python -m bench.zoo_check --models {args.models} --precisions {args.precisions}"
         versions = ", ".join(f"{one.spec} {one.available('build').version}" for one in engines)
         head = [
             f"Made by `{command}` with {versions} on {time.strftime('%Y-%m-%d')}; all checks together took "
-            f"{taken:.0f} minutes.",
+            f"{taken:.0f} minutes." + (f" {len(asked) - len(rows)} checks have not been run." if interrupted else ""),
             f"Weights are random. Each network is exported, and its outputs for {PHOTOGRAPHS} photographs are compared "
             "with eager PyTorch's: those of the exported file, and those of each engine. A lower precision is made "
             "for the smallest network of each kind, and compared with the fp32 file. A cell is the largest relative "

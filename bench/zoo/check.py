@@ -101,7 +101,7 @@ def check(
     asked: Sequence[tuple[Architecture, Precision]], shared: Conditions, fresh: bool = False
 ) -> Iterator[tuple[Row, bool]]:
     """One row a network and precision, and whether it was known already; small networks first. Says on stderr what it
-    does. A network that needs too much memory is a row, and is not tried.
+    does. A network that needs too much memory is a row, and is not tried; such rows come first.
 
     Raises:
         UserError, KeyboardInterrupt: as :func:`engines.checking.kept`.
@@ -109,15 +109,15 @@ def check(
     sized = sorted(((_weights(one), one, precision) for one, precision in asked), key=_size)
     jobs: list[Job] = []
     weights: dict[str, int | None] = {}
-    later: list[Row] = []
+    untried: list[Row] = []
     for count, one, precision in sized:
         if count is not None and need_gib(count) * 2**30 > shared.memory_bytes:
-            later.append(_row(one, precision, count, "too large", large(count)))
+            untried.append(_row(one, precision, count, "too large", large(count)))
             continue
         try:
             job = Job(one, precision, _key(one, precision, shared))
         except Unavailable as error:
-            later.append(_row(one, precision, count, "unavailable", error.sentence))
+            untried.append(_row(one, precision, count, "unavailable", error.sentence))
             continue
         jobs.append(job)
         weights[job.key] = count
@@ -125,10 +125,10 @@ def check(
     def tried(job: Job, passing: Store) -> State:
         return checked(job, passing, shared)
 
+    for row in untried:
+        yield row, False
     for job, state, known in kept(SHELF, jobs, shared.store, tried, fresh):
         yield _judged(job, state, weights[job.key], shared), known
-    for row in later:
-        yield row, False
 
 
 def _weights(architecture: Architecture) -> int | None:

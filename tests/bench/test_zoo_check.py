@@ -206,7 +206,8 @@ def test_ctrl_c_keeps_what_is_done(
     with monkeypatch.context() as patch:
         patch.setattr(checks, "checked", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(store, capsys, *what)
+            run(store, capsys, *what, "--markdown", str(tmp_path / "zoo.md"))
+    assert "1 checks have not been run." in (tmp_path / "zoo.md").read_text()
     assert "1 of 2 checks, 0 of them from earlier runs" in capsys.readouterr().err
     assert not list(store.root.glob(".checking-*"))
     _, rows, said = run(store, capsys, *what)
