@@ -9,6 +9,7 @@ that share a weight share a file. :func:`save` makes of it one file, or two wher
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
@@ -78,8 +79,6 @@ def is_open(model: onnx.ModelProto) -> bool:
 
 def size(model: onnx.ModelProto) -> int:
     """Bytes of the model's constants, those in files included: all but the graph. Nothing is serialized for it."""
-    import math
-
     from onnx import helper
 
     found = 0

@@ -87,6 +87,12 @@ def need_gib(weights: int) -> float:
     return FIXED_GIB + COPIES * 4 * weights / 2**30
 
 
+def too_large(weights: int, memory_bytes: int) -> str:
+    """Why a network with so many weights is not tried with so much memory; empty where it is."""
+    need = need_gib(weights)
+    return f"needs about {need:.0f} GiB of memory" if need * 2**30 > memory_bytes else ""
+
+
 def sample(asked: Sequence[Architecture]) -> list[Architecture]:
     """The smallest network of each kind, in the order of ``asked``."""
     least: dict[str, tuple[int, Architecture]] = {}
@@ -111,8 +117,8 @@ def check(
     weights: dict[str, int | None] = {}
     untried: list[Row] = []
     for count, one, precision in sized:
-        if count is not None and need_gib(count) * 2**30 > shared.memory_bytes:
-            untried.append(_row(one, precision, count, "too large", large(count)))
+        if count is not None and (why := too_large(count, shared.memory_bytes)):
+            untried.append(_row(one, precision, count, "too large", why))
             continue
         try:
             job = Job(one, precision, _key(one, precision, shared))
@@ -186,6 +192,9 @@ def checked(job: Job, passing: Store, shared: Conditions) -> State:
 def _judged(job: Job, state: Mapping[str, Any], weights: int | None, shared: Conditions) -> Row:
     """The row of what was tried."""
     exported, engines = state["export"], state["engines"]
+    weights = exported.get("weights", weights)
+    if exported.get("too large"):
+        return _row(job.architecture, job.precision, weights, "too large", exported["unavailable"])
     stages = {FILE: exported, **engines}
     parity = {name: stage["parity"] for name, stage in stages.items() if "parity" in stage}
     reasons = [f"{name}: {why}" for name, stage in stages.items() if (why := _why(stage))]
@@ -193,9 +202,6 @@ def _judged(job: Job, state: Mapping[str, Any], weights: int | None, shared: Con
     missing = [str(engine.spec) for engine in shared.engines if str(engine.spec) not in engines]
     if status == "passed" and missing:
         status, reasons = "failed", [f"{', '.join(missing)}: not run"]
-    weights = exported.get("weights", weights)
-    if exported.get("too large"):
-        return _row(job.architecture, job.precision, weights, "too large", exported["unavailable"])
     row = _row(job.architecture, job.precision, weights, status, state.get("unavailable") or "; ".join(reasons))
     return replace(
         row,
@@ -216,11 +222,6 @@ def _why(stage: Mapping[str, Any]) -> str:
         found = stage["parity"]
         return f"cosine {found['cosine_min']:.6f}, relative error {found['relative_error']:.1e}"
     return ""
-
-
-def large(weights: int) -> str:
-    """Why a network with so many weights is not tried."""
-    return f"needs about {need_gib(weights):.0f} GiB of memory"
 
 
 def _row(architecture: Architecture, precision: Precision, weights: int | None, status: Status, why: str = "") -> Row:

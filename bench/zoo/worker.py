@@ -40,7 +40,7 @@ def stage(job: Mapping[str, Any], state_file: Path) -> None:
 
 def _too_large(job: Mapping[str, Any], notes: Notes) -> bool:
     """Whether the network needs more memory than there may be, where the parent could not know."""
-    from bench.zoo.check import large, need_gib
+    from bench.zoo.check import too_large
     from export.zoo.backbones import Backbone
     from export.zoo.sources import ModuleFunction
     from export.zoo.unloaded import parameters
@@ -49,9 +49,9 @@ def _too_large(job: Mapping[str, Any], notes: Notes) -> bool:
     if not isinstance(backbone.source, ModuleFunction) or (weights := parameters(backbone)) is None:
         return False
     notes.state["weights"] = weights
-    if need_gib(weights) * 2**30 <= job["memory_bytes"]:
+    if not (why := too_large(weights, job["memory_bytes"])):
         return False
-    notes.state |= {"too large": True, "unavailable": large(weights)}
+    notes.state |= {"too large": True, "unavailable": why}
     notes.doing("leaving it out")
     return True
 

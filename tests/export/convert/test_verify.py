@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from export.artifact import Reference
 from export.convert.onnx_from_torch import artifact
-from export.convert.verify import run, session, verify
+from export.convert.verify import closeness, run, session, verify
 from export.errors import CellError
 from export.store import Store
 from export.zoo.backbones import resolve
@@ -63,6 +63,20 @@ def test_a_session_is_run_to_the_last_image(batch: int, shared_store: Store, pho
     np.testing.assert_allclose(
         found, run(session(made.onnx), ["features"], values, 7)["features"], rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 7])
+def test_every_image_is_compared(count: int, shared_store: Store, photos: Path) -> None:
+    made = artifact(resolve(NAME), shared_store, images=photos)
+    values = np.random.default_rng(0).normal(size=(count, 3, 160, 160)).astype(np.float32)
+    runtime = session(made.onnx)
+    wanted = run(runtime, ["features"], values, count)
+    assert closeness(runtime, wanted, values).passed
+    for image in range(count):
+        damaged = wanted["features"].copy()
+        damaged[image] *= 1.01
+        found = closeness(runtime, {"features": damaged}, values)
+        assert (found.passed, found.images) == (False, count)
 
 
 def test_a_module_that_gives_the_same_features_for_all_photographs_is_refused(
